@@ -4,34 +4,68 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::{
+    AppName, Digest, InvalidName, PrincipalId, Release, ReleaseDigest, SlotName, Timestamp,
+};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::{AppName, Digest, PrincipalId, Release, ReleaseDigest, SlotName, Timestamp};
-
-/// The identity of a change; ids sort by the time of proposal (UUID version 7, RFC 9562).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChangeId(Uuid);
+/// The identity of a change: its app and the how-manieth change of that app it is, written
+/// `support-7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChangeId {
+    app: AppName,
+    number: u64,
+}
 
 impl ChangeId {
-    /// Wraps an id made by the caller's source of randomness.
-    pub const fn new(id: Uuid) -> Self {
-        Self(id)
+    /// The `number`-th change of `app`, from 1.
+    pub const fn new(app: AppName, number: u64) -> Self {
+        Self { app, number }
+    }
+
+    /// The app that is changed.
+    pub const fn app(&self) -> &AppName {
+        &self.app
+    }
+
+    /// Counts the app's changes from 1.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 }
 
 impl fmt::Display for ChangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}-{}", self.app, self.number)
     }
 }
 
 impl FromStr for ChangeId {
-    type Err = uuid::Error;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(Self)
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let parsed = text.rsplit_once('-').and_then(|(app, number)| {
+            Some(Self { app: app.parse().ok()?, number: number.parse().ok()? })
+        });
+        parsed.ok_or_else(|| InvalidName {
+            noun: "change id",
+            value: text.chars().take(80).collect(),
+        })
+    }
+}
+
+impl TryFrom<String> for ChangeId {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<ChangeId> for String {
+    fn from(id: ChangeId) -> String {
+        id.to_string()
     }
 }
 

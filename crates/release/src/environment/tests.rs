@@ -17,7 +17,7 @@ fn request(environment: &Environment, make: Move) -> MoveRequest {
     MoveRequest {
         expected: environment.generation,
         make,
-        cause: Cause::Promotion { change: ChangeId::new(uuid::Uuid::nil()) },
+        cause: Cause::Promotion { change: ChangeId::new("support".parse().unwrap(), 1) },
         actor: PrincipalId::user("ada").unwrap(),
         at: Timestamp::UNIX_EPOCH,
     }
