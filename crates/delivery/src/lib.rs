@@ -1,1 +1,86 @@
-//! delivery
+//! The release path: a change becomes a candidate, is promoted, and can be taken back at once.
+//!
+//! Every way to change what an app answers (an edited file, fresh knowledge, another model) goes
+//! through [`Delivery`]: it stores artifact versions, seals a release, records who proposed it and
+//! moves environments by compare-and-swap. The routing table it publishes is all the gateway sees.
+//!
+//! The nouns: [`project::Project`], [`AppRecord`], [`release::Change`], [`release::Environment`]
+//! and [`release::RoutingTable`].
+//!
+//! ```text
+//!  files ─► project ─► apply ─┐
+//!                             ├─► propose ─► rollout ─► deployment log ─► reconcile ─► RoutingTable
+//!  sources ─────► refresh ────┘   (Change,   (Environment::decide)                     (watched by
+//!                                  Release)                                             the gateway)
+//! ```
+//!
+//! Start reading at `propose.rs`, then `rollout.rs` and `reconcile.rs`.
+
+mod apply;
+mod catalog;
+mod error;
+mod history;
+pub mod project;
+mod propose;
+mod reconcile;
+mod refresh;
+mod rollout;
+
+use std::sync::Arc;
+
+use knowledge::Directories;
+use release::{Clock, PrincipalId, TenantId};
+use store::{Blobs, Store, TenantBlobs, TenantStore};
+
+pub use apply::{Applied, Pending, Upload};
+pub use catalog::{AppRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord};
+pub use error::DeliveryError;
+pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use propose::{Proposal, Proposed};
+pub use reconcile::Reconciler;
+pub use refresh::Refreshed;
+pub use rollout::{Promotion, Rollback};
+
+/// The release path of one installation.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    store: Store,
+    blobs: Blobs,
+    directories: Arc<Directories>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Delivery {
+    /// The release path over `store` and `blobs`; knowledge is read from `directories`.
+    pub fn new(
+        store: Store,
+        blobs: Blobs,
+        directories: Arc<Directories>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, blobs, directories, clock }
+    }
+
+    /// The release path of one tenant, acting as `actor`.
+    pub fn tenant(&self, tenant: &TenantId, actor: PrincipalId) -> TenantDelivery {
+        TenantDelivery {
+            store: self.store.tenant(tenant),
+            blobs: self.blobs.tenant(tenant),
+            tenant: tenant.clone(),
+            directories: Arc::clone(&self.directories),
+            clock: Arc::clone(&self.clock),
+            actor,
+        }
+    }
+}
+
+/// The release path as one principal sees it in one tenant: every event it writes names the actor.
+#[derive(Debug, Clone)]
+pub struct TenantDelivery {
+    store: TenantStore,
+    blobs: TenantBlobs,
+    tenant: TenantId,
+    directories: Arc<Directories>,
+    clock: Arc<dyn Clock>,
+    actor: PrincipalId,
+}

@@ -1,1 +1,33 @@
-//! knowledge
+//! Documents become passages that ground answers.
+//!
+//! A refresh reads a knowledge base's sources, cuts what changed into chunks and indexes them in an
+//! immutable segment; a snapshot names the segments that together are the knowledge base at one
+//! moment. A release pins a snapshot, so that the same question retrieves the same passages.
+//!
+//! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Retrieved`], [`BatchReport`].
+//!
+//! ```text
+//!  directory ─► source ─► extract ─► chunk ─► segment ─┐
+//!                                                      ├─► manifest (its digest is the snapshot)
+//!  parent snapshot ─► unchanged documents, tombstones ─┘
+//!  Snapshot::open(digest) ─► retrieve(question, k) ─► passages with scores and places
+//! ```
+//!
+//! Start reading at `refresh.rs`, then `snapshot.rs`.
+
+mod analyse;
+mod chunk;
+mod error;
+mod extract;
+mod manifest;
+mod refresh;
+mod segment;
+mod snapshot;
+mod source;
+mod spec;
+
+pub use error::KnowledgeError;
+pub use manifest::{DocumentEntry, Manifest, SegmentEntry};
+pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
+pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
+pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, Source};

@@ -1,0 +1,101 @@
+//! What can go wrong on the release path.
+
+use knowledge::KnowledgeError;
+use release::{
+    AppName, ArtifactName, ArtifactRef, Diagnostic, DigestMismatch, EnvironmentError,
+    EnvironmentName, InvalidName, ReleaseDigest, ReleaseError,
+};
+use store::{BlobError, StoreError};
+
+/// An error of the release path.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The project's files hold mistakes; nothing was applied.
+    #[error("the project has {} mistake(s); nothing was applied", .0.len())]
+    Project(Vec<Diagnostic>),
+    /// The project changed since the caller read it.
+    #[error("project `{project}` is at generation {found}, not {expected}: somebody applied meanwhile")]
+    StaleProject {
+        /// The project.
+        project: ArtifactName,
+        /// The generation the caller had read.
+        expected: u64,
+        /// The generation it is at.
+        found: u64,
+    },
+    /// No such app.
+    #[error("there is no app `{0}`")]
+    UnknownApp(AppName),
+    /// No such environment.
+    #[error("app `{app}` has no environment `{environment}`")]
+    UnknownEnvironment {
+        /// The app.
+        app: AppName,
+        /// The environment asked for.
+        environment: EnvironmentName,
+    },
+    /// No release of the app fits the selector.
+    #[error("app `{app}` has no release `{selector}`")]
+    UnknownRelease {
+        /// The app.
+        app: AppName,
+        /// What was asked for: digits of a digest, a change or a sequence number.
+        selector: String,
+    },
+    /// No such knowledge base.
+    #[error("there is no knowledge base `{0}`")]
+    UnknownKnowledge(ArtifactName),
+    /// The app has never had another release there.
+    #[error("`{app}` in `{environment}` has no earlier release to return to")]
+    NothingToRestore {
+        /// The app.
+        app: AppName,
+        /// The environment.
+        environment: EnvironmentName,
+    },
+    /// A slot's artifact may not go live.
+    #[error("`{artifact}` is {state} and may not go live")]
+    Unusable {
+        /// The artifact.
+        artifact: ArtifactRef,
+        /// Why: `quarantined`, `deleted` or `missing`.
+        state: &'static str,
+    },
+    /// The environment refuses the move.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Stored bytes are not what they were.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A pointer is not what its log says.
+    #[error("`{app}` in `{environment}` does not equal its folded deployment log")]
+    PointerDiverged {
+        /// The app.
+        app: AppName,
+        /// The environment.
+        environment: EnvironmentName,
+    },
+    /// The knowledge base could not be refreshed or read.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A blob could not be read or written.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+impl From<DigestMismatch> for DeliveryError {
+    fn from(error: DigestMismatch) -> Self {
+        Self::Release(error.into())
+    }
+}
+
+impl From<InvalidName> for DeliveryError {
+    fn from(error: InvalidName) -> Self {
+        let place = release::Place::start_of("request");
+        let code = release::Code::new("GC0110");
+        Self::Project(vec![Diagnostic::error(code, place, error.to_string())])
+    }
+}

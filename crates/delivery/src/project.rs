@@ -1,0 +1,341 @@
+//! A project: the files from which artifacts and definitions are made.
+//!
+//! [`Project::load`] reads all files before anything is stored and reports every mistake at once.
+
+pub mod document;
+pub mod files;
+
+use std::collections::BTreeMap;
+
+use knowledge::KnowledgeSpec;
+use models::ModelSpec;
+use release::{
+    AppName, ArtifactKind, ArtifactName, ArtifactRef, CanonicalJson, Code, Diagnostic, Digest,
+    Place, Reproducibility, Severity, SlotName,
+};
+use schemars::JsonSchema;
+use security::guardrails::{Guardrails, GuardrailsSpec};
+use serde::{Serialize, de::DeserializeOwned};
+
+use document::{BAD_VALUE, Document, suggestion};
+use files::{AppFile, Files, Folder, ProjectFile};
+
+/// A file that is not UTF-8, too large or wrongly named.
+const UNREADABLE: Code = Code::new("GC0106");
+/// A project without `groundcrew.toml`.
+const NO_PROJECT: Code = Code::new("GC0107");
+/// A slot names something that no file defines.
+const DANGLING: Code = Code::new("GC0108");
+/// Guardrails whose rules do not compile.
+const BAD_RULES: Code = Code::new("GC0109");
+
+/// The most bytes one project file may have.
+pub const MAX_FILE: usize = 1 << 20;
+/// The most files a project may have.
+pub const MAX_FILES: usize = 5_000;
+
+/// An artifact made from a file, not yet stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Kind, name and digest.
+    pub artifact: ArtifactRef,
+    /// What is hashed and stored.
+    pub bytes: Vec<u8>,
+    /// Whether its bytes or only a name is pinned.
+    pub reproducible: Reproducibility,
+}
+
+impl Prepared {
+    fn new(kind: ArtifactKind, name: ArtifactName, bytes: Vec<u8>) -> Self {
+        let artifact = ArtifactRef { kind, name, digest: Digest::of(&bytes) };
+        Self { artifact, bytes, reproducible: Reproducibility::Bytes }
+    }
+}
+
+/// One app of the project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct App {
+    /// Its file.
+    pub file: AppFile,
+    /// What its files fill: every slot but `knowledge`.
+    pub filled: BTreeMap<SlotName, ArtifactRef>,
+}
+
+/// A project that was read without error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    /// `groundcrew.toml`.
+    pub file: ProjectFile,
+    /// Its apps.
+    pub apps: BTreeMap<AppName, App>,
+    /// Its knowledge bases.
+    pub knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
+    /// The artifacts its files make.
+    pub artifacts: Vec<Prepared>,
+    /// The digest of each file.
+    pub digests: BTreeMap<String, Digest>,
+}
+
+impl Project {
+    /// Reads `files`. The project is there unless a finding is an error.
+    pub fn load(files: &Files) -> (Option<Self>, Vec<Diagnostic>) {
+        let mut loader = Loader::default();
+        let project = loader.load(files);
+        loader.found.sort();
+        let failed = loader.found.iter().any(|finding| finding.severity == Severity::Error);
+        (project.filter(|_| !failed), loader.found)
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    found: Vec<Diagnostic>,
+    models: BTreeMap<ArtifactName, Prepared>,
+    prompts: BTreeMap<ArtifactName, Prepared>,
+    guardrails: BTreeMap<ArtifactName, Prepared>,
+    knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
+    apps: BTreeMap<AppName, (String, Document, AppFile)>,
+    /// Names whose file is there but broken: naming them is not one more mistake.
+    broken: Vec<(Folder, String)>,
+}
+
+impl Loader {
+    fn load(&mut self, files: &Files) -> Option<Project> {
+        if files.len() > MAX_FILES {
+            let message = format!("{} files are more than the {MAX_FILES} allowed", files.len());
+            self.error(UNREADABLE, "groundcrew.toml", message);
+            return None;
+        }
+        let texts = self.texts(files);
+        let fragments = prompt_texts(&texts);
+        let mut project = None;
+        for (path, text) in &texts {
+            let Some((folder, name)) = Folder::of(path) else { continue };
+            match folder {
+                Folder::Project => project = self.read::<ProjectFile>(path, text).map(|read| read.1),
+                Folder::Apps => self.app(path, name, text),
+                Folder::Models => self.model(path, name, text),
+                Folder::Prompts => self.prompt(path, name, text, &fragments),
+                Folder::Guardrails => self.guardrails(path, name, text),
+                Folder::Knowledge => self.knowledge(path, name, text),
+            }
+        }
+        if !files.contains_key("groundcrew.toml") {
+            let place = Place::start_of("groundcrew.toml");
+            let finding = Diagnostic::error(NO_PROJECT, place, "the project has no `groundcrew.toml`");
+            self.found.push(finding.hint("run `groundcrew init`, or change to the project's folder"));
+        }
+        let apps = self.resolve_slots();
+        let artifacts = [&self.models, &self.prompts, &self.guardrails];
+        let artifacts = artifacts.into_iter().flat_map(BTreeMap::values).cloned();
+        let configs = apps.values().filter_map(|(_, config)| config.clone());
+        Some(Project {
+            file: project?,
+            artifacts: artifacts.chain(configs).collect(),
+            apps: apps.into_iter().map(|(name, (app, _))| (name, app)).collect(),
+            knowledge: std::mem::take(&mut self.knowledge),
+            digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
+        })
+    }
+
+    /// The readable files as text with LF line ends.
+    fn texts(&mut self, files: &Files) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (path, bytes) in files {
+            let Some((folder, name)) = Folder::of(path) else { continue };
+            let text = if bytes.len() > MAX_FILE {
+                Err((0, format!("{} bytes are more than the {MAX_FILE} allowed", bytes.len())))
+            } else {
+                std::str::from_utf8(bytes)
+                    .map_err(|error| (error.valid_up_to(), "not valid UTF-8".to_owned()))
+            };
+            match text {
+                Ok(text) => {
+                    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+                    texts.insert(path.clone(), text.replace("\r\n", "\n"));
+                }
+                Err((offset, message)) => {
+                    let valid = String::from_utf8_lossy(&bytes[..offset]);
+                    let place = Place::at(path, &valid, offset);
+                    self.found.push(Diagnostic::error(UNREADABLE, place, message));
+                    self.broken.push((folder, name.to_owned()));
+                }
+            }
+        }
+        texts
+    }
+
+    fn read<T: DeserializeOwned + JsonSchema>(
+        &mut self,
+        path: &str,
+        text: &str,
+    ) -> Option<(Document, T)> {
+        let document = Document::parse(path, text);
+        match document.and_then(|document| document.read().map(|typed| (document, typed))) {
+            Ok(read) => Some(read),
+            Err(found) => {
+                self.found.extend(found);
+                let broken = Folder::of(path).map(|(folder, name)| (folder, name.to_owned()));
+                self.broken.extend(broken);
+                None
+            }
+        }
+    }
+
+    fn app(&mut self, path: &str, name: &str, text: &str) {
+        let read = self.read::<AppFile>(path, text);
+        let name = self.name(path, name);
+        if let (Some(name), Some((document, file))) = (name, read) {
+            self.apps.insert(name, (path.to_owned(), document, file));
+        }
+    }
+
+    fn model(&mut self, path: &str, name: &str, text: &str) {
+        let Some((document, spec)) = self.read::<ModelSpec>(path, text) else { return };
+        let reproducible = spec.reproducibility();
+        if let Some(mut prepared) = self.prepare(ArtifactKind::Model, &document, name, &spec) {
+            prepared.reproducible = reproducible;
+            self.models.insert(prepared.artifact.name.clone(), prepared);
+        }
+    }
+
+    fn guardrails(&mut self, path: &str, name: &str, text: &str) {
+        let Some((document, spec)) = self.read::<GuardrailsSpec>(path, text) else { return };
+        if let Err(error) = Guardrails::compile(&spec) {
+            let place = document.place("/rules");
+            self.found.push(Diagnostic::error(BAD_RULES, place, error.to_string()));
+        }
+        if let Some(prepared) = self.prepare(ArtifactKind::Guardrails, &document, name, &spec) {
+            self.guardrails.insert(prepared.artifact.name.clone(), prepared);
+        }
+    }
+
+    fn knowledge(&mut self, path: &str, name: &str, text: &str) {
+        let read = self.read::<KnowledgeSpec>(path, text);
+        let name = self.name(path, name);
+        if let (Some(name), Some((_, spec))) = (name, read) {
+            self.knowledge.insert(name, spec);
+        }
+    }
+
+    fn prompt(&mut self, path: &str, name: &str, text: &str, fragments: &BTreeMap<String, String>) {
+        // Files that start with `_` exist to be included.
+        if name.rsplit('/').next().is_some_and(|name| name.starts_with('_')) {
+            return;
+        }
+        let resolved = match prompts::resolve_includes(name, fragments) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                self.error(BAD_VALUE, path, error.to_string());
+                self.broken.push((Folder::Prompts, name.to_owned()));
+                return;
+            }
+        };
+        let mut found = prompts::Prompt::check(path, text);
+        if found.is_empty() && resolved != text {
+            found = prompts::Prompt::check(path, &resolved);
+        }
+        self.found.extend(found);
+        if let Some(name) = self.name(path, name) {
+            let prepared = Prepared::new(ArtifactKind::Prompt, name.clone(), resolved.into_bytes());
+            self.prompts.insert(name, prepared);
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        kind: ArtifactKind,
+        document: &Document,
+        name: &str,
+        spec: &impl Serialize,
+    ) -> Option<Prepared> {
+        let file = document.place("").file;
+        let name = self.name(&file, name)?;
+        match CanonicalJson::of(spec) {
+            Ok(json) => Some(Prepared::new(kind, name, json.into_bytes())),
+            Err(error) => {
+                self.error(BAD_VALUE, &file, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Looks up what every app's slots name; the app's settings become its `config` artifact.
+    fn resolve_slots(&mut self) -> BTreeMap<AppName, (App, Option<Prepared>)> {
+        let mut resolved = BTreeMap::new();
+        for (name, (_, document, file)) in std::mem::take(&mut self.apps) {
+            let mut filled = BTreeMap::new();
+            for (slot, wanted) in file.slots.named() {
+                if let Some(artifact) = self.filler(&document, &slot, wanted) {
+                    filled.insert(slot, artifact);
+                }
+            }
+            let config = self.prepare(ArtifactKind::Config, &document, name.as_str(), &file.config);
+            let reference = config.as_ref().map(|config| config.artifact.clone());
+            filled.extend(reference.map(|artifact| (SlotName::CONFIG, artifact)));
+            resolved.insert(name, (App { file, filled }, config));
+        }
+        resolved
+    }
+
+    /// What fills `slot`; `None` for knowledge, whose snapshots are not files, and for mistakes.
+    fn filler(
+        &mut self,
+        document: &Document,
+        slot: &SlotName,
+        wanted: &ArtifactName,
+    ) -> Option<ArtifactRef> {
+        let (folder, directory, artifacts) = match slot.as_str() {
+            "model" => (Folder::Models, "models", &self.models),
+            "prompt" => (Folder::Prompts, "prompts", &self.prompts),
+            "guardrails" => (Folder::Guardrails, "guardrails", &self.guardrails),
+            _ => (Folder::Knowledge, "knowledge", &BTreeMap::new()),
+        };
+        if let Some(prepared) = artifacts.get(wanted) {
+            return Some(prepared.artifact.clone());
+        }
+        let defined = folder == Folder::Knowledge && self.knowledge.contains_key(wanted);
+        let broken = self.broken.iter().any(|(f, name)| *f == folder && name == wanted.as_str());
+        if !defined && !broken {
+            let extension = if folder == Folder::Prompts { "md" } else { "toml" };
+            let names = match folder {
+                Folder::Knowledge => self.knowledge.keys().map(ToString::to_string).collect(),
+                _ => artifacts.keys().map(ToString::to_string).collect::<Vec<_>>(),
+            };
+            let place = document.place(&format!("/slots/{slot}"));
+            let message = format!("there is no `{directory}/{wanted}.{extension}`");
+            let finding = Diagnostic::error(DANGLING, place, message);
+            let hint = if names.is_empty() {
+                format!("add `{directory}/{wanted}.{extension}`")
+            } else {
+                suggestion(wanted.as_str(), &names)
+            };
+            self.found.push(finding.hint(hint));
+        }
+        None
+    }
+
+    fn name<N: std::str::FromStr<Err = release::InvalidName>>(
+        &mut self,
+        path: &str,
+        name: &str,
+    ) -> Option<N> {
+        name.parse().map_err(|error| self.error(UNREADABLE, path, format!("{error}"))).ok()
+    }
+
+    fn error(&mut self, code: Code, path: &str, message: String) {
+        self.found.push(Diagnostic::error(code, Place::start_of(path), message));
+    }
+}
+
+/// The texts of `prompts/`, by the name other prompts include them by.
+fn prompt_texts(texts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let prompts = texts.iter().filter_map(|(path, text)| match Folder::of(path)? {
+        (Folder::Prompts, name) => Some((name.to_owned(), text.clone())),
+        _ => None,
+    });
+    prompts.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Proposing: what fills an app's slots becomes a sealed release and a change.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use release::{
+    AppName, ArtifactRef, Change, ChangeId, Release, ReleaseDigest, SlotName, slot_diff,
+};
+use serde::Serialize;
+use store::{Expect, Transaction};
+
+use crate::catalog::{
+    APPS, AppRecord, CHANGES, Filled, KNOWLEDGE, KnowledgeRecord, RELEASES, ReleaseRecord,
+    Versioned, change_key, expect, release_key, snapshot_ref,
+};
+use crate::{DeliveryError, TenantDelivery};
+
+/// Why something is proposed.
+#[derive(Debug, Clone, Default)]
+pub struct Proposal {
+    /// The commit of the project it was read from, where known.
+    pub commit: Option<String>,
+    /// Why, in the author's words.
+    pub reason: String,
+}
+
+/// What came of proposing an app's present slots.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Proposed {
+    /// A change with its candidate release.
+    Candidate(Change),
+    /// The newest candidate has exactly these slots.
+    Unchanged {
+        /// The app.
+        app: AppName,
+        /// Its newest candidate.
+        release: ReleaseDigest,
+    },
+    /// A slot has nothing to fill it yet.
+    Waiting {
+        /// The app.
+        app: AppName,
+        /// The knowledge base that has no snapshot.
+        knowledge: release::ArtifactName,
+    },
+}
+
+impl TenantDelivery {
+    /// Seals the slots of `app` as a release and adds it, with its change, to `transaction`.
+    /// `fresh` holds artifacts that the same transaction registers.
+    pub(crate) async fn propose(
+        &self,
+        app: Versioned<AppRecord>,
+        fresh: &BTreeMap<release::ArtifactName, ArtifactRef>,
+        proposal: &Proposal,
+        transaction: Transaction,
+    ) -> Result<(Transaction, AppRecord, Proposed), DeliveryError> {
+        let expected = if app.version == 0 { Expect::Absent } else { app.expect() };
+        let mut app = app.value;
+        let slots = match self.fill(&app, fresh).await? {
+            Ok(slots) => slots,
+            Err(knowledge) => {
+                let transaction = transaction.put(APPS, app.name.as_str(), &app, expected)?;
+                let waiting = Proposed::Waiting { app: app.name.clone(), knowledge };
+                return Ok((transaction, app, waiting));
+            }
+        };
+        let digests = slots.iter().map(|(slot, artifact)| (slot.clone(), artifact.digest));
+        let release = Release::seal(app.name.clone(), digests)?;
+        if app.head == Some(release.digest()) {
+            let transaction = transaction.put(APPS, app.name.as_str(), &app, expected)?;
+            let unchanged =
+                Proposed::Unchanged { app: app.name.clone(), release: release.digest() };
+            return Ok((transaction, app, unchanged));
+        }
+        self.blobs.put(Bytes::copy_from_slice(release.bytes())).await?;
+
+        let parent = match app.head {
+            Some(head) => Some(self.open_release(head).await?),
+            None => None,
+        };
+        app.changes += 1;
+        app.head = Some(release.digest());
+        let change = Change {
+            id: ChangeId::new(app.name.clone(), app.changes),
+            app: app.name.clone(),
+            release: release.digest(),
+            parent: parent.as_ref().map(Release::digest),
+            diff: slot_diff(parent.as_ref(), &release),
+            author: self.actor.clone(),
+            commit: proposal.commit.clone(),
+            reason: proposal.reason.clone(),
+            proposed_at: self.clock.now(),
+        };
+        let key = release_key(&app.name, release.digest());
+        let known = self.find::<ReleaseRecord>(RELEASES, &key).await?;
+        let record = match &known {
+            Some(known) => ReleaseRecord { change: change.id.clone(), ..known.value.clone() },
+            None => ReleaseRecord {
+                release: release.digest(),
+                app: app.name.clone(),
+                sequence: self.releases(&app.name).await?.len() as u64 + 1,
+                slots,
+                change: change.id.clone(),
+                created_at: change.proposed_at,
+            },
+        };
+        let transaction = transaction
+            .put(APPS, app.name.as_str(), &app, expected)?
+            .put(RELEASES, &key, &record, expect(&known))?
+            .put(CHANGES, &change_key(&change.id), &change, Expect::Absent)?
+            .emit(&format!("changes/{}", app.name), "change.proposed", &change)?;
+        Ok((transaction, app, Proposed::Candidate(change)))
+    }
+
+    /// Which artifact fills each slot; `Err` names a knowledge base that has no snapshot.
+    async fn fill(
+        &self,
+        app: &AppRecord,
+        fresh: &BTreeMap<release::ArtifactName, ArtifactRef>,
+    ) -> Result<Result<BTreeMap<SlotName, ArtifactRef>, release::ArtifactName>, DeliveryError> {
+        let mut slots = BTreeMap::new();
+        for (slot, filled) in &app.slots {
+            let artifact = match filled {
+                Filled::Artifact(artifact) => artifact.clone(),
+                Filled::Knowledge(name) => match fresh.get(name) {
+                    Some(snapshot) => snapshot.clone(),
+                    None => {
+                        let base = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
+                        match base.and_then(|base| base.value.snapshot) {
+                            Some(digest) => snapshot_ref(name, digest),
+                            None => return Ok(Err(name.clone())),
+                        }
+                    }
+                },
+            };
+            slots.insert(slot.clone(), artifact);
+        }
+        Ok(Ok(slots))
+    }
+}

@@ -1,0 +1,127 @@
+//! Publishing the routing table: what the deployment logs say, as one watched value.
+//!
+//! The reconciler has no input of its own: it reads the pointers once, checks each against its
+//! folded log, and from then on follows the global event log. Waking it twice, or late, changes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use release::{
+    AppName, DeploymentEntry, Environment, EnvironmentName, PrincipalId, RoutingTable, TenantId,
+    invariants,
+};
+use store::Store;
+use tokio::sync::watch;
+
+use crate::catalog::{ENVIRONMENTS, PAGE};
+use crate::{Delivery, DeliveryError};
+
+type Key = (TenantId, AppName, EnvironmentName);
+
+/// Keeps a [`RoutingTable`] equal to the deployment logs.
+#[derive(Debug)]
+pub struct Reconciler {
+    store: Store,
+    position: u64,
+    environments: BTreeMap<Key, Environment>,
+    table: watch::Sender<Arc<RoutingTable>>,
+}
+
+impl Reconciler {
+    /// Reads every pointer of `tenants` and checks that it equals its folded log.
+    ///
+    /// # Errors
+    /// [`DeliveryError::PointerDiverged`] if one does not, or if the store cannot be read.
+    pub async fn start(delivery: &Delivery, tenants: &[TenantId]) -> Result<Self, DeliveryError> {
+        let store = delivery.store.clone();
+        // Pointers may be newer than this position; moves already in them are skipped later.
+        let position = *store.watch().borrow();
+        let mut environments = BTreeMap::new();
+        for tenant in tenants {
+            let scoped = delivery.tenant(tenant, PrincipalId::system("reconciler"));
+            for found in scoped.all::<Environment>(ENVIRONMENTS, "").await? {
+                let environment = found.value;
+                let log = scoped.deployments(&environment.app, &environment.name).await?;
+                let written = log.into_iter().take_while(|e| e.generation <= environment.generation);
+                let log: Vec<_> = written.collect();
+                if !invariants::pointer_equals_folded_log(&environment, &log) {
+                    let (app, environment) = (environment.app, environment.name);
+                    return Err(DeliveryError::PointerDiverged { app, environment });
+                }
+                let key = (tenant.clone(), environment.app.clone(), environment.name.clone());
+                environments.insert(key, environment);
+            }
+        }
+        let (table, _) = watch::channel(Arc::default());
+        let reconciler = Self { store, position, environments, table };
+        reconciler.publish();
+        Ok(reconciler)
+    }
+
+    /// The routing table, now and whenever it changes.
+    pub fn table(&self) -> watch::Receiver<Arc<RoutingTable>> {
+        self.table.subscribe()
+    }
+
+    /// Follows the event log until the store closes.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn follow(mut self) -> Result<(), DeliveryError> {
+        let mut changes = self.store.watch();
+        loop {
+            self.catch_up().await?;
+            if changes.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies every move logged since the last call and publishes the table if there was one.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn catch_up(&mut self) -> Result<(), DeliveryError> {
+        let mut moved = false;
+        loop {
+            let events = self.store.system().log(self.position, PAGE).await?;
+            let complete = events.len() < PAGE;
+            for event in events {
+                self.position = event.position.unwrap_or(self.position);
+                if let (Some(tenant), "deployment.moved") = (&event.tenant, event.kind.as_str()) {
+                    moved |= self.apply(tenant.clone(), &event.read()?);
+                }
+            }
+            if complete {
+                break;
+            }
+        }
+        if moved {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, tenant: TenantId, entry: &DeploymentEntry) -> bool {
+        let (app, name) = (entry.app.clone(), entry.environment.clone());
+        let environment = self
+            .environments
+            .entry((tenant, app.clone(), name.clone()))
+            .or_insert_with(|| Environment::empty(app, name));
+        let new = entry.generation > environment.generation;
+        if new {
+            environment.apply(entry);
+        }
+        new
+    }
+
+    fn publish(&self) {
+        let mut table = RoutingTable::at(self.position);
+        for ((tenant, ..), environment) in &self.environments {
+            table.insert(tenant.clone(), environment.clone());
+        }
+        tracing::info!(position = self.position, "routing table published");
+        self.table.send_replace(Arc::new(table));
+    }
+}

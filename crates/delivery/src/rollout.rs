@@ -1,0 +1,241 @@
+//! Moving environments: promotion and rollback. What to do is decided purely; one transaction
+//! then changes the pointer and writes the log row.
+
+use release::{
+    AppName, ArtifactState, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move,
+    MoveRequest, ReleaseDigest,
+};
+use store::{Expect, StoreError, Transaction};
+
+use crate::catalog::{
+    AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key,
+};
+use crate::{DeliveryError, TenantDelivery};
+
+/// How often a move is decided anew after somebody else moved first.
+const ATTEMPTS: usize = 8;
+
+/// A wish to make a release the stable one of an environment.
+#[derive(Debug, Clone)]
+pub struct Promotion {
+    /// The app.
+    pub app: AppName,
+    /// Where to.
+    pub environment: EnvironmentName,
+    /// Which release, as [`TenantDelivery::find_release`] takes it; the newest candidate if none.
+    pub release: Option<String>,
+    /// The generation of the environment the caller looked at, if it insists on it.
+    pub expected: Option<u64>,
+}
+
+/// A wish to return an environment to an earlier release.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// The app.
+    pub app: AppName,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// Which release; the one that was stable before if none.
+    pub release: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl TenantDelivery {
+    /// Makes a release the stable one of an environment at once.
+    ///
+    /// # Errors
+    /// If the release is unknown, an artifact of it is unusable, the environment moved away from
+    /// `expected`, or automation promotes a held release.
+    pub async fn promote(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
+        let app = self.app(&wish.app).await?.value;
+        let release = match (&wish.release, app.head) {
+            (Some(selector), _) => self.find_release(&app.name, selector).await?,
+            (None, Some(head)) => self.find_release(&app.name, &head.to_string()).await?,
+            (None, None) => {
+                let (app, selector) = (app.name, "newest".to_owned());
+                return Err(DeliveryError::UnknownRelease { app, selector });
+            }
+        };
+        self.check_usable(&release).await?;
+        self.move_environment(&app, &wish.environment, |environment| {
+            Ok(promotion(environment, &release, wish.expected))
+        })
+        .await
+    }
+
+    /// Returns an environment to an earlier release in one pointer move. Needs no gate, never
+    /// depends on the candidate, and holds the release that is taken back.
+    ///
+    /// # Errors
+    /// If there is no earlier release, or the one asked for is unknown.
+    pub async fn roll_back(&self, wish: &Rollback) -> Result<DeploymentEntry, DeliveryError> {
+        let app = self.app(&wish.app).await?.value;
+        let chosen = match &wish.release {
+            Some(selector) => Some(self.find_release(&app.name, selector).await?.release),
+            None => None,
+        };
+        let log = self.deployments(&app.name, &wish.environment).await?;
+        let target = chosen.or_else(|| restore_point(&log)).ok_or_else(|| {
+            let (app, environment) = (app.name.clone(), wish.environment.clone());
+            DeliveryError::NothingToRestore { app, environment }
+        })?;
+        let cause = Cause::Rollback { reason: wish.reason.clone() };
+        self.move_environment(&app, &wish.environment, |environment| {
+            let hold = environment.stable.filter(|stable| *stable != target);
+            let make = Move::Stable { from: environment.stable, to: target, hold };
+            Ok((environment.generation, make, cause.clone()))
+        })
+        .await
+    }
+
+    /// Allows automation to promote a held release again.
+    ///
+    /// # Errors
+    /// If the app, environment or release is unknown.
+    pub async fn clear_hold(
+        &self,
+        app: &AppName,
+        environment: &EnvironmentName,
+        selector: &str,
+        reason: &str,
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let record = self.app(app).await?.value;
+        let release = self.find_release(app, selector).await?.release;
+        let cause = Cause::HoldCleared { reason: reason.to_owned() };
+        self.move_environment(&record, environment, |environment| {
+            Ok((environment.generation, Move::Clear { release }, cause.clone()))
+        })
+        .await
+    }
+
+    /// Adds the promotion of a change just proposed to `transaction`; nothing if it is held.
+    pub(crate) async fn enter(
+        &self,
+        app: &AppRecord,
+        change: &Change,
+        transaction: Transaction,
+    ) -> Result<(Transaction, Option<DeploymentEntry>), DeliveryError> {
+        let Some(first) = app.environments.first() else { return Ok((transaction, None)) };
+        let (environment, expect) = self.environment(app, first).await?;
+        if environment.held.contains(&change.release) || environment.stable == Some(change.release)
+        {
+            return Ok((transaction, None));
+        }
+        let to = change.release;
+        let make = Move::Stable { from: environment.stable, to, hold: None };
+        let request = MoveRequest {
+            expected: environment.generation,
+            make,
+            cause: Cause::Promotion { change: change.id.clone() },
+            actor: self.actor.clone(),
+            at: self.clock.now(),
+        };
+        let entry = environment.decide(request)?;
+        Ok((record_move(transaction, environment, expect, &entry)?, Some(entry)))
+    }
+
+    /// Decides a move of one environment and commits it, deciding anew when somebody was faster.
+    async fn move_environment(
+        &self,
+        app: &AppRecord,
+        name: &EnvironmentName,
+        decide: impl Fn(&Environment) -> Result<(u64, Move, Cause), DeliveryError>,
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let mut attempt = 1;
+        loop {
+            let (environment, expect) = self.environment(app, name).await?;
+            let (expected, make, cause) = decide(&environment)?;
+            let (actor, at) = (self.actor.clone(), self.clock.now());
+            let entry = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
+            let transaction = record_move(self.transaction(), environment, expect, &entry)?;
+            match self.store.commit(transaction).await {
+                Ok(_) => return Ok(entry),
+                Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Every slot must resolve to an artifact that may be used.
+    async fn check_usable(&self, release: &ReleaseRecord) -> Result<(), DeliveryError> {
+        for artifact in release.slots.values() {
+            let state = match self.artifact(artifact).await?.map(|version| version.state) {
+                Some(ArtifactState::Quarantined) => "quarantined",
+                Some(ArtifactState::Deleted) => "deleted",
+                None => "missing",
+                Some(_) => continue,
+            };
+            return Err(DeliveryError::Unusable { artifact: artifact.clone(), state });
+        }
+        Ok(())
+    }
+
+    /// The whole deployment log of one environment, oldest first.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn deployments(
+        &self,
+        app: &AppName,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<DeploymentEntry>, DeliveryError> {
+        let stream = deployments(app, environment);
+        let mut log: Vec<DeploymentEntry> = Vec::new();
+        loop {
+            let page = self.store.stream(&stream, log.len() as u64, PAGE).await?;
+            let complete = page.len() < PAGE;
+            for event in page {
+                log.push(event.read()?);
+            }
+            if complete {
+                return Ok(log);
+            }
+        }
+    }
+}
+
+fn promotion(
+    environment: &Environment,
+    release: &ReleaseRecord,
+    expected: Option<u64>,
+) -> (u64, Move, Cause) {
+    let make = Move::Stable { from: environment.stable, to: release.release, hold: None };
+    let cause = Cause::Promotion { change: release.change.clone() };
+    (expected.unwrap_or(environment.generation), make, cause)
+}
+
+/// The pointer and its log row, in one transaction.
+fn record_move(
+    transaction: Transaction,
+    mut environment: Environment,
+    expect: Expect,
+    entry: &DeploymentEntry,
+) -> Result<Transaction, StoreError> {
+    environment.apply(entry);
+    let key = environment_key(&environment.app, &environment.name);
+    let stream = deployments(&environment.app, &environment.name);
+    transaction.put(ENVIRONMENTS, &key, &environment, expect)?.emit(&stream, "deployment.moved", entry)
+}
+
+/// The release that was stable before the present one was promoted. A rollback takes the
+/// promotions after its target back, so rolling back twice goes back two promotions.
+fn restore_point(log: &[DeploymentEntry]) -> Option<ReleaseDigest> {
+    let mut promoted: Vec<ReleaseDigest> = Vec::new();
+    for entry in log {
+        if let (Move::Stable { to, .. }, cause) = (&entry.r#move, &entry.cause) {
+            if matches!(cause, Cause::Rollback { .. }) {
+                let keep = promoted.iter().rposition(|release| release == to);
+                promoted.truncate(keep.map_or(0, |at| at));
+            }
+            if promoted.last() != Some(to) {
+                promoted.push(*to);
+            }
+        }
+    }
+    promoted.pop();
+    promoted.pop()
+}
+
+#[cfg(test)]
+mod tests;

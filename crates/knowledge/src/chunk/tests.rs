@@ -1,0 +1,53 @@
+//! Passages cover the document, keep their place and stay within bounds.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::extract::extract;
+
+fn cut_up(path: &str, text: &str, max_tokens: u32) -> (Extracted, Vec<Chunk>) {
+    let extracted = extract(path, text).unwrap();
+    let origin = Origin { path, version: Digest::of(text.as_bytes()), recipe: Digest::of(b"r") };
+    let chunks = chunks(origin, &extracted, max_tokens);
+    (extracted, chunks)
+}
+
+#[test]
+fn passages_never_cross_headings_and_know_their_path() {
+    let text = "Intro.\n\n# A\n\nAlpha.\n\n## B\n\nBeta.\n\n# C\n\nGamma.\n";
+    let (_, chunks) = cut_up("a.md", text, 100);
+    let shown: Vec<_> = chunks.iter().map(|c| (c.headings.join(" > "), c.text.as_str())).collect();
+    let expected = [("", "Intro."), ("A", "Alpha."), ("A > B", "Beta."), ("C", "Gamma.")];
+    assert_eq!(shown, expected.map(|(path, text)| (path.to_owned(), text)));
+}
+
+#[test]
+fn a_long_document_is_cut_in_linear_time() {
+    let text = "word ".repeat(400_000);
+    let (_, chunks) = cut_up("a.txt", &text, 50);
+    assert!(chunks.len() >= 10_000);
+}
+
+#[test]
+fn equal_texts_of_two_documents_or_places_have_different_ids() {
+    let (_, chunks) = cut_up("a.md", "# A\n\nSame.\n\n# B\n\nSame.\n", 100);
+    assert_ne!(chunks[0].id, chunks[1].id);
+}
+
+proptest! {
+    #[test]
+    fn passages_stand_where_they_say_and_nothing_is_lost(
+        text in "([a-zé#*€ ]{0,30}\n{1,2}){0,20}", max in 8..40_u32,
+    ) {
+        let (extracted, chunks) = cut_up("a.md", &text, max);
+        let mut covered = String::new();
+        for chunk in &chunks {
+            let place = &extracted.text[chunk.start..chunk.start + chunk.text.len()];
+            prop_assert_eq!(place, &chunk.text);
+            prop_assert!(chunk.text.len() <= max as usize * BYTES_PER_TOKEN);
+            covered.push_str(&chunk.text);
+        }
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        prop_assert_eq!(bare(&covered), bare(&extracted.text));
+    }
+}

@@ -1,0 +1,65 @@
+//! What can go wrong with knowledge.
+
+use release::{CanonicalError, Digest};
+use store::BlobError;
+
+/// An error of the knowledge side. The snapshot before keeps serving.
+#[derive(Debug, thiserror::Error)]
+pub enum KnowledgeError {
+    /// A source names a directory that the operator did not offer to this tenant.
+    #[error("there is no directory `{0}` for this tenant in server.toml")]
+    UnknownDirectory(String),
+    /// A source's path leads out of its directory.
+    #[error("`{path}` is outside the directory `{directory}`")]
+    Outside {
+        /// The directory.
+        directory: String,
+        /// The path.
+        path: String,
+    },
+    /// A source could not be listed. Never taken for "everything was deleted".
+    #[error("`{path}` cannot be listed")]
+    Listing {
+        /// What could not be listed.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A source holds more files than one knowledge base may have.
+    #[error("the sources hold more than {0} documents")]
+    TooMany(usize),
+    /// An include or exclude pattern is wrong.
+    #[error("`{pattern}` is not a file pattern: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Why not.
+        why: String,
+    },
+    /// A segment or manifest is not what its digest says, or does not have its form.
+    #[error("snapshot part `{part}` is corrupt: {why}")]
+    Corrupt {
+        /// The segment or manifest.
+        part: Digest,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The index failed.
+    #[error("the index failed: {0}")]
+    Index(String),
+    /// A manifest has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// A blob could not be read or written.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// Background work was stopped.
+    #[error("the work was stopped")]
+    Stopped,
+}
+
+impl From<tantivy::TantivyError> for KnowledgeError {
+    fn from(error: tantivy::TantivyError) -> Self {
+        Self::Index(error.to_string())
+    }
+}

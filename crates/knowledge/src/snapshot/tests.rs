@@ -1,0 +1,241 @@
+//! What is refreshed is what is found, exactly and repeatably.
+
+use std::fs;
+use std::path::Path;
+
+use release::TenantId;
+use store::Blobs;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Directories, Directory, KnowledgeSpec, RefreshInput, Refreshed, refresh};
+
+struct Base {
+    home: TempDir,
+    blobs: Blobs,
+    parent: Option<Digest>,
+}
+
+impl Base {
+    fn new(documents: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let blobs = Blobs::disk(home.path().join("blobs"));
+        let base = Self { home, blobs, parent: None };
+        documents.iter().for_each(|(path, text)| base.write(path, text));
+        base
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.home.path().join("docs").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        fs::remove_file(self.home.path().join("docs").join(path)).unwrap();
+    }
+
+    fn input(&self, max_tokens: u32) -> RefreshInput {
+        let spec: KnowledgeSpec = serde_json::from_value(serde_json::json!({
+            "sources": [{"kind": "directory", "directory": "project", "path": "docs"}],
+            "chunking": {"max_tokens": max_tokens},
+        }))
+        .unwrap();
+        let offered =
+            Directory { path: self.home.path().to_owned(), tenants: vec![TenantId::DEFAULT] };
+        RefreshInput {
+            name: "handbook".parse().unwrap(),
+            spec,
+            directories: Arc::new(Directories::new([("project".to_owned(), offered)].into())),
+            parent: self.parent,
+            blobs: self.blobs.tenant(&TenantId::DEFAULT),
+            tenant: TenantId::DEFAULT,
+        }
+    }
+
+    async fn refresh(&mut self) -> Refreshed {
+        let refreshed = refresh(self.input(100)).await.unwrap();
+        self.parent = Some(refreshed.manifest);
+        refreshed
+    }
+
+    async fn open(&self) -> Snapshot {
+        let blobs = self.blobs.tenant(&TenantId::DEFAULT);
+        SnapshotCache::default().open(&blobs, self.parent.unwrap()).await.unwrap()
+    }
+
+    async fn found(&self, question: &str) -> Vec<String> {
+        let found = self.open().await.retrieve(question, 10).unwrap();
+        found.into_iter().map(|hit| hit.document).collect()
+    }
+}
+
+#[tokio::test]
+async fn documents_are_found_by_word_and_by_identifier() {
+    let mut base = Base::new(&[
+        ("returns.md", "# Returns\n\nHelmets go back within 14 days."),
+        ("parts.txt", "The brake lever BRK-2204 fits all models."),
+    ]);
+    let refreshed = base.refresh().await;
+    assert_eq!(refreshed.report.added, ["parts.txt", "returns.md"]);
+    assert_eq!(base.found("returning a helmet").await, ["returns.md"]);
+    assert_eq!(base.found("what is brk-2204?").await, ["parts.txt"]);
+    assert!(base.found("?!").await.is_empty());
+}
+
+#[tokio::test]
+async fn refreshing_without_a_change_gives_the_same_snapshot() {
+    let mut base = Base::new(&[("a.md", "Alpha."), ("b.md", "Beta.")]);
+    let first = base.refresh().await;
+    base.write("a.md", "Alpha.");
+    let second = base.refresh().await;
+    assert!(!first.unchanged && second.unchanged);
+    assert_eq!(first.manifest, second.manifest);
+}
+
+#[tokio::test]
+async fn a_changed_document_leaves_no_old_passage_and_others_are_not_built_again() {
+    let long: String = (0..50).map(|n| format!("Old paragraph number {n}.\n\n")).collect();
+    let mut base = Base::new(&[("a.md", &long), ("b.md", "Beta stays.")]);
+    base.refresh().await;
+    base.write("a.md", "New and short.");
+    let refreshed = base.refresh().await;
+    assert_eq!(
+        (refreshed.report.changed.as_slice(), refreshed.report.chunks),
+        (&["a.md".to_owned()][..], 2)
+    );
+    assert!(base.found("old paragraph number").await.is_empty());
+    assert_eq!(base.found("new short").await, ["a.md"]);
+    assert_eq!(base.found("beta").await, ["b.md"]);
+}
+
+#[tokio::test]
+async fn two_documents_of_equal_content_are_deleted_independently() {
+    let mut base = Base::new(&[("a.md", "Same words."), ("b.md", "Same words.")]);
+    base.refresh().await;
+    base.remove("a.md");
+    assert_eq!(base.refresh().await.report.removed, ["a.md"]);
+    assert_eq!(base.found("same words").await, ["b.md"]);
+    base.write("a.md", "Same words.");
+    base.remove("b.md");
+    base.refresh().await;
+    assert_eq!(base.found("same words").await, ["a.md"]);
+}
+
+#[tokio::test]
+async fn another_recipe_builds_everything_anew() {
+    let mut base = Base::new(&[("a.md", "Alpha."), ("b.md", "Beta.")]);
+    base.refresh().await;
+    let other = refresh(base.input(50)).await.unwrap();
+    assert!(!other.unchanged);
+    base.parent = Some(other.manifest);
+    assert_eq!(base.open().await.manifest.segments.len(), 1);
+}
+
+#[tokio::test]
+async fn scores_do_not_depend_on_how_documents_are_split_into_segments() {
+    let documents: Vec<_> = (0..20)
+        .map(|n| (format!("{n:02}.md"), format!("Topic {} and number {n} of words.", n % 3)))
+        .collect();
+    let mut whole = Base::new(&[]);
+    let mut split = Base::new(&[]);
+    for (path, text) in &documents {
+        whole.write(path, text);
+        split.write(path, text);
+        split.refresh().await;
+    }
+    whole.refresh().await;
+    assert_eq!(split.open().await.segments.len(), 20);
+    let whole = whole.open().await.retrieve("topic 2 number 7", 20).unwrap();
+    let split = split.open().await.retrieve("topic 2 number 7", 20).unwrap();
+    let ids = |hits: &[Retrieved]| hits.iter().map(|hit| hit.id).collect::<Vec<_>>();
+    assert_eq!(ids(&whole), ids(&split));
+    for (a, b) in whole.iter().zip(&split) {
+        assert!((a.score - b.score).abs() < 1e-4, "{} {}", a.score, b.score);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_skipped_with_its_reason_and_keeps_its_last_good_version() {
+    let mut base = Base::new(&[("good.md", "Good."), ("bad.md", "Was fine.")]);
+    base.refresh().await;
+    fs::write(base.home.path().join("docs/bad.md"), b"broken \xff text").unwrap();
+    fs::write(base.home.path().join("docs/blob.txt"), b"\0\0").unwrap();
+    let report = base.refresh().await.report;
+    let reasons: Vec<_> =
+        report.skipped.iter().map(|s| format!("{}: {}", s.document, s.reason)).collect();
+    assert_eq!(reasons.len(), 2);
+    assert!(reasons.iter().any(|r| r == "bad.md: not valid UTF-8 at byte 7"), "{reasons:?}");
+    assert_eq!(base.found("fine").await, ["bad.md"]);
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_listed_is_an_error_and_deletes_nothing() {
+    let mut base = Base::new(&[("a.md", "Alpha.")]);
+    base.refresh().await;
+    fs::rename(base.home.path().join("docs"), base.home.path().join("moved")).unwrap();
+    let failed = refresh(base.input(100)).await;
+    assert!(matches!(failed, Err(KnowledgeError::Listing { .. })));
+    assert_eq!(base.found("alpha").await, ["a.md"]);
+}
+
+#[tokio::test]
+async fn paths_and_links_cannot_lead_out_of_the_directory() {
+    let base = Base::new(&[("a.md", "Alpha.")]);
+    std::os::unix::fs::symlink("/etc", base.home.path().join("docs/etc")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", base.home.path().join("docs/host.txt")).unwrap();
+    let refreshed = refresh(base.input(100)).await.unwrap();
+    assert_eq!(refreshed.report.added, ["a.md"]);
+    let directories = &base.input(100).directories;
+    for path in ["..", "docs/../..", "docs/etc", "/etc"] {
+        let outside = directories.resolve(&TenantId::DEFAULT, "project", path);
+        assert!(matches!(outside, Err(KnowledgeError::Outside { .. })), "{path}");
+    }
+    let other: TenantId = "other".parse().unwrap();
+    let unknown = directories.resolve(&other, "project", "docs");
+    assert!(matches!(unknown, Err(KnowledgeError::UnknownDirectory(_))));
+}
+
+#[tokio::test]
+async fn a_corrupt_segment_is_named_and_others_keep_serving() {
+    let mut base = Base::new(&[("a.md", "Alpha.")]);
+    base.refresh().await;
+    let good = base.open().await;
+    let segment = good.manifest.segments[0].digest;
+    corrupt(base.home.path(), segment);
+    let blobs = base.blobs.tenant(&TenantId::DEFAULT);
+    let error = SnapshotCache::default().open(&blobs, base.parent.unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains(&segment.to_string()), "{error}");
+    assert_eq!(good.retrieve("alpha", 1).unwrap().len(), 1);
+}
+
+fn corrupt(home: &Path, digest: Digest) {
+    let hex = digest.to_hex();
+    let file = home.join("blobs/default").join(&hex[..2]).join(&hex);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn snapshots_share_open_segments() {
+    let mut base = Base::new(&[("a.md", "Alpha.")]);
+    base.refresh().await;
+    let first = base.parent.unwrap();
+    base.write("b.md", "Beta.");
+    base.refresh().await;
+    let cache = SnapshotCache::default();
+    let blobs = base.blobs.tenant(&TenantId::DEFAULT);
+    let old = cache.open(&blobs, first).await.unwrap();
+    let new = cache.open(&blobs, base.parent.unwrap()).await.unwrap();
+    assert!(Arc::ptr_eq(&old.segments[0].segment, &new.segments[0].segment));
+}
+
+#[tokio::test]
+async fn no_tenant_sees_anothers_snapshot() {
+    let mut base = Base::new(&[("a.md", "Alpha.")]);
+    base.refresh().await;
+    let other = base.blobs.tenant(&"other".parse().unwrap());
+    assert!(SnapshotCache::default().open(&other, base.parent.unwrap()).await.is_err());
+}

@@ -1,0 +1,89 @@
+//! Attribute names, declared once: OpenTelemetry's GenAI conventions 1.41, and our own.
+
+/// `gen_ai.operation.name`: what a span does (`chat`, `retrieval`).
+pub const OPERATION: &str = "gen_ai.operation.name";
+/// `gen_ai.provider.name`: who answered.
+pub const PROVIDER: &str = "gen_ai.provider.name";
+/// `gen_ai.request.model`: the model that was asked for.
+pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+/// `gen_ai.response.model`: the model that answered, as the provider names it.
+pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
+/// `gen_ai.response.id`: the provider's id of the answer.
+pub const RESPONSE_ID: &str = "gen_ai.response.id";
+/// `gen_ai.response.finish_reasons`: why it ended.
+pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+/// `gen_ai.response.time_to_first_chunk`: seconds to the first piece of the answer.
+pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+/// `gen_ai.conversation.id`: the session, where the client names one.
+pub const CONVERSATION: &str = "gen_ai.conversation.id";
+/// `gen_ai.usage.input_tokens`, cached ones included.
+pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+/// `gen_ai.usage.output_tokens`, reasoning included.
+pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+/// `gen_ai.usage.cache_read.input_tokens`.
+pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+/// `gen_ai.usage.cache_creation.input_tokens`.
+pub const CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
+/// `gen_ai.usage.reasoning.output_tokens`.
+pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+/// `gen_ai.input.messages`, as JSON.
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// `gen_ai.output.messages`, as JSON.
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+/// `gen_ai.retrieval.documents`, as JSON.
+pub const RETRIEVAL_DOCUMENTS: &str = "gen_ai.retrieval.documents";
+/// `gen_ai.data_source.id`: the knowledge snapshot.
+pub const DATA_SOURCE: &str = "gen_ai.data_source.id";
+/// `service.name`: the app.
+pub const SERVICE_NAME: &str = "service.name";
+/// `service.version`: the release.
+pub const SERVICE_VERSION: &str = "service.version";
+/// `deployment.environment.name`.
+pub const ENVIRONMENT: &str = "deployment.environment.name";
+/// `error.type`: what went wrong, as one word.
+pub const ERROR_TYPE: &str = "error.type";
+/// `enduser.id`: the principal whose key was used.
+pub const PRINCIPAL: &str = "enduser.id";
+
+/// The dialect the client spoke.
+pub const DIALECT: &str = "groundcrew.dialect";
+/// Whether the answer was streamed.
+pub const STREAM: &str = "groundcrew.stream";
+/// The traffic plan in force.
+pub const PLAN: &str = "groundcrew.plan";
+/// The arm of the plan.
+pub const ARM: &str = "groundcrew.arm";
+/// What the request was assigned by.
+pub const UNIT: &str = "groundcrew.unit";
+/// Whether the unit was a session or the request alone.
+pub const UNIT_STUCK: &str = "groundcrew.unit.stuck";
+/// How the request ended.
+pub const OUTCOME: &str = "groundcrew.outcome";
+/// What a failed request was told.
+pub const OUTCOME_MESSAGE: &str = "groundcrew.outcome.message";
+/// The rule that blocked.
+pub const OUTCOME_RULE: &str = "groundcrew.outcome.rule";
+/// The digest of the provider's binding.
+pub const BINDING: &str = "groundcrew.binding";
+/// The provider's fingerprint of its configuration.
+pub const FINGERPRINT: &str = "groundcrew.fingerprint";
+/// Whether usage was counted by us.
+pub const USAGE_ESTIMATED: &str = "groundcrew.usage.estimated";
+/// The cost, in billionths of the currency.
+pub const COST_NANOS: &str = "groundcrew.cost.nanos";
+/// The cost's currency.
+pub const COST_CURRENCY: &str = "groundcrew.cost.currency";
+/// Why there is no cost.
+pub const UNPRICED: &str = "groundcrew.cost.unpriced";
+/// What guardrails found, as JSON.
+pub const FINDINGS: &str = "groundcrew.findings";
+/// The request fields that the client set itself.
+pub const OVERRIDES: &str = "groundcrew.overrides";
+/// The digest of a message that is not kept.
+pub const INPUT_DIGEST: &str = "groundcrew.input.digest";
+/// The digest of an answer that is not kept.
+pub const OUTPUT_DIGEST: &str = "groundcrew.output.digest";
+/// The length of the input in bytes.
+pub const INPUT_BYTES: &str = "groundcrew.input.bytes";
+/// The length of the output in bytes.
+pub const OUTPUT_BYTES: &str = "groundcrew.output.bytes";

@@ -1,0 +1,144 @@
+//! The log's frame, and reading frames from segment files.
+//!
+//! A segment starts with [`MAGIC`]. A frame is `length: u32`, `crc: u32` (CRC32C of what follows),
+//! `node: u64`, `sequence: u64`, `tenant length: u8`, tenant, OTLP bytes; numbers little endian,
+//! `length` counting from `node`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use release::TenantId;
+
+/// First bytes of a segment file.
+pub const MAGIC: &[u8; 8] = b"GCTRACE1";
+/// The most bytes of one frame.
+pub const MAX_FRAME: usize = 64 << 20;
+/// Bytes of a frame before `node`.
+const HEAD: usize = 8;
+/// Bytes of a frame before its tenant.
+const FIXED: usize = HEAD + 8 + 8 + 1;
+
+/// One record of the log as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The node that wrote it.
+    pub node: u64,
+    /// Counts the node's frames from 1, without gaps.
+    pub sequence: u64,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// OTLP `TracesData`.
+    pub otlp: Bytes,
+}
+
+/// Bytes that are not a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameError {
+    /// The segment file.
+    pub segment: PathBuf,
+    /// Where in it.
+    pub offset: u64,
+    /// How many bytes were passed over to the next whole frame, or to the end.
+    pub skipped: u64,
+    /// Whether nothing whole follows: the end of a write that a crash cut short.
+    pub torn: bool,
+}
+
+/// Appends a frame to `out`.
+pub fn write(out: &mut Vec<u8>, node: u64, sequence: u64, tenant: &TenantId, otlp: &[u8]) {
+    let start = out.len();
+    let tenant = tenant.as_str().as_bytes();
+    let length = FIXED - HEAD + tenant.len() + otlp.len();
+    out.extend_from_slice(&(length as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&node.to_le_bytes());
+    out.extend_from_slice(&sequence.to_le_bytes());
+    out.push(tenant.len() as u8);
+    out.extend_from_slice(tenant);
+    out.extend_from_slice(otlp);
+    let crc = crc32c::crc32c(&out[start + HEAD..]);
+    out[start + 4..start + HEAD].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The frame at `offset` of a segment's bytes, and where the next one starts.
+pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
+    let rest = segment.get(offset..)?;
+    let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
+    let crc = u32::from_le_bytes(rest.get(4..HEAD)?.try_into().ok()?);
+    if !(FIXED - HEAD..=MAX_FRAME).contains(&length) {
+        return None;
+    }
+    let body = rest.get(HEAD..HEAD + length)?;
+    if crc32c::crc32c(body) != crc {
+        return None;
+    }
+    let node = u64::from_le_bytes(body[..8].try_into().ok()?);
+    let sequence = u64::from_le_bytes(body[8..16].try_into().ok()?);
+    let tenant_end = 17 + usize::from(body[16]);
+    let tenant = std::str::from_utf8(body.get(17..tenant_end)?).ok()?.parse().ok()?;
+    let start = offset + HEAD + tenant_end;
+    let end = offset + HEAD + length;
+    Some((Frame { node, sequence, tenant, otlp: segment.slice(start..end) }, end))
+}
+
+/// Reads the frames of one segment, passing over bytes that are not whole frames.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    bytes: Bytes,
+    offset: usize,
+}
+
+impl Reader {
+    /// Opens a segment file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let bytes: Bytes = fs::read(path)?.into();
+        let offset = if bytes.starts_with(MAGIC) { MAGIC.len() } else { 0 };
+        Ok(Self { path: path.to_owned(), bytes, offset })
+    }
+
+    /// How many bytes the segment has.
+    pub fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Whether the segment has no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Where the next whole frame starts at or after `from`. A frame's node and length are looked
+    /// at before its checksum, so that looking is linear in practice.
+    fn resume(&self, from: usize) -> Option<usize> {
+        (from..self.bytes.len().saturating_sub(FIXED)).find(|at| read(&self.bytes, *at).is_some())
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(u64, Frame), FrameError>;
+
+    /// The next frame with its offset, or what was passed over.
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.offset;
+        if at >= self.bytes.len() {
+            return None;
+        }
+        if let Some((frame, next)) = read(&self.bytes, at) {
+            self.offset = next;
+            return Some(Ok((at as u64, frame)));
+        }
+        let next = self.resume(at + 1);
+        self.offset = next.unwrap_or(self.bytes.len());
+        Some(Err(FrameError {
+            segment: self.path.clone(),
+            offset: at as u64,
+            skipped: (self.offset - at) as u64,
+            torn: next.is_none(),
+        }))
+    }
+}

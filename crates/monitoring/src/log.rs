@@ -1,0 +1,414 @@
+//! The trace log: one writer thread, a sync thread, and an index of bounded size.
+
+mod index;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use release::{AppName, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::frame::{FrameError, MAGIC, Reader};
+use crate::otlp;
+use crate::record::{AnswerRecord, TraceId};
+use index::{Index, Location};
+use writer::{Append, Writer};
+
+/// How many records wait for the writer at most; beyond that, appending waits.
+const QUEUE: usize = 1_024;
+
+/// When an answer's last byte may leave.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Once its record is written: it survives `kill -9`, and a power loss after the next group
+    /// commit (at most 20 ms).
+    #[default]
+    Group,
+    /// Once its record is synced to disk.
+    Sync,
+}
+
+/// How a log is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct LogOptions {
+    /// Distinguishes nodes that write to one place.
+    pub node: u64,
+    /// A segment is closed once it has this many bytes.
+    pub segment_bytes: u64,
+    /// The log is full once its segments have this many bytes; nothing is deleted silently.
+    pub max_bytes: u64,
+    /// How long a written record may stay unsynced.
+    pub sync_interval: Duration,
+    /// When an append is answered.
+    pub durability: Durability,
+    /// How many records are found without reading segments.
+    pub index_capacity: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            node: 1,
+            segment_bytes: 64 << 20,
+            max_bytes: 8 << 30,
+            sync_interval: Duration::from_millis(20),
+            durability: Durability::Group,
+            index_capacity: 100_000,
+        }
+    }
+}
+
+/// Why a record was not written. The request it belongs to must fail.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log has as many bytes as it may have.
+    #[error("the trace log is full ({bytes} of {max_bytes} bytes)")]
+    Full {
+        /// What it has.
+        bytes: u64,
+        /// What it may have.
+        max_bytes: u64,
+    },
+    /// The disk failed.
+    #[error("the trace log could not be written: {0}")]
+    Io(String),
+    /// Another process owns the log.
+    #[error("the trace log in `{0}` is in use by another process")]
+    Locked(PathBuf),
+    /// The log was closed.
+    #[error("the trace log is closed")]
+    Closed,
+}
+
+impl From<io::Error> for LogError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+/// A record that was written.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// Its place in the node's log.
+    pub sequence: u64,
+    synced: watch::Receiver<u64>,
+}
+
+impl Receipt {
+    /// Waits until the record is synced to disk.
+    ///
+    /// # Errors
+    /// [`LogError::Closed`] if the log was closed first.
+    pub async fn synced(&mut self) -> Result<(), LogError> {
+        let sequence = self.sequence;
+        let reached = self.synced.wait_for(|synced| *synced >= sequence).await;
+        reached.map(|_| ()).map_err(|_| LogError::Closed)
+    }
+}
+
+/// What the log has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStats {
+    /// Records written.
+    pub appended: u64,
+    /// The last sequence number that is synced to disk.
+    pub synced: u64,
+    /// Bytes in all segments.
+    pub bytes: u64,
+    /// Records refused because the log was full or the disk failed.
+    pub refused: u64,
+    /// Places that hold no whole frame, found when the log was opened.
+    pub corrupt: u64,
+    /// Records that are found only by reading segments.
+    pub evicted: u64,
+}
+
+/// A record in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its trace.
+    pub trace: TraceId,
+    /// The app.
+    pub app: AppName,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The release that answered.
+    pub release: ReleaseDigest,
+    /// When it arrived.
+    pub started_at: Timestamp,
+    /// How long it took, in nanoseconds.
+    pub duration_ns: u64,
+    /// How it ended, as one word.
+    pub outcome: String,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+}
+
+impl Summary {
+    fn of(record: &AnswerRecord) -> Self {
+        let generation = record.generation.as_ref();
+        Self {
+            trace: record.trace,
+            app: record.app.clone(),
+            environment: record.environment.clone(),
+            release: record.release,
+            started_at: record.started_at,
+            duration_ns: record.steps.iter().map(|step| step.end_ns).max().unwrap_or(0),
+            outcome: record.outcome.as_str().to_owned(),
+            model: generation.map(|generation| generation.response_model.clone()),
+            input_tokens: generation.map_or(0, |generation| generation.input_tokens),
+            output_tokens: generation.map_or(0, |generation| generation.output_tokens),
+        }
+    }
+}
+
+/// Which records to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only of this app.
+    pub app: Option<AppName>,
+    /// Only of this environment.
+    pub environment: Option<EnvironmentName>,
+    /// Only of this release.
+    pub release: Option<ReleaseDigest>,
+    /// Only with this outcome.
+    pub outcome: Option<String>,
+    /// Only since this moment.
+    pub since: Option<Timestamp>,
+}
+
+impl Filter {
+    fn admits(&self, summary: &Summary) -> bool {
+        self.app.as_ref().is_none_or(|app| *app == summary.app)
+            && self.environment.as_ref().is_none_or(|name| *name == summary.environment)
+            && self.release.is_none_or(|release| release == summary.release)
+            && self.outcome.as_ref().is_none_or(|outcome| *outcome == summary.outcome)
+            && self.since.is_none_or(|since| since <= summary.started_at)
+    }
+}
+
+/// The log of every answer.
+#[derive(Debug, Clone)]
+pub struct TraceLog {
+    shared: Arc<Shared>,
+    appends: mpsc::Sender<Append>,
+    synced: watch::Receiver<u64>,
+    durability: Durability,
+}
+
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    state: Mutex<State>,
+    /// Held as long as the log is open.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct State {
+    index: Index,
+    stats: LogStats,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TraceLog {
+    /// Opens or makes the log in `directory`: cuts a torn end, names what is corrupt, rebuilds the
+    /// index.
+    ///
+    /// # Errors
+    /// If another process has it open or it cannot be read.
+    pub fn open(directory: &Path, options: LogOptions) -> Result<Self, LogError> {
+        std::fs::create_dir_all(directory)?;
+        let lock = File::create(directory.join("lock"))?;
+        lock.try_lock().map_err(|_| LogError::Locked(directory.to_owned()))?;
+        let mut state =
+            State { index: Index::new(options.index_capacity), stats: LogStats::default() };
+        let last = recover(directory, &mut state)?;
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            state: Mutex::new(state),
+            _lock: lock,
+        });
+        let (announce, synced) = watch::channel(last);
+        let (appends, queue) = mpsc::channel(QUEUE);
+        Writer::start(Arc::clone(&shared), options, last, (queue, announce))?;
+        Ok(Self { shared, appends, synced, durability: options.durability })
+    }
+
+    /// Writes a record. When this returns it survives `kill -9`, and with [`Durability::Sync`] a
+    /// power loss.
+    ///
+    /// # Errors
+    /// If the record was not written; nobody may be told that it was.
+    pub async fn append(&self, record: &AnswerRecord) -> Result<Receipt, LogError> {
+        let (reply, written) = oneshot::channel();
+        let append = Append {
+            tenant: record.tenant.clone(),
+            otlp: otlp::encode(record),
+            summary: Summary::of(record),
+            reply,
+        };
+        self.appends.send(append).await.map_err(|_| LogError::Closed)?;
+        let sequence = written.await.map_err(|_| LogError::Closed)??;
+        let mut receipt = Receipt { sequence, synced: self.synced.clone() };
+        if self.durability == Durability::Sync {
+            receipt.synced().await?;
+        }
+        Ok(receipt)
+    }
+
+    /// What the log has done.
+    pub fn stats(&self) -> LogStats {
+        LogStats { synced: *self.synced.borrow(), ..self.shared.state().stats }
+    }
+
+    /// The tenant's newest records that fit, newest first. Reads segments if the index does not
+    /// reach far enough, so call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// If a segment cannot be read.
+    pub fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Summary>, LogError> {
+        let (mut found, complete) = {
+            let state = self.shared.state();
+            let newest = state.index.newest(tenant).filter(|summary| filter.admits(summary));
+            (newest.take(limit).cloned().collect::<Vec<_>>(), state.stats.evicted == 0)
+        };
+        if complete || found.len() >= limit {
+            return Ok(found);
+        }
+        found.clear();
+        for segment in segments(&self.shared.directory)?.into_iter().rev() {
+            let mut older = Vec::new();
+            for (_, frame) in Reader::open(&segment)?.flatten().filter(|(_, f)| f.tenant == *tenant)
+            {
+                older.extend(otlp::decode(tenant, &frame.otlp).as_ref().map(Summary::of));
+            }
+            found.extend(older.into_iter().rev().filter(|summary| filter.admits(summary)));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// One record. Reads segments if the index does not know it, so call it where blocking is
+    /// allowed.
+    ///
+    /// # Errors
+    /// If a segment cannot be read.
+    pub fn show(
+        &self,
+        tenant: &TenantId,
+        trace: TraceId,
+    ) -> Result<Option<AnswerRecord>, LogError> {
+        let (location, complete) = {
+            let state = self.shared.state();
+            (state.index.find(tenant, trace), state.stats.evicted == 0)
+        };
+        if let Some(Location { segment, offset }) = location {
+            let bytes = std::fs::read(writer::path(&self.shared.directory, segment))?.into();
+            let frame = crate::frame::read(&bytes, offset as usize);
+            return Ok(frame.and_then(|(frame, _)| otlp::decode(tenant, &frame.otlp)));
+        }
+        if complete {
+            return Ok(None);
+        }
+        for segment in segments(&self.shared.directory)?.into_iter().rev() {
+            for (_, frame) in Reader::open(&segment)?.flatten().filter(|(_, f)| f.tenant == *tenant)
+            {
+                let record = otlp::decode(tenant, &frame.otlp);
+                if let Some(record) = record.filter(|record| record.trace == trace) {
+                    return Ok(Some(record));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The segment files in the order of their writing.
+fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "trace") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads every segment into the index; returns the last sequence number.
+fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
+    let mut last = 0;
+    let all = segments(directory)?;
+    for (position, path) in all.iter().enumerate() {
+        let newest = position + 1 == all.len();
+        let segment = writer::number(path);
+        let reader = Reader::open(path)?;
+        state.stats.bytes += reader.len();
+        for item in reader {
+            match item {
+                Ok((offset, frame)) => {
+                    last = last.max(frame.sequence);
+                    if let Some(record) = otlp::decode(&frame.tenant, &frame.otlp) {
+                        let location = Location { segment, offset };
+                        let evicted =
+                            state.index.insert(frame.tenant, Summary::of(&record), location);
+                        state.stats.evicted += u64::from(evicted);
+                    }
+                }
+                Err(error) if error.torn && newest => cut(&error, state)?,
+                Err(error) => {
+                    state.stats.corrupt += 1;
+                    tracing::error!(
+                        segment = %error.segment.display(), offset = error.offset,
+                        skipped = error.skipped, "trace log: bytes that are no record"
+                    );
+                }
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// Cuts the end of a write that a crash interrupted: it was never acknowledged.
+fn cut(error: &FrameError, state: &mut State) -> Result<(), LogError> {
+    let file = File::options().write(true).open(&error.segment)?;
+    let keep = if error.offset < MAGIC.len() as u64 { 0 } else { error.offset };
+    file.set_len(keep)?;
+    file.sync_all()?;
+    state.stats.bytes -= error.skipped;
+    tracing::warn!(
+        segment = %error.segment.display(), offset = error.offset, bytes = error.skipped,
+        "trace log: cut an unfinished write"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

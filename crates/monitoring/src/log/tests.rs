@@ -1,0 +1,141 @@
+//! The log loses nothing it acknowledged and notices what it did not write.
+
+use std::fs;
+
+use super::*;
+use crate::record::tests::record;
+
+async fn fill(directory: &Path, options: LogOptions, traces: std::ops::Range<u8>) -> TraceLog {
+    let log = TraceLog::open(directory, options).unwrap();
+    for trace in traces {
+        log.append(&record(trace)).await.unwrap();
+    }
+    log
+}
+
+/// The threads end once the last handle is gone; only then is the lock free.
+fn reopen(directory: &Path, options: LogOptions) -> TraceLog {
+    loop {
+        match TraceLog::open(directory, options) {
+            Err(LogError::Locked(_)) => thread_yield(),
+            other => return other.unwrap(),
+        }
+    }
+}
+
+fn thread_yield() {
+    std::thread::yield_now();
+}
+
+fn only_segment(directory: &Path) -> PathBuf {
+    segments(directory).unwrap().pop().unwrap()
+}
+
+fn traces(log: &TraceLog) -> Vec<u8> {
+    let all = log.list(&TenantId::DEFAULT, &Filter::default(), 1_000).unwrap();
+    all.iter().rev().map(|summary| summary.trace.as_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn a_record_is_readable_at_once_and_by_its_tenant_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = fill(directory.path(), LogOptions::default(), 1..4).await;
+    let trace = TraceId::from_bytes([2; 16]);
+    assert_eq!(log.show(&TenantId::DEFAULT, trace).unwrap(), Some(record(2)));
+    let other: TenantId = "other".parse().unwrap();
+    assert_eq!(log.show(&other, trace).unwrap(), None);
+    assert!(log.list(&other, &Filter::default(), 10).unwrap().is_empty());
+    assert_eq!(traces(&log), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_second_process_finds_the_log_locked() {
+    let directory = tempfile::tempdir().unwrap();
+    let _log = fill(directory.path(), LogOptions::default(), 1..2).await;
+    let second = TraceLog::open(directory.path(), LogOptions::default());
+    assert!(matches!(second, Err(LogError::Locked(_))));
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_wherever_it_is_torn_and_sequences_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(fill(directory.path(), LogOptions::default(), 1..4).await);
+    drop(reopen(directory.path(), LogOptions::default()));
+    let segment = only_segment(directory.path());
+    let whole = fs::read(&segment).unwrap();
+    let last = Reader::open(&segment).unwrap().flatten().last().unwrap().0 as usize;
+    for cut in (last + 1..whole.len()).step_by(37) {
+        fs::write(&segment, &whole[..cut]).unwrap();
+        let log = reopen(directory.path(), LogOptions::default());
+        assert_eq!(traces(&log), [1, 2], "cut at {cut}");
+        assert_eq!(log.append(&record(9)).await.unwrap().sequence, 3);
+        drop(log);
+        drop(reopen(directory.path(), LogOptions::default()));
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_costs_its_record_only_and_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(fill(directory.path(), LogOptions::default(), 1..4).await);
+    drop(reopen(directory.path(), LogOptions::default()));
+    let segment = only_segment(directory.path());
+    let whole = fs::read(&segment).unwrap();
+    let second = Reader::open(&segment).unwrap().flatten().nth(1).unwrap().0 as usize;
+    for flip in [second, second + 5, second + 40] {
+        let mut bytes = whole.clone();
+        bytes[flip] ^= 0x40;
+        fs::write(&segment, bytes).unwrap();
+        let log = reopen(directory.path(), LogOptions::default());
+        assert_eq!((traces(&log), log.stats().corrupt), (vec![1, 3], 1), "flipped at {flip}");
+        drop(log);
+        drop(reopen(directory.path(), LogOptions::default()));
+    }
+}
+
+#[tokio::test]
+async fn segments_rotate_and_are_all_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
+    drop(fill(directory.path(), options, 1..20).await);
+    let log = reopen(directory.path(), options);
+    assert!(segments(directory.path()).unwrap().len() > 3);
+    assert_eq!(traces(&log), (1..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_full_log_refuses_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { max_bytes: 2_000, ..LogOptions::default() };
+    let log = TraceLog::open(directory.path(), options).unwrap();
+    let mut written = 0;
+    let refused = loop {
+        match log.append(&record(1)).await {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, LogError::Full { max_bytes: 2_000, .. }));
+    let stats = log.stats();
+    assert_eq!((stats.appended, stats.refused), (written, 1));
+}
+
+#[tokio::test]
+async fn what_the_index_forgot_is_found_in_the_segments() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { index_capacity: 2, ..LogOptions::default() };
+    let log = fill(directory.path(), options, 1..6).await;
+    assert_eq!(log.stats().evicted, 3);
+    let oldest = log.show(&TenantId::DEFAULT, TraceId::from_bytes([1; 16])).unwrap();
+    assert_eq!(oldest, Some(record(1)));
+    assert_eq!(traces(&log), [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn sync_durability_waits_for_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { durability: Durability::Sync, ..LogOptions::default() };
+    let log = TraceLog::open(directory.path(), options).unwrap();
+    let receipt = log.append(&record(1)).await.unwrap();
+    assert!(log.stats().synced >= receipt.sequence);
+}

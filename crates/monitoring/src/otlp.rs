@@ -1,0 +1,351 @@
+//! Records as OpenTelemetry spans, and back.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span, Status, TracesData, span::SpanKind, status::StatusCode,
+};
+use prost::Message;
+use release::{Currency, Digest, Money, PlanId, TenantId, Timestamp, Unit};
+
+use crate::attributes as name;
+use crate::record::{AnswerRecord, Captured, Generation, Outcome, Retrieval, Step, TraceId};
+
+/// The name of the request's own span.
+const ROOT: &str = "answer";
+
+/// Attributes in the making.
+#[derive(Default)]
+struct Attributes(Vec<KeyValue>);
+
+impl Attributes {
+    fn any(&mut self, key: &str, value: Value) {
+        let value = Some(AnyValue { value: Some(value) });
+        self.0.push(KeyValue { key: key.to_owned(), value, ..KeyValue::default() });
+    }
+
+    fn text(&mut self, key: &str, text: impl ToString) {
+        self.any(key, Value::StringValue(text.to_string()));
+    }
+
+    fn maybe(&mut self, key: &str, text: Option<&impl ToString>) {
+        if let Some(text) = text {
+            self.text(key, text.to_string());
+        }
+    }
+
+    fn count(&mut self, key: &str, count: u64) {
+        self.any(key, Value::IntValue(i64::try_from(count).unwrap_or(i64::MAX)));
+    }
+
+    fn flag(&mut self, key: &str, flag: bool) {
+        self.any(key, Value::BoolValue(flag));
+    }
+
+    fn list(&mut self, key: &str, items: &[String]) {
+        let values =
+            items.iter().map(|item| AnyValue { value: Some(Value::StringValue(item.clone())) });
+        self.any(key, Value::ArrayValue(ArrayValue { values: values.collect() }));
+    }
+
+    fn json(&mut self, key: &str, value: &impl serde::Serialize) {
+        // Our own records always have a JSON form.
+        self.text(key, serde_json::to_string(value).unwrap_or_default());
+    }
+}
+
+/// The record as OTLP bytes.
+pub fn encode(record: &AnswerRecord) -> Vec<u8> {
+    let mut resource = Attributes::default();
+    resource.text(name::SERVICE_NAME, &record.app);
+    resource.text(name::SERVICE_VERSION, record.release);
+    resource.text(name::ENVIRONMENT, &record.environment);
+
+    let trace_id = record.trace.as_bytes().to_vec();
+    let start = nanoseconds(record.started_at);
+    let end = record.steps.iter().map(|step| step.end_ns).max().unwrap_or(0);
+    let root_id = span_id(record.trace, 0);
+    let failed = matches!(record.outcome, Outcome::Failed { .. });
+    let mut spans = vec![Span {
+        trace_id: trace_id.clone(),
+        span_id: root_id.clone(),
+        name: ROOT.to_owned(),
+        kind: SpanKind::Server as i32,
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + end,
+        attributes: root_attributes(record).0,
+        status: failed.then(|| Status { message: String::new(), code: StatusCode::Error as i32 }),
+        ..Span::default()
+    }];
+    for (number, step) in (1..).zip(&record.steps) {
+        let (attributes, kind) = step_attributes(record, &step.name);
+        spans.push(Span {
+            trace_id: trace_id.clone(),
+            span_id: span_id(record.trace, number),
+            parent_span_id: root_id.clone(),
+            name: step.name.clone(),
+            kind: kind as i32,
+            start_time_unix_nano: start + step.begin_ns,
+            end_time_unix_nano: start + step.end_ns,
+            attributes: attributes.0,
+            ..Span::default()
+        });
+    }
+    let scope = InstrumentationScope { name: "groundcrew".to_owned(), ..Default::default() };
+    let scope_spans = ScopeSpans { scope: Some(scope), spans, schema_url: String::new() };
+    let resource = Resource { attributes: resource.0, ..Resource::default() };
+    let resource_spans = vec![ResourceSpans {
+        resource: Some(resource),
+        scope_spans: vec![scope_spans],
+        schema_url: String::new(),
+    }];
+    TracesData { resource_spans }.encode_to_vec()
+}
+
+fn root_attributes(record: &AnswerRecord) -> Attributes {
+    let mut root = Attributes::default();
+    root.text(name::DIALECT, &record.dialect);
+    root.flag(name::STREAM, record.stream);
+    root.text(name::PRINCIPAL, &record.principal);
+    root.maybe(name::PLAN, record.plan.as_ref());
+    root.maybe(name::ARM, record.arm.as_ref());
+    root.text(name::UNIT, record.unit.id());
+    root.flag(name::UNIT_STUCK, matches!(record.unit, Unit::Stuck(_)));
+    if let Unit::Stuck(session) = &record.unit {
+        root.text(name::CONVERSATION, session);
+    }
+    root.text(name::OUTCOME, record.outcome.as_str());
+    match &record.outcome {
+        Outcome::Failed { kind, message } => {
+            root.text(name::ERROR_TYPE, kind);
+            root.text(name::OUTCOME_MESSAGE, message);
+        }
+        Outcome::Blocked { rule } => root.text(name::OUTCOME_RULE, rule),
+        Outcome::Answered | Outcome::Cancelled => {}
+    }
+    if !record.findings.is_empty() {
+        root.json(name::FINDINGS, &record.findings);
+    }
+    if !record.overrides.is_empty() {
+        root.list(name::OVERRIDES, &record.overrides);
+    }
+    let input = [name::INPUT_MESSAGES, name::INPUT_DIGEST, name::INPUT_BYTES];
+    captured(&mut root, &record.input, input);
+    let output = [name::OUTPUT_MESSAGES, name::OUTPUT_DIGEST, name::OUTPUT_BYTES];
+    captured(&mut root, &record.output, output);
+    // The outcome of retrieval and generation also stands on the root, so that a step that never
+    // ran (a refused request has no `generate`) loses nothing.
+    if let Some(retrieval) = &record.retrieval {
+        root.text(name::DATA_SOURCE, retrieval.snapshot);
+        root.json(name::RETRIEVAL_DOCUMENTS, &retrieval.chunks);
+    }
+    if let Some(generation) = &record.generation {
+        generated(&mut root, generation);
+    }
+    root
+}
+
+fn step_attributes(record: &AnswerRecord, step: &str) -> (Attributes, SpanKind) {
+    let mut attributes = Attributes::default();
+    match (step, &record.retrieval, &record.generation) {
+        ("ground", Some(retrieval), _) => {
+            attributes.text(name::OPERATION, "retrieval");
+            attributes.text(name::DATA_SOURCE, retrieval.snapshot);
+            (attributes, SpanKind::Internal)
+        }
+        ("generate", _, Some(generation)) => {
+            attributes.text(name::OPERATION, "chat");
+            attributes.text(name::PROVIDER, &generation.provider);
+            attributes.text(name::REQUEST_MODEL, &generation.request_model);
+            (attributes, SpanKind::Client)
+        }
+        _ => (attributes, SpanKind::Internal),
+    }
+}
+
+fn generated(root: &mut Attributes, generation: &Generation) {
+    root.text(name::PROVIDER, &generation.provider);
+    root.maybe(name::BINDING, generation.binding.as_ref());
+    root.text(name::REQUEST_MODEL, &generation.request_model);
+    root.text(name::RESPONSE_MODEL, &generation.response_model);
+    root.text(name::RESPONSE_ID, &generation.response_id);
+    root.maybe(name::FINGERPRINT, generation.fingerprint.as_ref());
+    if let Some(finish) = &generation.finish {
+        root.list(name::FINISH_REASONS, std::slice::from_ref(finish));
+    }
+    if let Some(seconds) = generation.time_to_first_chunk {
+        root.any(name::TIME_TO_FIRST_CHUNK, Value::DoubleValue(seconds));
+    }
+    root.count(name::INPUT_TOKENS, generation.input_tokens);
+    root.count(name::OUTPUT_TOKENS, generation.output_tokens);
+    root.count(name::CACHE_READ_TOKENS, generation.cache_read_tokens);
+    root.count(name::CACHE_CREATION_TOKENS, generation.cache_creation_tokens);
+    root.count(name::REASONING_TOKENS, generation.reasoning_tokens);
+    root.flag(name::USAGE_ESTIMATED, generation.usage_estimated);
+    if let Some(cost) = generation.cost {
+        root.any(name::COST_NANOS, Value::IntValue(cost.nanos));
+        root.text(name::COST_CURRENCY, cost.currency);
+    }
+    root.maybe(name::UNPRICED, generation.unpriced.as_ref());
+}
+
+fn captured(root: &mut Attributes, captured: &Captured, [full, digest, bytes]: [&str; 3]) {
+    match captured {
+        Captured::Full { json } => root.text(full, json),
+        Captured::Hashed { digest: hash, bytes: length } => {
+            root.text(digest, hash);
+            root.count(bytes, *length);
+        }
+        Captured::Length { bytes: length } => root.count(bytes, *length),
+    }
+}
+
+/// Span ids derive from the trace's, so that a record always encodes alike.
+fn span_id(trace: TraceId, number: u64) -> Vec<u8> {
+    let digest = Digest::of_fields([trace.as_bytes().as_slice(), &number.to_be_bytes()]);
+    digest.as_bytes()[..8].to_vec()
+}
+
+fn nanoseconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
+}
+
+/// Attributes being read.
+struct Found<'a>(&'a [KeyValue]);
+
+impl Found<'_> {
+    fn any(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        match self.any(key)? {
+            Value::StringValue(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn parse<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key)?.parse().ok()
+    }
+
+    fn int(&self, key: &str) -> Option<i64> {
+        match self.any(key)? {
+            Value::IntValue(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn count(&self, key: &str) -> u64 {
+        self.int(key).and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        matches!(self.any(key), Some(Value::BoolValue(true)))
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        let Some(Value::ArrayValue(list)) = self.any(key) else { return Vec::new() };
+        let texts = list.values.iter().filter_map(|item| match item.value.as_ref()? {
+            Value::StringValue(text) => Some(text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    fn captured(&self, [full, digest, bytes]: [&str; 3]) -> Captured {
+        let length = self.count(bytes);
+        match (self.text(full), self.parse(digest)) {
+            (Some(json), _) => Captured::Full { json },
+            (None, Some(digest)) => Captured::Hashed { digest, bytes: length },
+            (None, None) => Captured::Length { bytes: length },
+        }
+    }
+}
+
+/// The record that OTLP bytes hold; `None` if they hold none of ours.
+pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Option<AnswerRecord> {
+    let data = TracesData::decode(bytes).ok()?;
+    let resource_spans = data.resource_spans.first()?;
+    let resource = Found(&resource_spans.resource.as_ref()?.attributes);
+    let spans = &resource_spans.scope_spans.first()?.spans;
+    let span = spans.iter().find(|span| span.name == ROOT)?;
+    let root = Found(&span.attributes);
+    let start = span.start_time_unix_nano;
+    let steps = spans.iter().filter(|step| step.parent_span_id == span.span_id).map(|step| Step {
+        name: step.name.clone(),
+        begin_ns: step.start_time_unix_nano.saturating_sub(start),
+        end_ns: step.end_time_unix_nano.saturating_sub(start),
+    });
+    let unit = root.text(name::UNIT)?;
+    let outcome = match root.text(name::OUTCOME)?.as_str() {
+        "answered" => Outcome::Answered,
+        "cancelled" => Outcome::Cancelled,
+        "blocked" => Outcome::Blocked { rule: root.text(name::OUTCOME_RULE)? },
+        _ => Outcome::Failed {
+            kind: root.text(name::ERROR_TYPE)?,
+            message: root.text(name::OUTCOME_MESSAGE)?,
+        },
+    };
+    let retrieval = root.parse(name::DATA_SOURCE).map(|snapshot| Retrieval {
+        snapshot,
+        chunks: root
+            .text(name::RETRIEVAL_DOCUMENTS)
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default(),
+    });
+    Some(AnswerRecord {
+        trace: TraceId::from_bytes(span.trace_id.as_slice().try_into().ok()?),
+        tenant: tenant.clone(),
+        app: resource.parse(name::SERVICE_NAME)?,
+        environment: resource.parse(name::ENVIRONMENT)?,
+        release: resource.parse(name::SERVICE_VERSION)?,
+        plan: root.text(name::PLAN).map(PlanId),
+        arm: root.text(name::ARM),
+        unit: if root.flag(name::UNIT_STUCK) { Unit::Stuck(unit) } else { Unit::Unstuck(unit) },
+        principal: root.parse(name::PRINCIPAL)?,
+        dialect: root.text(name::DIALECT)?,
+        stream: root.flag(name::STREAM),
+        started_at: Timestamp::from_nanosecond(i128::from(start)).ok()?,
+        steps: steps.collect(),
+        retrieval,
+        generation: generation(&root),
+        findings: root
+            .text(name::FINDINGS)
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default(),
+        overrides: root.list(name::OVERRIDES),
+        outcome,
+        input: root.captured([name::INPUT_MESSAGES, name::INPUT_DIGEST, name::INPUT_BYTES]),
+        output: root.captured([name::OUTPUT_MESSAGES, name::OUTPUT_DIGEST, name::OUTPUT_BYTES]),
+    })
+}
+
+fn generation(root: &Found<'_>) -> Option<Generation> {
+    let currency: Option<Currency> = root.parse(name::COST_CURRENCY);
+    let cost = currency.zip(root.int(name::COST_NANOS));
+    Some(Generation {
+        provider: root.text(name::PROVIDER)?,
+        binding: root.parse(name::BINDING),
+        request_model: root.text(name::REQUEST_MODEL)?,
+        response_model: root.text(name::RESPONSE_MODEL)?,
+        response_id: root.text(name::RESPONSE_ID)?,
+        fingerprint: root.text(name::FINGERPRINT),
+        finish: root.list(name::FINISH_REASONS).into_iter().next(),
+        time_to_first_chunk: match root.any(name::TIME_TO_FIRST_CHUNK) {
+            Some(Value::DoubleValue(seconds)) => Some(*seconds),
+            _ => None,
+        },
+        input_tokens: root.count(name::INPUT_TOKENS),
+        output_tokens: root.count(name::OUTPUT_TOKENS),
+        cache_read_tokens: root.count(name::CACHE_READ_TOKENS),
+        cache_creation_tokens: root.count(name::CACHE_CREATION_TOKENS),
+        reasoning_tokens: root.count(name::REASONING_TOKENS),
+        usage_estimated: root.flag(name::USAGE_ESTIMATED),
+        cost: cost.map(|(currency, nanos)| Money { currency, nanos }),
+        unpriced: root.text(name::UNPRICED),
+    })
+}

@@ -1,0 +1,87 @@
+//! Records survive the trip through OTLP.
+
+use release::{Currency, Digest, Money, ReleaseDigest};
+
+use super::*;
+use crate::otlp;
+
+pub fn record(trace: u8) -> AnswerRecord {
+    AnswerRecord {
+        trace: TraceId::from_bytes([trace; 16]),
+        tenant: TenantId::DEFAULT,
+        app: "support".parse().unwrap(),
+        environment: "prod".parse().unwrap(),
+        release: ReleaseDigest::new(Digest::of(b"release")),
+        plan: Some(PlanId("plan".into())),
+        arm: Some("canary".into()),
+        unit: Unit::Stuck("session-1".into()),
+        principal: PrincipalId::user("ada").unwrap(),
+        dialect: "openai".into(),
+        stream: true,
+        started_at: Timestamp::new(1_700_000_000, 5).unwrap(),
+        steps: vec![
+            Step { name: "ground".into(), begin_ns: 10, end_ns: 500 },
+            Step { name: "generate".into(), begin_ns: 500, end_ns: 9_000 },
+        ],
+        retrieval: Some(Retrieval {
+            snapshot: Digest::of(b"snapshot"),
+            chunks: vec![RetrievedChunk {
+                id: "sha256:c".into(),
+                document: "returns.md".into(),
+                score: 1.5,
+                start: 3,
+                end: 9,
+            }],
+        }),
+        generation: Some(Generation {
+            provider: "openai".into(),
+            binding: Some(Digest::of(b"binding")),
+            request_model: "gpt".into(),
+            response_model: "gpt-1".into(),
+            response_id: "r1".into(),
+            fingerprint: Some("fp".into()),
+            finish: Some("stop".into()),
+            time_to_first_chunk: Some(0.25),
+            input_tokens: 10,
+            output_tokens: 5,
+            cache_read_tokens: 4,
+            cost: Some(Money { currency: Currency::USD, nanos: 12_000 }),
+            ..Generation::default()
+        }),
+        findings: vec![Finding { rule: "pii".into(), on: "input".into(), action: "flag".into() }],
+        overrides: vec!["temperature".into()],
+        outcome: Outcome::Answered,
+        input: Captured::Full { json: "[]".into() },
+        output: Captured::Hashed { digest: Digest::of(b"text"), bytes: 4 },
+    }
+}
+
+#[test]
+fn a_record_comes_back_from_otlp_as_it_was() {
+    let record = record(1);
+    let bytes = otlp::encode(&record);
+    assert_eq!(otlp::decode(&record.tenant, &bytes), Some(record.clone()));
+    assert_eq!(otlp::encode(&record), bytes, "encoding must not depend on anything else");
+}
+
+#[test]
+fn every_outcome_comes_back() {
+    for outcome in [
+        Outcome::Cancelled,
+        Outcome::Blocked { rule: "r".into() },
+        Outcome::Failed { kind: "timeout".into(), message: "m".into() },
+    ] {
+        let record = AnswerRecord { outcome, generation: None, retrieval: None, ..record(1) };
+        let back = otlp::decode(&record.tenant, &otlp::encode(&record));
+        assert_eq!(back, Some(record));
+    }
+}
+
+#[test]
+fn what_is_not_captured_is_nowhere_in_the_bytes() {
+    let secret = "the secret words";
+    let hashed = Captured::Hashed { digest: Digest::of(secret.as_bytes()), bytes: 16 };
+    let record = AnswerRecord { input: hashed, output: Captured::Length { bytes: 9 }, ..record(1) };
+    let bytes = otlp::encode(&record);
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+}

@@ -1,0 +1,117 @@
+//! Blobs as files: written aside, synced, then renamed into place.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Backend, BlobError};
+
+#[derive(Debug)]
+pub struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        key: &str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, BlobError> {
+        let path = self.root.join(key);
+        let failed = |why: String| BlobError::Backend(format!("`{key}`: {why}"));
+        let done = tokio::task::spawn_blocking(move || work(&path)).await;
+        done.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Backend for Disk {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
+        self.work(key, move |path| write(path, &bytes)).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
+        let read = |path: &Path| match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.work(key, read).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, BlobError> {
+        self.work(key, |path| path.try_exists()).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        let delete = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        self.work(key, delete).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+        self.work(prefix, |path| {
+            let mut names = Vec::new();
+            for shard in entries(path)? {
+                for file in entries(&shard)? {
+                    names.extend(file.file_name().and_then(|n| n.to_str()).map(str::to_owned));
+                }
+            }
+            Ok(names)
+        })
+        .await
+    }
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Temporary file, sync, rename, sync of the directory: after a crash the blob is whole or absent.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static UNIQUE: AtomicU64 = AtomicU64::new(0);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    make_directories(directory)?;
+    let unique = UNIQUE.fetch_add(1, Ordering::Relaxed);
+    let aside = path.with_extension(format!("{}-{unique}.tmp", std::process::id()));
+    let mut file = File::create_new(&aside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
+        // The first error is the one to tell; what is left aside is never read.
+        let _left = fs::remove_file(&aside);
+        return Err(error);
+    }
+    File::open(directory)?.sync_all()
+}
+
+/// Makes missing directories, syncing the parent of each new one.
+fn make_directories(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make_directories(parent)?;
+    }
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Blobs as objects of an S3-compatible bucket.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::{Backend, BlobError, S3Options};
+
+#[derive(Debug)]
+pub struct S3 {
+    store: AmazonS3,
+    prefix: String,
+}
+
+impl S3 {
+    pub fn new(options: &S3Options) -> Result<Self, BlobError> {
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&options.bucket)
+            .with_region(&options.region)
+            .with_access_key_id(&options.access_key_id)
+            .with_secret_access_key(options.secret_access_key.expose());
+        if let Some(endpoint) = &options.endpoint {
+            builder =
+                builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        let store = builder.build().map_err(failed)?;
+        Ok(Self { store, prefix: options.prefix.trim_matches('/').to_owned() })
+    }
+
+    fn path(&self, key: &str) -> Path {
+        Path::from(format!("{}/{key}", self.prefix))
+    }
+}
+
+fn failed(error: object_store::Error) -> BlobError {
+    BlobError::Backend(error.to_string())
+}
+
+#[async_trait]
+impl Backend for S3 {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
+        // Equal keys have equal bytes, so that writing twice is harmless.
+        self.store.put(&self.path(key), bytes.into()).await.map(|_| ()).map_err(failed)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
+        match self.store.get(&self.path(key)).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(failed),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, BlobError> {
+        match self.store.head(&self.path(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        match self.store.delete(&self.path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+        let path = self.path(prefix);
+        let objects: Vec<_> = self.store.list(Some(&path)).try_collect().await.map_err(failed)?;
+        let names = objects.iter().filter_map(|object| object.location.filename());
+        Ok(names.map(str::to_owned).collect())
+    }
+}
