@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use knowledge::KnowledgeSpec;
-use release::{
-    AppName, ArtifactName, ArtifactRef, Change, DeploymentEntry, Diagnostic, SlotName,
-};
+use release::{AppName, ArtifactName, ArtifactRef, Change, DeploymentEntry, Diagnostic, SlotName};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Transaction};
 
@@ -170,9 +168,11 @@ impl TenantDelivery {
             snapshot: known.as_ref().and_then(|known| known.value.snapshot),
             refreshed_at: known.as_ref().and_then(|known| known.value.refreshed_at),
         };
-        Ok(transaction
-            .put(KNOWLEDGE, name.as_str(), &record, expect(&known))?
-            .emit(&format!("knowledge/{name}"), "knowledge.defined", &record)?)
+        Ok(transaction.put(KNOWLEDGE, name.as_str(), &record, expect(&known))?.emit(
+            &format!("knowledge/{name}"),
+            "knowledge.defined",
+            &record,
+        )?)
     }
 
     async fn app_record(

@@ -11,8 +11,8 @@ use release::{
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
 
-use crate::project::files::Policy;
 use crate::project::Prepared;
+use crate::project::files::Policy;
 use crate::{DeliveryError, TenantDelivery};
 
 pub(crate) const PROJECTS: Collection = Collection("projects");
@@ -193,7 +193,8 @@ impl TenantDelivery {
             let (app, environment) = (app.name.clone(), name.clone());
             return Err(DeliveryError::UnknownEnvironment { app, environment });
         }
-        let found = self.find::<Environment>(ENVIRONMENTS, &environment_key(&app.name, name)).await?;
+        let found =
+            self.find::<Environment>(ENVIRONMENTS, &environment_key(&app.name, name)).await?;
         let expect = expect(&found);
         let empty = || Environment::empty(app.name.clone(), name.clone());
         Ok((found.map_or_else(empty, |found| found.value), expect))
@@ -231,8 +232,8 @@ impl TenantDelivery {
         let digits = selector.strip_prefix("sha256:").unwrap_or(selector);
         let sequence = digits.trim_start_matches('#').parse::<u64>().ok();
         let fits = |record: &ReleaseRecord| {
-            let by_digest = digits.len() >= 6
-                && record.release.digest().to_hex().starts_with(digits);
+            let by_digest =
+                digits.len() >= 6 && record.release.digest().to_hex().starts_with(digits);
             by_digest || (digits.len() < 6 && sequence == Some(record.sequence))
         };
         let mut fitting = self.releases(app).await?.into_iter().filter(fits);

@@ -3,7 +3,7 @@
 use knowledge::KnowledgeError;
 use release::{
     AppName, ArtifactName, ArtifactRef, Diagnostic, DigestMismatch, EnvironmentError,
-    EnvironmentName, InvalidName, ReleaseDigest, ReleaseError,
+    EnvironmentName, InvalidName, ReleaseError,
 };
 use store::{BlobError, StoreError};
 
@@ -14,7 +14,9 @@ pub enum DeliveryError {
     #[error("the project has {} mistake(s); nothing was applied", .0.len())]
     Project(Vec<Diagnostic>),
     /// The project changed since the caller read it.
-    #[error("project `{project}` is at generation {found}, not {expected}: somebody applied meanwhile")]
+    #[error(
+        "project `{project}` is at generation {found}, not {expected}: somebody applied meanwhile"
+    )]
     StaleProject {
         /// The project.
         project: ArtifactName,

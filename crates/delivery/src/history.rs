@@ -90,7 +90,8 @@ impl TenantDelivery {
             }
             let old = self.readable(before).await?;
             let new = self.readable(after).await?;
-            let text = TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string();
+            let text =
+                TextDiff::from_lines(&old, &new).unified_diff().context_radius(2).to_string();
             slots.push(ArtifactDiff { slot, from: before.cloned(), to: after.cloned(), text });
         }
         Ok(ReleaseDiff { from: from.release, to: to.release, slots })

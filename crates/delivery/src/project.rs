@@ -112,7 +112,9 @@ impl Loader {
         for (path, text) in &texts {
             let Some((folder, name)) = Folder::of(path) else { continue };
             match folder {
-                Folder::Project => project = self.read::<ProjectFile>(path, text).map(|read| read.1),
+                Folder::Project => {
+                    project = self.read::<ProjectFile>(path, text).map(|read| read.1)
+                }
                 Folder::Apps => self.app(path, name, text),
                 Folder::Models => self.model(path, name, text),
                 Folder::Prompts => self.prompt(path, name, text, &fragments),
@@ -122,8 +124,10 @@ impl Loader {
         }
         if !files.contains_key("groundcrew.toml") {
             let place = Place::start_of("groundcrew.toml");
-            let finding = Diagnostic::error(NO_PROJECT, place, "the project has no `groundcrew.toml`");
-            self.found.push(finding.hint("run `groundcrew init`, or change to the project's folder"));
+            let finding =
+                Diagnostic::error(NO_PROJECT, place, "the project has no `groundcrew.toml`");
+            self.found
+                .push(finding.hint("run `groundcrew init`, or change to the project's folder"));
         }
         let apps = self.resolve_slots();
         let artifacts = [&self.models, &self.prompts, &self.guardrails];
@@ -236,7 +240,7 @@ impl Loader {
             found = prompts::Prompt::check(path, &resolved);
         }
         self.found.extend(found);
-        if let Some(name) = self.name(path, name) {
+        if let Some(name) = self.name::<ArtifactName>(path, name) {
             let prepared = Prepared::new(ArtifactKind::Prompt, name.clone(), resolved.into_bytes());
             self.prompts.insert(name, prepared);
         }

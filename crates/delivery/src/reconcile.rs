@@ -43,7 +43,8 @@ impl Reconciler {
             for found in scoped.all::<Environment>(ENVIRONMENTS, "").await? {
                 let environment = found.value;
                 let log = scoped.deployments(&environment.app, &environment.name).await?;
-                let written = log.into_iter().take_while(|e| e.generation <= environment.generation);
+                let written =
+                    log.into_iter().take_while(|e| e.generation <= environment.generation);
                 let log: Vec<_> = written.collect();
                 if !invariants::pointer_equals_folded_log(&environment, &log) {
                     let (app, environment) = (environment.app, environment.name);

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use knowledge::{BatchReport, RefreshInput};
-use release::{
-    ArtifactName, Change, DeploymentEntry, Digest, Reproducibility,
-};
+use release::{ArtifactName, Change, DeploymentEntry, Digest, Reproducibility};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{APPS, AppRecord, Filled, KNOWLEDGE, KnowledgeRecord, snapshot_ref};

@@ -7,9 +7,7 @@ use release::{
 };
 use store::{Expect, StoreError, Transaction};
 
-use crate::catalog::{
-    AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key,
-};
+use crate::catalog::{AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key};
 use crate::{DeliveryError, TenantDelivery};
 
 /// How often a move is decided anew after somebody else moved first.
@@ -215,7 +213,11 @@ fn record_move(
     environment.apply(entry);
     let key = environment_key(&environment.app, &environment.name);
     let stream = deployments(&environment.app, &environment.name);
-    transaction.put(ENVIRONMENTS, &key, &environment, expect)?.emit(&stream, "deployment.moved", entry)
+    transaction.put(ENVIRONMENTS, &key, &environment, expect)?.emit(
+        &stream,
+        "deployment.moved",
+        entry,
+    )
 }
 
 /// The release that was stable before the present one was promoted. A rollback takes the

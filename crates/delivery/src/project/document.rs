@@ -91,9 +91,8 @@ impl Document {
         if !found.is_empty() {
             return Err(found);
         }
-        serde_json::from_value(self.value.clone()).map_err(|error| {
-            vec![Diagnostic::error(BAD_VALUE, self.place(""), error.to_string())]
-        })
+        serde_json::from_value(self.value.clone())
+            .map_err(|error| vec![Diagnostic::error(BAD_VALUE, self.place(""), error.to_string())])
     }
 
     fn check(&self, schema: &Value) -> Vec<Diagnostic> {
@@ -118,7 +117,8 @@ impl Document {
         let pointer = error.instance_path().as_str();
         let here = self.key_place(pointer);
         let name = pointer.rsplit('/').next().filter(|name| !name.is_empty());
-        let name = name.map_or_else(|| "the file".to_owned(), |name| format!("`{}`", unescape(name)));
+        let name =
+            name.map_or_else(|| "the file".to_owned(), |name| format!("`{}`", unescape(name)));
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
@@ -142,12 +142,15 @@ impl Document {
                         many.into_iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or ")
                     }
                 };
-                let message =
-                    format!("{name} must be of type {expected}, not {}", type_name(error.instance()));
+                let message = format!(
+                    "{name} must be of type {expected}, not {}",
+                    type_name(error.instance())
+                );
                 found.push(Diagnostic::error(WRONG_TYPE, self.place(pointer), message));
             }
             ValidationErrorKind::Enum { options } => {
-                let options = options.as_array().into_iter().flatten().map(shown).collect::<Vec<_>>();
+                let options =
+                    options.as_array().into_iter().flatten().map(shown).collect::<Vec<_>>();
                 let given = shown(error.instance());
                 let message = format!("{name} cannot be `{given}`");
                 let finding = Diagnostic::error(BAD_VALUE, self.place(pointer), message);

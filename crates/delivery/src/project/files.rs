@@ -107,6 +107,9 @@ pub enum Folder {
 }
 
 impl Folder {
+    /// The folders of a project, by name.
+    pub const NAMES: [&str; 5] = ["apps", "models", "prompts", "guardrails", "knowledge"];
+
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
     pub fn of(path: &str) -> Option<(Self, &str)> {

@@ -1,0 +1,84 @@
+//! A project is right as a whole, or every mistake in it is told.
+
+use super::*;
+
+fn files(entries: &[(&str, &str)]) -> Files {
+    entries.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
+}
+
+const RIGHT: &[(&str, &str)] = &[
+    ("groundcrew.toml", "name = \"desk\"\n"),
+    ("apps/support.toml", "[slots]\nmodel = \"small\"\nprompt = \"support\"\nguardrails = \"g\"\n"),
+    ("models/small.toml", "provider = \"extractive\"\nmodel = \"extractive-1\"\n"),
+    ("prompts/support.md", "Be kind. {% include \"_rules\" %}\r\n"),
+    ("prompts/_rules.md", "Cite.\n"),
+    (
+        "guardrails/g.toml",
+        "[[rules]]\nname = \"w\"\nkind = \"words\"\naction = \"flag\"\nwords = [\"x\"]\n",
+    ),
+];
+
+fn findings(changes: &[(&str, &str)]) -> String {
+    let mut all = files(RIGHT);
+    all.extend(files(changes));
+    let (project, found) = Project::load(&all);
+    assert!(project.is_none());
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_right_project_loads_with_every_slot_filled() {
+    let (project, found) = Project::load(&files(RIGHT));
+    assert_eq!(found, []);
+    let project = project.unwrap();
+    let app = &project.apps[&"support".parse().unwrap()];
+    let slots: Vec<_> = app.filled.keys().map(SlotName::as_str).collect();
+    assert_eq!(slots, ["config", "guardrails", "model", "prompt"]);
+    let prompt = project.artifacts.iter().find(|a| a.artifact.kind == ArtifactKind::Prompt);
+    assert_eq!(prompt.unwrap().bytes, b"Be kind. Cite.\n");
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_change_no_digest() {
+    let digests = |text: &str| {
+        let mut all = files(RIGHT);
+        all.extend(files(&[("prompts/support.md", text)]));
+        Project::load(&all).0.unwrap().artifacts
+    };
+    assert_eq!(digests("One.\nTwo.\n"), digests("\u{feff}One.\r\nTwo.\r\n"));
+}
+
+#[test]
+fn mistakes_in_several_files_are_told_together() {
+    insta::assert_snapshot!(findings(&[
+        ("groundcrew.toml", "name = \"Desk\"\nenvironmnets = []\n"),
+        (
+            "apps/support.toml",
+            "[slots]\nmodel = \"smal\"\nprompt = \"support\"\nknowledge = \"books\"\n[config]\ntop_k = \"five\"\noverridable = [\"temprature\"]\n"
+        ),
+        (
+            "apps/sales.toml",
+            "[slots]\nmodel = \"smal\"\nprompt = \"support\"\nknowledge = \"books\"\n"
+        ),
+        (
+            "models/small.toml",
+            "provider = \"extractive\"\nmodel = \"extractive-1\"\n[parameters]\ntemperature = 9\n"
+        ),
+        (
+            "guardrails/g.toml",
+            "[[rules]]\nname = \"w\"\nkind = \"regex\"\naction = \"flag\"\npattern = \"(\"\n"
+        ),
+        ("knowledge/handbook.toml", "[[sources]]\nkind = \"directory\"\ndirektory = \"docs\"\n"),
+    ]));
+}
+
+#[test]
+fn files_that_are_not_text_are_told_with_their_place() {
+    let mut all = files(RIGHT);
+    all.insert("models/small.toml".to_owned(), b"provider = \"x\"\nmodel = \"\xff\"\n".to_vec());
+    all.insert("prompts/big.md".to_owned(), vec![b'x'; MAX_FILE + 1]);
+    all.remove("groundcrew.toml");
+    let (_, found) = Project::load(&all);
+    let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}

@@ -1,0 +1,360 @@
+//! The request path, one step after the other.
+//!
+//! Each step takes what the one before made, so that none can be left out or moved. From the
+//! moment a request is bound to a release, whatever happens to it ends in one record; the client
+//! sees the end of its answer only after that record is written.
+
+mod client;
+mod trail;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use models::{
+    Bound as BoundProvider, Call, ChatRequest, ClientSystemMessage, Dialect, EmbedRequest,
+    Embeddings, Event, FinishReason, Message, Passage, ProviderError, RequestField, Role, Sampling,
+};
+use prompts::PassageView;
+use release::{AppName, Binding, Caller, EnvironmentName, TenantId, Unit};
+use security::guardrails::{Hit, OutputScreen, RuleAction, Screened};
+use security::{Action, Identity, Resource, authorize};
+
+pub use client::{Client, Out, Responding};
+pub use trail::Trail;
+
+use crate::dialect::{Parsed, arrived};
+use crate::{Gateway, GatewayError, Loaded};
+
+/// A request as its dialect understood it, with the key it came with.
+pub struct Arrived {
+    /// The key, if there was one.
+    pub key: Option<String>,
+    /// The tenant that a principal of the whole installation means.
+    pub tenant: Option<TenantId>,
+    /// What the client calls `model`: `app` or `app@environment`.
+    pub target: String,
+    /// What the client says the request belongs to.
+    pub session: Option<String>,
+    /// The request's headers, for routes.
+    pub headers: http::HeaderMap,
+    /// The conversation.
+    pub request: ChatRequest,
+    /// The request fields that the client set itself.
+    pub set: Vec<(RequestField, String)>,
+}
+
+/// A request that may be made.
+pub struct Admitted {
+    identity: Arc<Identity>,
+    tenant: TenantId,
+    app: AppName,
+    environment: EnvironmentName,
+    arrived: Arrived,
+}
+
+/// A request that is bound to a release, to its end.
+pub struct Bound {
+    /// Who asks.
+    pub identity: Arc<Identity>,
+    /// Whose app.
+    pub tenant: TenantId,
+    /// The app.
+    pub app: AppName,
+    /// To what it is bound.
+    pub binding: Binding,
+    /// The release.
+    pub loaded: Arc<Loaded>,
+    /// The conversation.
+    pub request: ChatRequest,
+    /// The request fields that the client set itself.
+    pub set: Vec<(RequestField, String)>,
+}
+
+/// A request with the passages that ground it.
+struct Grounded {
+    bound: Bound,
+    passages: Arc<[Passage]>,
+}
+
+/// A request as the model will see it.
+struct Composed {
+    tenant: TenantId,
+    environment: EnvironmentName,
+    loaded: Arc<Loaded>,
+    call: Call,
+}
+
+/// A request that the guardrails let through.
+struct Cleared(Composed);
+
+/// Answers one request and records it. Runs in a task of its own: a client that hangs up loses its
+/// answer, not the record of it.
+pub async fn answer(gateway: Arc<Gateway>, arrived: Arrived, mut client: Client) {
+    let bound = match admit(&gateway, arrived).and_then(|admitted| bind(&gateway, admitted)) {
+        Ok(bound) => bound,
+        // Bound to no release, it has no record: nothing was answered.
+        Err(error) => return client.fail(error).await,
+    };
+    let mut trail = Trail::begin(&gateway, &bound);
+    client.bound(trail.trace(), bound.binding.release);
+    let result = respond(&gateway, bound, &mut trail, &mut client).await;
+    trail.settle(&gateway, result.as_ref());
+    let recorded = gateway.parts.traces.append(&trail.into_record()).await;
+    match (recorded, result) {
+        (Err(error), _) => client.fail(GatewayError::Unrecorded(error)).await,
+        (Ok(_), Err(error)) => client.fail(error).await,
+        (Ok(_), Ok(finish)) => client.finish(finish).await,
+    }
+}
+
+async fn respond(
+    gateway: &Gateway,
+    bound: Bound,
+    trail: &mut Trail,
+    client: &mut Client,
+) -> Result<FinishReason, GatewayError> {
+    let grounded = ground(gateway, bound, trail).await?;
+    let composed = compose(grounded, trail)?;
+    let cleared = screen(composed, trail)?;
+    generate(gateway, cleared, trail, client).await
+}
+
+/// Who asks, and for what: a valid key, and the right to ask this tenant's apps.
+fn admit(gateway: &Gateway, arrived: Arrived) -> Result<Admitted, GatewayError> {
+    let key = arrived.key.as_deref().ok_or(GatewayError::Unauthorized)?;
+    let identity = gateway.parts.keys.authenticate(key).map_err(|_| GatewayError::Unauthorized)?;
+    let tenant = identity.tenant.clone().or_else(|| arrived.tenant.clone());
+    let tenant = tenant.unwrap_or(TenantId::DEFAULT);
+    authorize(&identity, Action::Answer, Resource::Tenant(&tenant))?;
+    let (app, environment) = match arrived.target.split_once('@') {
+        Some((app, environment)) => (app, Some(environment)),
+        None => (arrived.target.as_str(), None),
+    };
+    let unknown = |error: release::InvalidName| GatewayError::bad("model", error.to_string());
+    let app = app.parse().map_err(unknown)?;
+    let environment = match environment {
+        Some(environment) => environment.parse().map_err(unknown)?,
+        None => gateway.parts.environment.clone(),
+    };
+    Ok(Admitted { identity, tenant, app, environment, arrived })
+}
+
+/// To one release, kept to the end.
+fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
+    let Admitted { identity, tenant, app, environment, arrived } = admitted;
+    let live = Arc::clone(&gateway.parts.live.borrow());
+    let unit = match arrived.session {
+        Some(session) => Unit::Stuck(session),
+        None => Unit::Unstuck((gateway.parts.trace_ids)().to_string()),
+    };
+    let header = |name: &str| arrived.headers.get(name)?.to_str().ok();
+    let caller = Caller { tenant: &tenant, unit, header: &header };
+    let binding = live.table.bind(&app, &environment, caller)?;
+    let release = binding.release;
+    let loaded = live.release(&tenant, release);
+    let loaded = loaded.map_err(|why| GatewayError::NotLoaded { release, why })?;
+    for (field, name) in &arrived.set {
+        if !loaded.config.overridable.contains(field) {
+            return Err(GatewayError::NotOverridable(name.clone()));
+        }
+    }
+    let (request, set) = (arrived.request, arrived.set);
+    Ok(Bound { identity, tenant, app, binding, loaded, request, set })
+}
+
+/// With the passages that fit the question, from the snapshot the release pins.
+async fn ground(
+    gateway: &Gateway,
+    bound: Bound,
+    trail: &mut Trail,
+) -> Result<Grounded, GatewayError> {
+    let Some(snapshot) = bound.loaded.snapshot.clone() else {
+        return Ok(Grounded { bound, passages: Arc::new([]) });
+    };
+    let begin = trail.now();
+    let question = bound.request.question().unwrap_or_default();
+    let limit = bound.loaded.config.top_k as usize;
+    let digest = snapshot.digest;
+    // Retrieval takes CPU time: on threads made for that, and only a few at once. The semaphore
+    // is never closed.
+    let _permit = gateway.retrievals.acquire().await;
+    let work = tokio::task::spawn_blocking(move || snapshot.retrieve(&question, limit));
+    let found = work.await.map_err(|_| knowledge::KnowledgeError::Stopped)??;
+    trail.retrieved(digest, &found);
+    let passages = found.into_iter().map(|found| {
+        let headings = found.headings.join(" › ");
+        let title = match headings.as_str() {
+            "" => found.title,
+            headings if headings.starts_with(&found.title) => headings.to_owned(),
+            headings => format!("{} › {headings}", found.title),
+        };
+        let (id, text, source, start) =
+            (found.id.to_string(), found.text, found.document, found.start);
+        Passage { id, title, text, source, start }
+    });
+    let passages = passages.collect();
+    trail.step("ground", begin);
+    Ok(Grounded { bound, passages })
+}
+
+/// Into what the model will see: the rendered prompt as the system message, then the client's.
+fn compose(grounded: Grounded, trail: &mut Trail) -> Result<Composed, GatewayError> {
+    let begin = trail.now();
+    let Grounded { bound, passages } = grounded;
+    let Bound { tenant, binding, loaded, mut request, .. } = bound;
+    let forbidden = loaded.config.client_system_message == ClientSystemMessage::Forbid;
+    if forbidden && request.messages.iter().any(|message| message.role == Role::System) {
+        return Err(GatewayError::NotOverridable("system message".to_owned()));
+    }
+    let views = passages.iter().enumerate().map(|(index, passage)| PassageView {
+        number: index + 1,
+        id: &passage.id,
+        title: &passage.title,
+        text: &passage.text,
+        source: &passage.source,
+    });
+    let views: Vec<_> = views.collect();
+    let system = loaded.prompt.render(&request.metadata, &views)?;
+    request.messages.insert(0, Message::text_of(Role::System, system));
+    // A client's setting beats the model artifact's, which beats the prompt author's hint.
+    let hints = &loaded.prompt.front().model;
+    let hints = Sampling {
+        temperature: hints.temperature,
+        max_tokens: hints.max_tokens,
+        ..Sampling::default()
+    };
+    let settings = hints.overridden_by(&loaded.model.parameters.sampling());
+    request.sampling = settings.overridden_by(&request.sampling);
+    trail.step("compose", begin);
+    let call = Call { model: Arc::clone(&loaded.model), request, passages };
+    Ok(Composed { tenant, environment: binding.environment, loaded, call })
+}
+
+/// Past the guardrails for input: they see what the client sent, not what we added.
+fn screen(composed: Composed, trail: &mut Trail) -> Result<Cleared, GatewayError> {
+    let begin = trail.now();
+    let said = composed.call.request.messages.iter().skip(1).map(Message::text);
+    let text = said.collect::<Vec<_>>().join("\n");
+    let hits = composed.loaded.guardrails.input(&text);
+    trail.findings("input", &hits);
+    trail.step("screen", begin);
+    match hits.into_iter().find(|hit| hit.action == RuleAction::Block) {
+        Some(Hit { rule, message, .. }) => Err(GatewayError::Blocked { rule, message }),
+        None => Ok(Cleared(composed)),
+    }
+}
+
+/// Through the model, past the guardrails for output, to the client as it is made. The end is held
+/// back until the record is written.
+async fn generate(
+    gateway: &Gateway,
+    cleared: Cleared,
+    trail: &mut Trail,
+    client: &mut Client,
+) -> Result<FinishReason, GatewayError> {
+    let begin = trail.now();
+    let Composed { tenant, environment, loaded, call } = cleared.0;
+    let provider = loaded.model.provider.as_str();
+    let BoundProvider { provider: target, binding } =
+        gateway.parts.providers.resolve(&tenant, &environment, provider)?;
+    trail.called(&loaded.model, *binding);
+    let mut events = target.chat(call).await?;
+    let mut output = Output { screen: loaded.guardrails.output(), text: String::new() };
+    let mut finish = None;
+    while finish.is_none() {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = client.gone() => return Err(GatewayError::HungUp),
+        };
+        let Some(event) = event.transpose()? else { break };
+        trail.event(&event);
+        for event in output.pass(event, trail)? {
+            match event {
+                Event::Finished(reason) => finish = Some(reason),
+                event => client.send(event).await?,
+            }
+        }
+    }
+    trail.step("generate", begin);
+    finish.ok_or_else(|| ProviderError::Truncated { provider: provider.to_owned() }.into())
+}
+
+/// Vectors by the app's model: admitted, bound and recorded like an answer.
+pub async fn embed(
+    gateway: &Gateway,
+    headers: &http::HeaderMap,
+    target: &str,
+    wanted: EmbedRequest,
+) -> Result<Embeddings, GatewayError> {
+    let mut request = ChatRequest::new(Dialect::OpenAi);
+    request.messages = wanted.input.iter().map(|text| Message::text_of(Role::User, text)).collect();
+    let parsed = Parsed {
+        target: target.to_owned(),
+        session: None,
+        request,
+        set: Vec::new(),
+        include_usage: false,
+    };
+    let bound = bind(gateway, admit(gateway, arrived(parsed, headers.clone()))?)?;
+    let mut trail = Trail::begin(gateway, &bound);
+    let begin = trail.now();
+    let (environment, model) = (&bound.binding.environment, &bound.loaded.model);
+    let provider = model.provider.as_str();
+    let target = gateway.parts.providers.resolve(&bound.tenant, environment, provider);
+    let result = match target {
+        Ok(target) => {
+            trail.called(model, target.binding);
+            target.provider.embed(model, wanted).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Ok(embeddings) = &result {
+        trail.event(&Event::Usage(embeddings.usage));
+        trail.step("embed", begin);
+    }
+    let result = result.map_err(GatewayError::from);
+    let outcome = match &result {
+        Ok(_) => Ok(FinishReason::Stop),
+        Err(error) => Err(error),
+    };
+    trail.settle(gateway, outcome.as_ref().map_err(|error| *error));
+    gateway.parts.traces.append(&trail.into_record()).await.map_err(GatewayError::Unrecorded)?;
+    result
+}
+
+/// The answer's text on its way past the guardrails.
+struct Output {
+    screen: Option<OutputScreen>,
+    text: String,
+}
+
+impl Output {
+    /// What may go to the client after this event.
+    fn pass(&mut self, event: Event, trail: &mut Trail) -> Result<Vec<Event>, GatewayError> {
+        let Some(screen) = &mut self.screen else { return Ok(vec![event]) };
+        let (screened, after) = match event {
+            Event::TextDelta { text } => (screen.push(&text), None),
+            // What is complete has nothing left that could still become a match.
+            event @ (Event::Finished(_) | Event::ToolCallStarted { .. }) => {
+                (screen.finish(), Some(event))
+            }
+            event => return Ok(vec![event]),
+        };
+        trail.findings("output", screen.flagged());
+        match screened {
+            Screened::Release(text) => {
+                self.text.push_str(&text);
+                let text = Some(text).filter(|text| !text.is_empty());
+                let text = text.map(|text| Event::TextDelta { text });
+                Ok(text.into_iter().chain(after).collect())
+            }
+            Screened::Blocked(hit) => {
+                trail.findings("output", std::slice::from_ref(&hit));
+                trail.blocked(&hit.rule);
+                // What was released stays; the rule's own words take the place of the rest.
+                let words = Event::TextDelta { text: hit.message };
+                Ok(vec![words, Event::Finished(FinishReason::ContentFilter)])
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a request leaves behind: its record in the making.
+
+use std::time::Instant;
+
+use cost::Cost;
+use knowledge::Retrieved;
+use models::{Answer, CapturePolicy, Event, FinishReason, ModelSpec};
+use monitoring::{
+    AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
+};
+use release::Digest;
+use security::guardrails::{Hit, RuleAction};
+
+use super::Bound;
+use crate::{Gateway, GatewayError};
+
+/// A record in the making.
+pub struct Trail {
+    began: Instant,
+    record: AnswerRecord,
+    capture: CapturePolicy,
+    answer: Answer,
+    first_piece: Option<f64>,
+    blocked: Option<String>,
+}
+
+impl Trail {
+    /// Begins at the moment a request is bound.
+    pub fn begin(gateway: &Gateway, bound: &Bound) -> Self {
+        let binding = &bound.binding;
+        let capture = bound.loaded.config.capture;
+        let input = serde_json::to_string(&bound.request.messages).unwrap_or_default();
+        let record = AnswerRecord {
+            trace: (gateway.parts.trace_ids)(),
+            tenant: bound.tenant.clone(),
+            app: bound.app.clone(),
+            environment: binding.environment.clone(),
+            release: binding.release,
+            plan: binding.plan.clone(),
+            arm: binding.arm.clone(),
+            unit: binding.unit.clone(),
+            principal: bound.identity.principal.clone(),
+            dialect: match bound.request.dialect {
+                models::Dialect::OpenAi => "openai".to_owned(),
+                models::Dialect::Anthropic => "anthropic".to_owned(),
+            },
+            stream: bound.request.stream,
+            started_at: gateway.parts.clock.now(),
+            steps: Vec::new(),
+            retrieval: None,
+            generation: None,
+            findings: Vec::new(),
+            overrides: bound.set.iter().map(|(_, name)| name.clone()).collect(),
+            outcome: Outcome::Answered,
+            input: keep(capture, input),
+            output: Captured::Length { bytes: 0 },
+        };
+        Self {
+            began: Instant::now(),
+            record,
+            capture,
+            answer: Answer::default(),
+            first_piece: None,
+            blocked: None,
+        }
+    }
+
+    pub fn trace(&self) -> TraceId {
+        self.record.trace
+    }
+
+    /// Nanoseconds since the request was bound.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub fn step(&mut self, name: &str, begin_ns: u64) {
+        let end_ns = self.now();
+        self.record.steps.push(Step { name: name.to_owned(), begin_ns, end_ns });
+    }
+
+    pub fn retrieved(&mut self, snapshot: Digest, found: &[Retrieved]) {
+        let chunks = found.iter().map(|found| RetrievedChunk {
+            id: found.id.to_string(),
+            document: found.document.clone(),
+            score: f64::from(found.score),
+            start: found.start,
+            end: found.end,
+        });
+        self.record.retrieval = Some(Retrieval { snapshot, chunks: chunks.collect() });
+    }
+
+    pub fn findings(&mut self, on: &str, hits: &[Hit]) {
+        for hit in hits {
+            let action = match hit.action {
+                RuleAction::Block => "block",
+                RuleAction::Flag => "flag",
+            };
+            let finding =
+                Finding { rule: hit.rule.clone(), on: on.to_owned(), action: action.to_owned() };
+            if !self.record.findings.contains(&finding) {
+                self.record.findings.push(finding);
+            }
+        }
+    }
+
+    pub fn blocked(&mut self, rule: &str) {
+        self.blocked = Some(rule.to_owned());
+    }
+
+    pub fn called(&mut self, model: &ModelSpec, binding: Option<Digest>) {
+        self.record.generation = Some(Generation {
+            provider: model.provider.to_string(),
+            binding,
+            request_model: model.id().to_owned(),
+            ..Generation::default()
+        });
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        if self.first_piece.is_none() && !matches!(event, Event::Started(_)) {
+            self.first_piece = Some(self.began.elapsed().as_secs_f64());
+        }
+        self.answer.push(event);
+    }
+
+    /// What it used, what that cost, and how it ended.
+    pub fn settle(&mut self, gateway: &Gateway, result: Result<&FinishReason, &GatewayError>) {
+        let at = self.record.started_at;
+        if let Some(generation) = &mut self.record.generation {
+            let Answer { started, usage, .. } = &self.answer;
+            generation.response_model.clone_from(&started.model);
+            generation.response_id.clone_from(&started.id);
+            generation.fingerprint.clone_from(&started.fingerprint);
+            generation.time_to_first_chunk = self.first_piece;
+            generation.input_tokens = usage.input_tokens;
+            generation.output_tokens = usage.output_tokens;
+            generation.cache_read_tokens = usage.cache_read_tokens;
+            generation.cache_creation_tokens = usage.cache_creation_tokens;
+            generation.reasoning_tokens = usage.reasoning_tokens;
+            generation.usage_estimated = usage.estimated;
+            let model = match generation.response_model.as_str() {
+                "" => &generation.request_model,
+                model => model,
+            };
+            match gateway.parts.prices.price(&generation.provider, model, usage, at) {
+                Cost::Priced { money } => generation.cost = Some(money),
+                Cost::Unpriced { reason } => generation.unpriced = Some(reason.as_str().to_owned()),
+            }
+            generation.finish = result.ok().map(|finish| finish.as_str().to_owned());
+        }
+        self.record.outcome = match (result, self.blocked.take()) {
+            (_, Some(rule)) => Outcome::Blocked { rule },
+            (Ok(_), None) => Outcome::Answered,
+            (Err(GatewayError::Blocked { rule, .. }), None) => {
+                Outcome::Blocked { rule: rule.clone() }
+            }
+            (Err(GatewayError::HungUp), None) => Outcome::Cancelled,
+            (Err(error), None) => {
+                Outcome::Failed { kind: error.kind().to_owned(), message: error.to_string() }
+            }
+        };
+        let output = serde_json::to_string(&self.answer).unwrap_or_default();
+        self.record.output = keep(self.capture, output);
+    }
+
+    pub fn into_record(self) -> AnswerRecord {
+        self.record
+    }
+}
+
+/// What the capture policy keeps of a text.
+fn keep(capture: CapturePolicy, json: String) -> Captured {
+    let bytes = json.len() as u64;
+    match capture {
+        CapturePolicy::Full => Captured::Full { json },
+        CapturePolicy::Hashed => Captured::Hashed { digest: Digest::of(json.as_bytes()), bytes },
+        CapturePolicy::None => Captured::Length { bytes },
+    }
+}

@@ -1,0 +1,143 @@
+//! The releases that are live, loaded and ready.
+//!
+//! A routing table counts only once every release it names is loaded, so that no request waits for
+//! a load. A release that cannot be loaded answers with its own error; the others keep serving.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use knowledge::{Snapshot, SnapshotCache};
+use models::{AppConfig, ModelSpec};
+use prompts::Prompt;
+use release::{CanonicalJson, Digest, Release, ReleaseDigest, RoutingTable, SlotName, TenantId};
+use security::guardrails::{Guardrails, GuardrailsSpec};
+use serde::de::DeserializeOwned;
+use store::{Blobs, TenantBlobs};
+use tokio::sync::watch;
+
+/// A release with everything it pins, in memory.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The release.
+    pub release: Release,
+    /// What the system message is made from.
+    pub prompt: Prompt,
+    /// The model.
+    pub model: Arc<ModelSpec>,
+    /// What grounds answers, if anything does.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// What screens input and output.
+    pub guardrails: Arc<Guardrails>,
+    /// The app's settings.
+    pub config: AppConfig,
+}
+
+type LoadedOrNot = Result<Arc<Loaded>, String>;
+
+/// A routing table and the releases it names.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Where every app is live.
+    pub table: Arc<RoutingTable>,
+    releases: HashMap<(TenantId, ReleaseDigest), LoadedOrNot>,
+}
+
+impl Live {
+    /// A release of the table; `Err` says why it could not be loaded.
+    pub fn release(&self, tenant: &TenantId, release: ReleaseDigest) -> LoadedOrNot {
+        let loaded = self.releases.get(&(tenant.clone(), release)).cloned();
+        loaded.unwrap_or_else(|| Err("it is not loaded".to_owned()))
+    }
+}
+
+/// Keeps [`Live`] up with the routing table.
+pub struct LiveReleases {
+    blobs: Blobs,
+    snapshots: SnapshotCache,
+    table: watch::Receiver<Arc<RoutingTable>>,
+    live: watch::Sender<Arc<Live>>,
+}
+
+impl LiveReleases {
+    /// Follows `table`; releases are read from `blobs`.
+    pub fn new(blobs: Blobs, table: watch::Receiver<Arc<RoutingTable>>) -> Self {
+        Self { blobs, snapshots: SnapshotCache::default(), table, live: watch::Sender::default() }
+    }
+
+    /// What is live, now and whenever it changes.
+    pub fn watch(&self) -> watch::Receiver<Arc<Live>> {
+        self.live.subscribe()
+    }
+
+    /// Loads what the present table names, then follows it until its publisher is gone.
+    pub async fn follow(mut self) {
+        loop {
+            self.catch_up().await;
+            if self.table.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Loads what the present table names and switches to it.
+    pub async fn catch_up(&mut self) {
+        let table = Arc::clone(&self.table.borrow_and_update());
+        let before = Arc::clone(&self.live.borrow());
+        let mut releases: HashMap<_, LoadedOrNot> = HashMap::new();
+        for (tenant, environment) in table.environments() {
+            for digest in environment.releases() {
+                let key = (tenant.clone(), digest);
+                if releases.contains_key(&key) {
+                    continue;
+                }
+                let loaded = match before.releases.get(&key) {
+                    Some(Ok(loaded)) => Ok(Arc::clone(loaded)),
+                    _ => self.load(tenant, digest).await.map(Arc::new),
+                };
+                if let Err(why) = &loaded {
+                    tracing::error!(release = %digest, %tenant, why, "release cannot be loaded");
+                }
+                releases.insert(key, loaded);
+            }
+        }
+        self.live.send_replace(Arc::new(Live { table, releases }));
+    }
+
+    async fn load(&self, tenant: &TenantId, digest: ReleaseDigest) -> Result<Loaded, String> {
+        let blobs = self.blobs.tenant(tenant);
+        let bytes = blobs.get(&digest.digest()).await.map_err(|error| error.to_string())?;
+        let release = Release::open(bytes.to_vec(), digest).map_err(|error| error.to_string())?;
+        let slot = |name: &SlotName| release.slots().get(name).copied();
+        let required = |name: SlotName| {
+            slot(&name).ok_or_else(|| format!("the release fills no slot `{name}`"))
+        };
+        let prompt = blobs.get(&required(SlotName::PROMPT)?).await;
+        let prompt = String::from_utf8(prompt.map_err(|error| error.to_string())?.to_vec());
+        let prompt = Prompt::parse(&prompt.map_err(|error| error.to_string())?);
+        let spec: GuardrailsSpec = match slot(&SlotName::GUARDRAILS) {
+            Some(digest) => read(&blobs, digest).await?,
+            None => GuardrailsSpec::default(),
+        };
+        let snapshot = match slot(&SlotName::KNOWLEDGE) {
+            Some(digest) => {
+                let opened = self.snapshots.open(&blobs, digest).await;
+                Some(Arc::new(opened.map_err(|error| error.to_string())?))
+            }
+            None => None,
+        };
+        Ok(Loaded {
+            prompt: prompt.map_err(|error| error.to_string())?,
+            model: Arc::new(read(&blobs, required(SlotName::MODEL)?).await?),
+            snapshot,
+            guardrails: Arc::new(Guardrails::compile(&spec).map_err(|error| error.to_string())?),
+            config: read(&blobs, required(SlotName::CONFIG)?).await?,
+            release,
+        })
+    }
+}
+
+async fn read<T: DeserializeOwned>(blobs: &TenantBlobs, digest: Digest) -> Result<T, String> {
+    let bytes = blobs.get(&digest).await.map_err(|error| error.to_string())?;
+    let json = CanonicalJson::from_stored(bytes.to_vec()).map_err(|error| error.to_string())?;
+    json.read().map_err(|error| format!("`{digest}` does not have the form expected: {error}"))
+}

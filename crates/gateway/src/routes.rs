@@ -1,0 +1,229 @@
+//! The routes below `/v1`: paths to handlers, and nothing else of substance.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures::stream;
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use models::{Answer, EmbedRequest};
+use release::TenantId;
+use security::{Action, Identity, Resource, authorize};
+use serde_json::{Map, Value, json};
+
+use crate::answer::{Client, Out, Responding, answer};
+use crate::dialect::anthropic::Anthropic;
+use crate::dialect::openai::OpenAi;
+use crate::dialect::{
+    Dialect, EVENT_STREAM, Encoder, Fields, Reply, arrived, bound_headers, error_response,
+};
+use crate::{Gateway, GatewayError};
+
+type Shared = State<Arc<Gateway>>;
+
+/// The routes below `/v1`.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(chat::<OpenAi>))
+        .route("/v1/messages", post(chat::<Anthropic>))
+        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/models", get(models))
+        .with_state(gateway)
+}
+
+/// Starts the request in its own task and turns what comes back into a response.
+async fn chat<D: Dialect>(State(gateway): Shared, request: Request) -> Response {
+    let (headers, body) = match read(&gateway, request).await {
+        Ok(read) => read,
+        Err(error) => return error_response::<D>(&error, None),
+    };
+    let parsed = match D::parse(body) {
+        Ok(parsed) => parsed,
+        Err(error) => return error_response::<D>(&error, None),
+    };
+    let (stream, include_usage) = (parsed.request.stream, parsed.include_usage);
+    let target = parsed.target.clone();
+    let created = gateway.parts.clock.now().as_second();
+    let reply = |bound| Reply { bound, target, created };
+    let (client, mut back) = Client::pair();
+    tokio::spawn(answer(gateway, arrived(parsed, headers), client));
+
+    let mut whole = Answer::default();
+    // Until the first piece of a stream, and to the end otherwise, a failure is a plain error.
+    while let Some((bound, out)) = back.recv().await {
+        match out {
+            Out::Failed(error) => return error_response::<D>(&error, bound),
+            Out::Finished(finish) if !stream => {
+                whole.finish = Some(finish);
+                let mut response = axum::Json(D::answer(&reply(bound), &whole)).into_response();
+                bound_headers(bound, response.headers_mut());
+                return response;
+            }
+            Out::Event(event) if !stream => whole.push(&event),
+            first => {
+                let encoder = D::encoder(reply(bound), include_usage);
+                return streamed(bound, encoder, first, back);
+            }
+        }
+    }
+    error_response::<D>(&GatewayError::HungUp, None)
+}
+
+/// A response that goes on as long as the answer does.
+fn streamed(
+    bound: Option<Responding>,
+    encoder: impl Encoder,
+    first: Out,
+    back: tokio::sync::mpsc::Receiver<(Option<Responding>, Out)>,
+) -> Response {
+    let pieces =
+        stream::unfold((encoder, Some(first), back), |(mut encoder, ready, mut back)| async {
+            let out = match ready {
+                Some(out) => out,
+                None => back.recv().await?.1,
+            };
+            let bytes = match &out {
+                Out::Event(event) => encoder.event(event),
+                Out::Finished(finish) => encoder.finish(finish),
+                Out::Failed(error) => encoder.fail(error),
+            };
+            Some((Ok::<Bytes, std::convert::Infallible>(bytes), (encoder, None, back)))
+        });
+    let pieces = futures::StreamExt::filter(pieces, |piece| {
+        std::future::ready(piece.as_ref().is_ok_and(|bytes| !bytes.is_empty()))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let (name, value) = EVENT_STREAM;
+    let headers = response.headers_mut();
+    headers.insert(name, value);
+    headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
+    bound_headers(bound, headers);
+    response
+}
+
+/// Reads a request's body within bounds. The key is looked at first: who has none may not make us
+/// read.
+async fn read(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<(HeaderMap, Map<String, Value>), GatewayError> {
+    let (parts, body) = request.into_parts();
+    identify(gateway, &parts.headers)?;
+    let json = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !json.is_some_and(|value| value.trim_start().starts_with("application/json")) {
+        return Err(GatewayError::ContentType);
+    }
+    let limit = gateway.parts.limits.body_bytes;
+    let bytes = to_bytes(body, limit).await.map_err(|_| GatewayError::TooLarge { limit })?;
+    // Values are separated by commas: counting them bounds what parsing can take.
+    let commas = bytes.iter().filter(|byte| **byte == b',').count();
+    let most = gateway.parts.limits.json_values;
+    if commas > most {
+        return Err(GatewayError::bad("", format!("the body has more than {most} values")));
+    }
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(body)) => Ok((parts.headers, body)),
+        Ok(_) => Err(GatewayError::bad("", "the body must be a JSON object")),
+        Err(error) => Err(GatewayError::bad("", format!("the body is not valid JSON: {error}"))),
+    }
+}
+
+fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<Identity>, GatewayError> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let key = bearer.map(str::trim).or_else(|| text("x-api-key"));
+    let key = key.ok_or(GatewayError::Unauthorized)?;
+    gateway.parts.keys.authenticate(key).map_err(|_| GatewayError::Unauthorized)
+}
+
+/// The apps that are live, in the shape of the dialect that asks.
+async fn models(State(gateway): Shared, headers: HeaderMap) -> Response {
+    let anthropic = headers.contains_key("anthropic-version");
+    let refuse = |error: GatewayError| {
+        if anthropic {
+            error_response::<Anthropic>(&error, None)
+        } else {
+            error_response::<OpenAi>(&error, None)
+        }
+    };
+    let identity = match identify(&gateway, &headers) {
+        Ok(identity) => identity,
+        Err(error) => return refuse(error),
+    };
+    let asked = headers.get("x-groundcrew-tenant").and_then(|value| value.to_str().ok());
+    let tenant = identity.tenant.clone().or_else(|| asked?.parse().ok());
+    let tenant = tenant.unwrap_or(TenantId::DEFAULT);
+    if let Err(denied) = authorize(&identity, Action::Answer, Resource::Tenant(&tenant)) {
+        return refuse(denied.into());
+    }
+    let live = Arc::clone(&gateway.parts.live.borrow());
+    let apps = live.table.apps(&tenant, &gateway.parts.environment);
+    let data: Vec<_> = apps
+        .iter()
+        .map(|app| match anthropic {
+            true => json!({
+                "type": "model", "id": app, "display_name": app,
+                "created_at": "1970-01-01T00:00:00Z",
+            }),
+            false => json!({"id": app, "object": "model", "created": 0, "owned_by": tenant}),
+        })
+        .collect();
+    if anthropic {
+        let (first, last) = (apps.first(), apps.last());
+        let body = json!({"data": data, "has_more": false, "first_id": first, "last_id": last});
+        axum::Json(body).into_response()
+    } else {
+        axum::Json(json!({"object": "list", "data": data})).into_response()
+    }
+}
+
+/// Vectors by the app's model.
+async fn embeddings(State(gateway): Shared, request: Request) -> Response {
+    match embed(&gateway, request).await {
+        Ok(body) => axum::Json(body).into_response(),
+        Err(error) => error_response::<OpenAi>(&error, None),
+    }
+}
+
+async fn embed(gateway: &Gateway, request: Request) -> Result<Value, GatewayError> {
+    let (headers, body) = read(gateway, request).await?;
+    let mut fields = Fields(body);
+    let target = fields.text("model")?;
+    let target = target.ok_or_else(|| GatewayError::bad("model", "`model` is missing"))?;
+    let wrong = || GatewayError::bad("input", "`input` must be a string or strings");
+    let input = match fields.take("input").ok_or_else(wrong)? {
+        Value::String(text) => vec![text],
+        Value::Array(items) => {
+            let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<_>>>().ok_or_else(wrong)?
+        }
+        _ => return Err(wrong()),
+    };
+    let base64 = fields.text("encoding_format")?.as_deref() == Some("base64");
+    let dimensions = fields.count("dimensions")?;
+    let request = EmbedRequest { input, dimensions };
+    let embeddings = crate::answer::embed(gateway, &headers, &target, request).await?;
+    let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {
+        let vector = if base64 { encoded(vector) } else { json!(vector) };
+        json!({"object": "embedding", "index": index, "embedding": vector})
+    });
+    let tokens = embeddings.usage.input_tokens;
+    Ok(json!({
+        "object": "list",
+        "data": data.collect::<Vec<_>>(),
+        "model": embeddings.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }))
+}
+
+/// Little-endian floats in base 64, as OpenAI's SDKs ask for by default.
+fn encoded(vector: &[f32]) -> Value {
+    use base64::Engine;
+    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+    base64::engine::general_purpose::STANDARD.encode(bytes).into()
+}

@@ -1,0 +1,144 @@
+//! A match is found wherever the stream is cut, and never repeated in a finding.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules(rules: serde_json::Value) -> Arc<Guardrails> {
+    let spec: GuardrailsSpec = serde_json::from_value(serde_json::json!({"rules": rules})).unwrap();
+    Arc::new(Guardrails::compile(&spec).unwrap())
+}
+
+fn all() -> Arc<Guardrails> {
+    rules(serde_json::json!([
+        {"name": "project", "kind": "regex", "action": "block", "pattern": "(?i)project[ -]x[0-9]{1,4}\\b"},
+        {"name": "rude", "kind": "words", "action": "block", "words": ["Scoundrel", "rotter"]},
+        {"name": "personal", "kind": "pii", "action": "block",
+         "entities": ["credit_card", "iban", "email", "phone", "us_ssn", "api_key"]},
+    ]))
+}
+
+fn found(text: &str) -> Vec<String> {
+    all().input(text).into_iter().map(|hit| hit.rule).collect()
+}
+
+#[test]
+fn checksums_tell_numbers_from_cards_and_accounts() {
+    assert_eq!(found("pay with 4111 1111 1111 1111 please"), ["personal"]);
+    assert!(found("order 4111 1111 1111 1112").is_empty());
+    assert_eq!(found("to DE89 3704 0044 0532 0130 00"), ["personal"]);
+    assert!(found("to DE88 3704 0044 0532 0130 00").is_empty());
+    assert_eq!(found("ssn 123-45-6789"), ["personal"]);
+    assert!(found("ssn 666-45-6789, 900-45-6789, 123-00-6789").is_empty());
+    assert_eq!(found("ask ada@example.com"), ["personal"]);
+    assert_eq!(found("call +47 22 33 44 55"), ["personal"]);
+    assert_eq!(found("key sk-abcdefghijklmnopqrstuvwxyz"), ["personal"]);
+}
+
+#[test]
+fn words_are_matched_whole_and_whatever_their_case() {
+    assert_eq!(found("You SCOUNDREL!"), ["rude"]);
+    assert!(found("scoundrels and rotterdam").is_empty());
+}
+
+#[test]
+fn rules_that_cannot_work_are_named() {
+    for (rule, why) in [
+        (
+            serde_json::json!({"name": "a", "kind": "regex", "action": "flag", "pattern": "("}),
+            "unclosed",
+        ),
+        (serde_json::json!({"name": "a", "kind": "regex", "action": "flag"}), "needs a `pattern`"),
+        (
+            serde_json::json!({"name": "a", "kind": "regex", "action": "flag", "pattern": "x*"}),
+            "everything",
+        ),
+        (serde_json::json!({"name": "a", "kind": "words", "action": "flag"}), "needs `words`"),
+        (serde_json::json!({"name": "a", "kind": "pii", "action": "flag"}), "needs `entities`"),
+        (
+            serde_json::json!({"name": "a", "kind": "regex", "action": "flag", "pattern": "(a{999}){999}"}),
+            "size",
+        ),
+    ] {
+        let spec: GuardrailsSpec =
+            serde_json::from_value(serde_json::json!({"rules": [rule]})).unwrap();
+        let error = Guardrails::compile(&spec).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+fn stream(guardrails: &Arc<Guardrails>, pieces: &[&str]) -> (String, Option<String>) {
+    let mut screen = guardrails.output().unwrap();
+    let mut out = String::new();
+    for piece in pieces {
+        match screen.push(piece) {
+            Screened::Release(text) => out.push_str(&text),
+            Screened::Blocked(hit) => return (out, Some(hit.rule)),
+        }
+    }
+    match screen.finish() {
+        Screened::Release(text) => out.push_str(&text),
+        Screened::Blocked(hit) => return (out, Some(hit.rule)),
+    }
+    (out, None)
+}
+
+#[test]
+fn nothing_of_a_match_is_released_before_it_is_blocked() {
+    let (out, blocked) = stream(&all(), &["All about Pro", "ject X", "12 is", " secret"]);
+    assert_eq!((out.contains("Pro"), blocked.as_deref()), (false, Some("project")));
+}
+
+#[test]
+fn flags_let_the_text_pass_and_are_told_once() {
+    let flags = rules(serde_json::json!([
+        {"name": "mail", "kind": "pii", "action": "flag", "on": ["output"], "entities": ["email"]},
+    ]));
+    let mut screen = flags.output().unwrap();
+    let mut out = String::new();
+    for piece in ["write to ada@exam", "ple.com or bob@example.com", " today"] {
+        if let Screened::Release(text) = screen.push(piece) {
+            out.push_str(&text);
+        }
+    }
+    if let Screened::Release(text) = screen.finish() {
+        out.push_str(&text);
+    }
+    assert_eq!(out, "write to ada@example.com or bob@example.com today");
+    assert_eq!(screen.flagged().len(), 1);
+    assert!(!format!("{:?}", screen.flagged()).contains("ada"));
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[a-z é0-9]{0,12}",
+        Just("4111 1111 1111 1111".to_owned()),
+        Just("project x12".to_owned()),
+        Just("scoundrel".to_owned()),
+        Just(" ".to_owned()),
+        Just("ada@example.com".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn cutting_the_stream_elsewhere_changes_no_verdict(
+        text in texts(),
+        cuts in prop::collection::vec(0..200_usize, 0..10),
+    ) {
+        let guardrails = all();
+        let mut cuts: Vec<_> = cuts.into_iter().filter(|at| text.is_char_boundary(*at)).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        let pieces: Vec<_> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
+        let (out, blocked) = stream(&guardrails, &pieces);
+        let whole = guardrails.input(&text);
+        prop_assert_eq!(blocked.is_some(), !whole.is_empty());
+        if blocked.is_none() {
+            prop_assert_eq!(out, text);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The control plane's API below `/api/v1`.
+//!
+//! Every route stands once in [`routes`], with the action its caller must be allowed to do; the
+//! router, the check and the OpenAPI document are made from that one list.
+
+mod handlers;
+mod openapi;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use delivery::{Delivery, TenantDelivery};
+use gateway::Live;
+use monitoring::TraceLog;
+use release::TenantId;
+use security::{Action, Identity, KeyRing, Resource, authorize};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use store::Blobs;
+use tokio::sync::watch;
+
+pub use handlers::ApplyBody;
+pub use problem::Problem;
+
+/// The most bytes of a request: a whole project.
+const MAX_BODY: usize = 64 << 20;
+
+/// What the API works with.
+pub struct Api {
+    pub keys: Arc<KeyRing>,
+    pub delivery: Delivery,
+    pub blobs: Blobs,
+    pub traces: TraceLog,
+    pub live: watch::Receiver<Arc<Live>>,
+}
+
+/// A request whose caller may make it.
+pub struct Call {
+    pub api: Arc<Api>,
+    pub identity: Arc<Identity>,
+    pub tenant: TenantId,
+    path: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// One route.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub action: Action,
+    /// Whether it concerns the installation rather than a tenant.
+    pub installation: bool,
+    pub summary: &'static str,
+    /// Query parameters, for the OpenAPI document.
+    pub query: &'static [&'static str],
+    /// The schema of the body, if it has one.
+    pub body: Option<fn() -> schemars::Schema>,
+}
+
+impl Call {
+    /// The release path of the caller's tenant, in the caller's name.
+    pub fn delivery(&self) -> TenantDelivery {
+        self.api.delivery.tenant(&self.tenant, self.identity.principal.clone())
+    }
+
+    /// A part of the path.
+    pub fn path<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<T, Problem> {
+        let value = self.path.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let value = value.map(String::as_str).unwrap_or_default();
+        value.parse().map_err(|error| Problem::bad_request(format!("{error}")))
+    }
+
+    /// A query parameter.
+    pub fn query<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Problem> {
+        let value = self.query.iter().find(|(key, value)| key == name && !value.is_empty());
+        let parse = |value: &String| {
+            value.parse().map_err(|error| Problem::bad_request(format!("`{name}`: {error}")))
+        };
+        value.map(|(_, value)| parse(value)).transpose()
+    }
+
+    /// The body, as `T`.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Problem::bad_request(format!("the body does not fit: {error}")))
+    }
+}
+
+/// The router: every route of the list, behind a key and its action.
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for (route, handler) in handlers::routes() {
+        let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+        let path = route.path;
+        let route = Arc::new(route);
+        let handle = move |State(api): State<Arc<Api>>, params: RawPathParams, request: Request| {
+            let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            answer(api, (Arc::clone(&route), Arc::clone(&handler)), path.collect(), request)
+        };
+        router = router.route(path, on(filter, handle));
+    }
+    router.fallback(missing).with_state(api)
+}
+
+async fn answer(
+    api: Arc<Api>,
+    (route, handler): (Arc<Route>, handlers::Handler),
+    path: Vec<(String, String)>,
+    request: Request,
+) -> Response {
+    let call = match admit(api, &route, path, request).await {
+        Ok(call) => call,
+        Err(problem) => return problem.into_response(),
+    };
+    match handler(call).await {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn missing() -> Response {
+    Problem::not_found("there is no such route").into_response()
+}
+
+/// Who calls, for whom, and whether they may.
+async fn admit(
+    api: Arc<Api>,
+    route: &Route,
+    path: Vec<(String, String)>,
+    request: Request,
+) -> Result<Call, Problem> {
+    let (parts, body) = request.into_parts();
+    let identity = identify(&api, &parts.headers)?;
+    let tenant = tenant(&identity, &parts.headers)?;
+    let resource =
+        if route.installation { Resource::Installation } else { Resource::Tenant(&tenant) };
+    authorize(&identity, route.action, resource)?;
+    let query = parts.uri.query().unwrap_or_default();
+    let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let body = read(body).await?;
+    Ok(Call { api, identity, tenant, path, query, body })
+}
+
+fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
+    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let key =
+        bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::unauthorized())?;
+    api.keys.authenticate(key.trim()).map_err(|_| Problem::unauthorized())
+}
+
+/// A principal of a tenant acts there; one of the installation says where.
+fn tenant(identity: &Identity, headers: &HeaderMap) -> Result<TenantId, Problem> {
+    if let Some(tenant) = &identity.tenant {
+        return Ok(tenant.clone());
+    }
+    match headers.get("x-groundcrew-tenant").map(|value| value.to_str().unwrap_or_default()) {
+        Some(name) => name.parse().map_err(|error| Problem::bad_request(format!("{error}"))),
+        None => Ok(TenantId::DEFAULT),
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let bytes = to_bytes(body, MAX_BODY).await;
+    let bytes =
+        bytes.map_err(|_| Problem::bad_request(format!("the body exceeds {MAX_BODY} bytes")))?;
+    Ok(bytes.to_vec())
+}
+
+/// A value as the API answers it.
+pub fn json(value: &impl serde::Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(value).map_err(|error| Problem::internal(error.to_string()))
+}

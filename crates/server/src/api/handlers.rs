@@ -1,0 +1,516 @@
+//! The routes and what each does.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::Method;
+use delivery::{Promotion, Rollback, Upload};
+use knowledge::SnapshotCache;
+use monitoring::{Filter, TraceId};
+use release::{AppName, PrincipalId, TenantId, Timestamp};
+use schemars::{JsonSchema, schema_for};
+use security::{Action, Role};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Call, Problem, Route, json as to_json, openapi};
+
+/// What a handler gives.
+pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
+/// A handler.
+pub type Handler = Arc<dyn Fn(Call) -> Answered + Send + Sync>;
+
+/// A project's files, to be applied.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyBody {
+    /// Contents by path, as base 64 so that any byte survives.
+    pub files: BTreeMap<String, String>,
+    /// The generation the files were read against.
+    pub generation: Option<u64>,
+    /// The commit they were read from.
+    pub commit: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether what the files no longer define is removed.
+    #[serde(default)]
+    pub prune: bool,
+}
+
+/// What to promote.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromoteBody {
+    /// The release: a change, a sequence number or a digest; the newest candidate if absent.
+    pub release: Option<String>,
+    /// The environment's generation that the caller looked at.
+    pub expected: Option<u64>,
+}
+
+/// What to return to, and why.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackBody {
+    /// The release; the one that was stable before if absent.
+    pub release: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A key to make.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyBody {
+    /// Whose: `user:NAME` or `service:NAME`.
+    pub principal: String,
+    /// When it ends (RFC 3339); never if absent.
+    pub expires_at: Option<String>,
+}
+
+/// A user or service account to make.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserBody {
+    /// `user:NAME` or `service:NAME`.
+    pub principal: String,
+    /// What it is there for: admin, engineer, operator, viewer or client.
+    pub role: String,
+    /// Whether it belongs to the whole installation rather than to the tenant.
+    #[serde(default)]
+    pub installation: bool,
+}
+
+/// A tenant to make.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantBody {
+    /// Its name.
+    pub name: TenantId,
+}
+
+/// Every route of the API.
+pub fn routes() -> Vec<(Route, Handler)> {
+    vec![
+        Route::new(Method::GET, "/api/v1/openapi.json", Action::ReadStatus, "This document.")
+            .to(openapi_document),
+        Route::new(
+            Method::GET,
+            "/api/v1/status",
+            Action::ReadStatus,
+            "How the server and the tenant's apps are.",
+        )
+        .to(status),
+        Route::new(Method::POST, "/api/v1/projects", Action::Apply, "Apply a project.")
+            .body::<ApplyBody>()
+            .to(apply),
+        Route::new(Method::GET, "/api/v1/apps", Action::ReadReleases, "The tenant's apps.")
+            .to(apps),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/releases",
+            Action::ReadReleases,
+            "An app's releases, newest first.",
+        )
+        .to(releases),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/releases/{release}",
+            Action::ReadReleases,
+            "One release, with its change.",
+        )
+        .to(release_show),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/changes",
+            Action::ReadReleases,
+            "An app's changes, newest first.",
+        )
+        .to(changes),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/diff",
+            Action::ReadReleases,
+            "What differs between two releases.",
+        )
+        .query(&["from", "to"])
+        .to(diff),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/environments/{environment}/history",
+            Action::ReadReleases,
+            "What was live when.",
+        )
+        .query(&["at"])
+        .to(history),
+        Route::new(
+            Method::POST,
+            "/api/v1/apps/{app}/environments/{environment}/promote",
+            Action::Promote,
+            "Make a release the stable one.",
+        )
+        .body::<PromoteBody>()
+        .to(promote),
+        Route::new(
+            Method::POST,
+            "/api/v1/apps/{app}/environments/{environment}/rollback",
+            Action::RollBack,
+            "Return to an earlier release.",
+        )
+        .body::<RollbackBody>()
+        .to(rollback),
+        Route::new(
+            Method::POST,
+            "/api/v1/apps/{app}/environments/{environment}/clear-hold",
+            Action::ClearHold,
+            "Allow automation to promote a held release again.",
+        )
+        .body::<RollbackBody>()
+        .to(clear_hold),
+        Route::new(
+            Method::GET,
+            "/api/v1/knowledge",
+            Action::ReadKnowledge,
+            "The tenant's knowledge bases.",
+        )
+        .to(knowledge),
+        Route::new(
+            Method::POST,
+            "/api/v1/knowledge/{name}/refresh",
+            Action::RefreshKnowledge,
+            "Read a knowledge base's sources anew.",
+        )
+        .to(refresh),
+        Route::new(
+            Method::GET,
+            "/api/v1/knowledge/{name}/search",
+            Action::ReadKnowledge,
+            "What a question would retrieve.",
+        )
+        .query(&["q", "limit"])
+        .to(search),
+        Route::new(Method::GET, "/api/v1/traces", Action::ReadTraces, "The newest answers.")
+            .query(&["app", "environment", "release", "outcome", "since", "limit"])
+            .to(traces),
+        Route::new(
+            Method::GET,
+            "/api/v1/traces/{trace}",
+            Action::ReadTraces,
+            "One answer: what produced it.",
+        )
+        .to(trace),
+        Route::new(Method::GET, "/api/v1/keys", Action::ManageKeys, "The tenant's keys.").to(keys),
+        Route::new(Method::POST, "/api/v1/keys", Action::ManageKeys, "Make a key.")
+            .body::<KeyBody>()
+            .to(key_create),
+        Route::new(Method::DELETE, "/api/v1/keys/{key}", Action::ManageKeys, "Revoke a key.")
+            .to(key_revoke),
+        Route::new(
+            Method::GET,
+            "/api/v1/users",
+            Action::ManageUsers,
+            "The tenant's users and service accounts.",
+        )
+        .to(users),
+        Route::new(
+            Method::POST,
+            "/api/v1/users",
+            Action::ManageUsers,
+            "Make a user or a service account.",
+        )
+        .body::<UserBody>()
+        .to(user_create),
+        Route::new(
+            Method::GET,
+            "/api/v1/tenants",
+            Action::ManageTenants,
+            "The installation's tenants.",
+        )
+        .installation()
+        .to(tenants),
+        Route::new(Method::POST, "/api/v1/tenants", Action::ManageTenants, "Make a tenant.")
+            .body::<TenantBody>()
+            .installation()
+            .to(tenant_create),
+    ]
+}
+
+impl Route {
+    fn new(method: Method, path: &'static str, action: Action, summary: &'static str) -> Self {
+        Self { method, path, action, installation: false, summary, query: &[], body: None }
+    }
+
+    fn query(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
+    fn body<T: JsonSchema>(self) -> Self {
+        Self { body: Some(|| schema_for!(T)), ..self }
+    }
+
+    fn installation(self) -> Self {
+        Self { installation: true, ..self }
+    }
+
+    fn to<F>(self, handler: impl Fn(Call) -> F + Send + Sync + 'static) -> (Self, Handler)
+    where
+        F: Future<Output = Result<Value, Problem>> + Send + 'static,
+    {
+        (self, Arc::new(move |call| Box::pin(handler(call))))
+    }
+}
+
+async fn openapi_document(_: Call) -> Result<Value, Problem> {
+    let routes = routes();
+    Ok(openapi::document(routes.iter().map(|(route, _)| route)))
+}
+
+async fn status(call: Call) -> Result<Value, Problem> {
+    let apps = call.delivery().status().await?;
+    let live = Arc::clone(&call.api.live.borrow());
+    let mut broken = Vec::new();
+    for (tenant, environment) in live.table.environments().filter(|(of, _)| **of == call.tenant) {
+        for release in environment.releases() {
+            if let Err(why) = live.release(tenant, release) {
+                let (app, environment) = (&environment.app, &environment.name);
+                broken.push(
+                    json!({"app": app, "environment": environment, "release": release, "why": why}),
+                );
+            }
+        }
+    }
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "tenant": call.tenant,
+        "apps": apps,
+        "knowledge": call.delivery().knowledge_bases().await?,
+        "cannot_answer": broken,
+        "traces": call.api.traces.stats(),
+        "routing_position": live.table.position(),
+    }))
+}
+
+async fn apply(call: Call) -> Result<Value, Problem> {
+    use base64::Engine;
+    let body: ApplyBody = call.body()?;
+    let mut files = BTreeMap::new();
+    for (path, content) in body.files {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(content);
+        let bytes = bytes.map_err(|error| {
+            Problem::bad_request(format!("file `{path}` is not base 64: {error}"))
+        })?;
+        files.insert(path, bytes);
+    }
+    let upload = Upload {
+        files,
+        generation: body.generation,
+        commit: body.commit,
+        reason: body.reason,
+        prune: body.prune,
+    };
+    to_json(&call.delivery().apply(&upload).await?)
+}
+
+async fn apps(call: Call) -> Result<Value, Problem> {
+    to_json(&call.delivery().apps().await?)
+}
+
+async fn releases(call: Call) -> Result<Value, Problem> {
+    to_json(&call.delivery().releases(&call.path("app")?).await?)
+}
+
+async fn release_show(call: Call) -> Result<Value, Problem> {
+    let app: AppName = call.path("app")?;
+    let selector: String = call.path("release")?;
+    let delivery = call.delivery();
+    let record = delivery.find_release(&app, &selector).await?;
+    let release = delivery.open_release(record.release).await?;
+    let changes = delivery.changes(&app).await?;
+    let changes: Vec<_> = changes.into_iter().filter(|c| c.release == record.release).collect();
+    let canonical = String::from_utf8_lossy(release.bytes()).into_owned();
+    Ok(json!({"release": record, "changes": changes, "canonical": canonical}))
+}
+
+async fn changes(call: Call) -> Result<Value, Problem> {
+    to_json(&call.delivery().changes(&call.path("app")?).await?)
+}
+
+async fn diff(call: Call) -> Result<Value, Problem> {
+    let required = |name: &str| {
+        call.query::<String>(name)?
+            .ok_or_else(|| Problem::bad_request(format!("`{name}` is missing")))
+    };
+    let (from, to) = (required("from")?, required("to")?);
+    to_json(&call.delivery().diff(&call.path("app")?, &from, &to).await?)
+}
+
+async fn history(call: Call) -> Result<Value, Problem> {
+    let at: Option<Timestamp> = call.query("at")?;
+    let (app, environment) = (call.path("app")?, call.path("environment")?);
+    let (log, pointer) = call.delivery().history(&app, &environment, at).await?;
+    Ok(json!({"log": log, "pointer": pointer}))
+}
+
+async fn promote(call: Call) -> Result<Value, Problem> {
+    let PromoteBody { release, expected } = call.body()?;
+    let (app, environment) = (call.path("app")?, call.path("environment")?);
+    let wish = Promotion { app, environment, release, expected };
+    to_json(&call.delivery().promote(&wish).await?)
+}
+
+async fn rollback(call: Call) -> Result<Value, Problem> {
+    let RollbackBody { release, reason } = call.body()?;
+    let (app, environment) = (call.path("app")?, call.path("environment")?);
+    let wish = Rollback { app, environment, release, reason };
+    to_json(&call.delivery().roll_back(&wish).await?)
+}
+
+async fn clear_hold(call: Call) -> Result<Value, Problem> {
+    let RollbackBody { release, reason } = call.body()?;
+    let release = release.ok_or_else(|| Problem::bad_request("`release` is missing"))?;
+    let (app, environment) = (call.path("app")?, call.path("environment")?);
+    to_json(&call.delivery().clear_hold(&app, &environment, &release, &reason).await?)
+}
+
+async fn knowledge(call: Call) -> Result<Value, Problem> {
+    to_json(&call.delivery().knowledge_bases().await?)
+}
+
+async fn refresh(call: Call) -> Result<Value, Problem> {
+    to_json(&call.delivery().refresh(&call.path("name")?).await?)
+}
+
+async fn search(call: Call) -> Result<Value, Problem> {
+    let name: release::ArtifactName = call.path("name")?;
+    let question: String = call.query("q")?.unwrap_or_default();
+    let limit: usize = call.query("limit")?.unwrap_or(5).min(50);
+    let bases = call.delivery().knowledge_bases().await?;
+    let base = bases.into_iter().find(|base| base.name == name);
+    let base =
+        base.ok_or_else(|| Problem::not_found(format!("there is no knowledge base `{name}`")))?;
+    let digest = base.snapshot.ok_or_else(|| {
+        Problem::not_found(format!("knowledge base `{name}` was never refreshed"))
+    })?;
+    let blobs = call.api.blobs.tenant(&call.tenant);
+    let opened = SnapshotCache::default().open(&blobs, digest).await;
+    let snapshot = opened.map_err(|error| Problem::internal(error.to_string()))?;
+    let found = tokio::task::spawn_blocking(move || snapshot.retrieve(&question, limit)).await;
+    let found = found.map_err(|error| Problem::internal(error.to_string()))?;
+    let found = found.map_err(|error| Problem::internal(error.to_string()))?;
+    let passages = found.into_iter().map(|hit| {
+        json!({
+            "id": hit.id, "document": hit.document, "title": hit.title, "headings": hit.headings,
+            "score": hit.score, "start": hit.start, "end": hit.end, "text": hit.text,
+        })
+    });
+    Ok(json!({"snapshot": digest, "passages": passages.collect::<Vec<_>>()}))
+}
+
+async fn traces(call: Call) -> Result<Value, Problem> {
+    let filter = Filter {
+        app: call.query("app")?,
+        environment: call.query("environment")?,
+        release: call.query("release")?,
+        outcome: call.query("outcome")?,
+        since: call.query("since")?,
+    };
+    let limit: usize = call.query("limit")?.unwrap_or(20).min(1_000);
+    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
+    let listed = tokio::task::spawn_blocking(move || log.list(&tenant, &filter, limit)).await;
+    let listed = listed.map_err(|error| Problem::internal(error.to_string()))?;
+    to_json(&listed.map_err(|error| Problem::internal(error.to_string()))?)
+}
+
+async fn trace(call: Call) -> Result<Value, Problem> {
+    let id: TraceId = call.path("trace")?;
+    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
+    let shown = tokio::task::spawn_blocking(move || log.show(&tenant, id)).await;
+    let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
+    let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
+    to_json(&shown.ok_or_else(|| Problem::not_found(format!("there is no trace `{id}`")))?)
+}
+
+/// Whether a principal is one the caller manages: of the same tenant, or any for the installation.
+fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
+    call.identity.tenant.is_none() || tenant == Some(&call.tenant)
+}
+
+async fn keys(call: Call) -> Result<Value, Problem> {
+    let principals = call.api.keys.principals().await?;
+    let managed: Vec<_> = principals
+        .into_iter()
+        .filter(|principal| manages(&call, principal.tenant.as_ref()))
+        .map(|principal| principal.id)
+        .collect();
+    let keys = call.api.keys.keys().await?.into_iter();
+    let keys = keys.filter(|key| managed.contains(&key.principal));
+    let shown = keys.map(|key| {
+        json!({
+            "id": key.id, "principal": key.principal, "created_at": key.created_at,
+            "expires_at": key.expires_at, "revoked_at": key.revoked_at,
+        })
+    });
+    Ok(shown.collect())
+}
+
+async fn key_create(call: Call) -> Result<Value, Problem> {
+    let body: KeyBody = call.body()?;
+    let wrong = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
+    let principal: PrincipalId = body.principal.parse().map_err(|error| wrong(&error))?;
+    let expires = body.expires_at.map(|at| at.parse::<Timestamp>()).transpose();
+    let expires = expires.map_err(|error| wrong(&error))?;
+    let record = call.api.keys.principal(&principal).await?;
+    if !manages(&call, record.tenant.as_ref()) {
+        return Err(Problem::not_found(format!("there is no principal `{principal}`")));
+    }
+    let issued = call.api.keys.issue(&call.identity.principal, &principal, expires).await?;
+    Ok(json!({"id": issued.id, "principal": principal, "key": issued.key.expose()}))
+}
+
+async fn key_revoke(call: Call) -> Result<Value, Problem> {
+    let id: String = call.path("key")?;
+    let key = call.api.keys.key(&id).await?;
+    let record = call.api.keys.principal(&key.principal).await?;
+    if !manages(&call, record.tenant.as_ref()) {
+        return Err(Problem::not_found(format!("there is no key `{id}`")));
+    }
+    let revoked = call.api.keys.revoke(&call.identity.principal, &id).await?;
+    Ok(json!({"id": revoked.id, "revoked_at": revoked.revoked_at}))
+}
+
+async fn users(call: Call) -> Result<Value, Problem> {
+    let principals = call.api.keys.principals().await?.into_iter();
+    let shown: Vec<_> = principals.filter(|p| manages(&call, p.tenant.as_ref())).collect();
+    to_json(&shown)
+}
+
+async fn user_create(call: Call) -> Result<Value, Problem> {
+    let body: UserBody = call.body()?;
+    let principal: PrincipalId =
+        body.principal.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let role: Role = body.role.parse().map_err(Problem::bad_request)?;
+    if principal.kind() == release::PrincipalKind::System {
+        return Err(Problem::bad_request("`system:` names are Groundcrew's own"));
+    }
+    let tenant = match (body.installation, &call.identity.tenant) {
+        (true, Some(_)) => {
+            return Err(Problem::bad_request(
+                "only the installation's admin makes others of its kind",
+            ));
+        }
+        (true, None) => None,
+        (false, _) => Some(call.tenant.clone()),
+    };
+    let actor = &call.identity.principal;
+    to_json(&call.api.keys.create_principal(actor, principal, tenant, role).await?)
+}
+
+async fn tenants(call: Call) -> Result<Value, Problem> {
+    to_json(&call.api.keys.tenants().await?)
+}
+
+async fn tenant_create(call: Call) -> Result<Value, Problem> {
+    let TenantBody { name } = call.body()?;
+    to_json(&call.api.keys.create_tenant(&call.identity.principal, name).await?)
+}

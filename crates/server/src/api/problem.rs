@@ -1,0 +1,128 @@
+//! What the API answers when it does not do what was asked.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use delivery::DeliveryError;
+use release::{Diagnostic, EnvironmentError};
+use security::{Denied, SecurityError};
+use serde::Serialize;
+use store::StoreError;
+
+/// An error of the API, with a stable code that `groundcrew explain` knows.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), hint: None, diagnostics: Vec::new() }
+    }
+
+    fn hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    pub fn unauthorized() -> Self {
+        let message = "the request has no valid key";
+        Self::new(StatusCode::UNAUTHORIZED, "GC0401", message)
+            .hint("set GROUNDCREW_KEY, or run in the directory the server was started in")
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "GC0110", message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "GC0404", message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "GC0500", message)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::error!(code = self.code, message = self.message, "the API failed");
+        }
+        (self.status, axum::Json(serde_json::json!({"error": self}))).into_response()
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "GC0403", denied.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Conflict { .. } | StoreError::StreamConflict { .. } => {
+                Self::new(StatusCode::CONFLICT, "GC0409", error.to_string()).hint("try again")
+            }
+            _ => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<SecurityError> for Problem {
+    fn from(error: SecurityError) -> Self {
+        match error {
+            SecurityError::UnknownPrincipal(_)
+            | SecurityError::UnknownTenant(_)
+            | SecurityError::UnknownKey(_) => Self::not_found(error.to_string()),
+            SecurityError::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "GC0409", error.to_string())
+            }
+            SecurityError::Name(_) => Self::bad_request(error.to_string()),
+            SecurityError::Store(error) => error.into(),
+            error => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<DeliveryError> for Problem {
+    fn from(error: DeliveryError) -> Self {
+        let message = error.to_string();
+        match error {
+            DeliveryError::Project(diagnostics) => {
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "GC0100", message);
+                Self { diagnostics, ..problem }
+            }
+            DeliveryError::StaleProject { .. } => {
+                Self::new(StatusCode::CONFLICT, "GC0301", message)
+                    .hint("read the project again, look at what changed, and apply again")
+            }
+            DeliveryError::UnknownApp(_)
+            | DeliveryError::UnknownEnvironment { .. }
+            | DeliveryError::UnknownRelease { .. }
+            | DeliveryError::UnknownKnowledge(_) => Self::not_found(message),
+            DeliveryError::NothingToRestore { .. } => {
+                Self::new(StatusCode::CONFLICT, "GC0302", message)
+                    .hint("name a release with --to; `groundcrew release list` shows them")
+            }
+            DeliveryError::Unusable { .. } => Self::new(StatusCode::CONFLICT, "GC0303", message),
+            DeliveryError::Environment(EnvironmentError::Held { .. }) => {
+                Self::new(StatusCode::CONFLICT, "GC0304", message)
+            }
+            DeliveryError::Environment(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
+            DeliveryError::Knowledge(error) => {
+                Self::new(StatusCode::CONFLICT, "GC0305", error.to_string())
+                    .hint("the snapshot before keeps serving")
+            }
+            DeliveryError::Store(error) => error.into(),
+            _ => Self::internal(message),
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! The command line. Every command but a few is a client of the server's API.
+
+mod project;
+mod show;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{CommandFactory, Parser, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+
+use crate::client::{Client, Target};
+use crate::{config, explain, wiring};
+
+/// Launches generative-AI applications into production and keeps them good there.
+#[derive(Debug, Parser)]
+#[command(name = "groundcrew", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    target: Target,
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a new project that works as it is.
+    Init {
+        /// Where; made if missing.
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Serve: the apps to their clients, and this command line.
+    Up {
+        /// Listen off loopback without TLS (behind a proxy that terminates it).
+        #[arg(long)]
+        insecure_http: bool,
+    },
+    /// Apply the project: files become artifact versions and candidate releases.
+    Apply {
+        /// The project's directory.
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+        /// Only look for mistakes; needs no server.
+        #[arg(long)]
+        check: bool,
+        /// Remove what the files no longer define.
+        #[arg(long)]
+        prune: bool,
+        /// Why.
+        #[arg(long, short = 'm', default_value = "")]
+        reason: String,
+        /// The generation of the project that the files were read against.
+        #[arg(long)]
+        generation: Option<u64>,
+    },
+    /// Ask an app.
+    Ask {
+        /// The app: `support`, or `support@dev`.
+        app: String,
+        /// The question.
+        question: String,
+    },
+    /// How the server and its apps are.
+    Status,
+    /// Releases: what they pin and where they are live.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Knowledge: what grounds answers.
+    #[command(subcommand)]
+    Knowledge(KnowledgeCommand),
+    /// Traces: what produced an answer.
+    #[command(subcommand)]
+    Trace(TraceCommand),
+    /// Keys of users and service accounts.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Tenants of the installation.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Users and service accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// What an error code means and what to do about it.
+    Explain {
+        /// The code, as `GC0102`.
+        code: String,
+    },
+    /// Completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ReleaseCommand {
+    /// An app's releases, newest first.
+    List {
+        /// The app.
+        app: String,
+    },
+    /// One release: what fills its slots, who proposed it.
+    Show {
+        /// The app.
+        app: String,
+        /// A change, a sequence number or a digest.
+        release: String,
+    },
+    /// What differs between two releases, down to the text.
+    Diff {
+        /// The app.
+        app: String,
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// Make a release the stable one of an environment.
+    Promote {
+        /// The app.
+        app: String,
+        /// The release; the newest candidate if absent.
+        release: Option<String>,
+        /// The environment.
+        #[arg(long)]
+        env: String,
+    },
+    /// Return an environment to an earlier release, all slots at once.
+    Rollback {
+        /// The app.
+        app: String,
+        /// The environment.
+        #[arg(long)]
+        env: String,
+        /// The release; the one that was stable before if absent.
+        #[arg(long)]
+        to: Option<String>,
+        /// Why.
+        #[arg(long, short = 'm', default_value = "")]
+        reason: String,
+    },
+    /// What was live when.
+    History {
+        /// The app.
+        app: String,
+        /// The environment.
+        #[arg(long)]
+        env: String,
+        /// What was live at this moment (RFC 3339).
+        #[arg(long)]
+        at: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KnowledgeCommand {
+    /// Read the sources anew; what changed becomes a candidate release.
+    Refresh {
+        /// The knowledge base.
+        name: String,
+    },
+    /// The knowledge bases and their newest snapshots.
+    Status,
+    /// What a question would retrieve.
+    Search {
+        /// The knowledge base.
+        name: String,
+        /// The question.
+        question: String,
+        /// How many passages.
+        #[arg(long, default_value_t = 5)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TraceCommand {
+    /// The newest answers.
+    List {
+        /// Only of this app.
+        #[arg(long)]
+        app: Option<String>,
+        /// Only of this environment.
+        #[arg(long)]
+        env: Option<String>,
+        /// Only with this outcome: answered, blocked, cancelled or failed.
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Only since this moment (RFC 3339).
+        #[arg(long)]
+        since: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// One answer: what produced it.
+    Show {
+        /// The trace's id, from the header `x-groundcrew-trace`.
+        trace: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key; its secret is shown once.
+    Create {
+        /// Whose: `user:NAME` or `service:NAME`.
+        principal: String,
+        /// When it ends (RFC 3339).
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    /// The keys.
+    List,
+    /// Revoke a key.
+    Revoke {
+        /// The key's id.
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TenantCommand {
+    /// Make a tenant.
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// The tenants.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Make a user or a service account.
+    Create {
+        /// `user:NAME` or `service:NAME`.
+        principal: String,
+        /// What it is there for: admin, engineer, operator, viewer or client.
+        #[arg(long)]
+        role: String,
+        /// It belongs to the whole installation rather than to the tenant.
+        #[arg(long)]
+        installation: bool,
+    },
+    /// The users and service accounts.
+    List,
+}
+
+/// Runs a command: 0 done, 1 failed, 2 used wrongly (as clap has it).
+pub fn run(cli: Cli) -> ExitCode {
+    let filter =
+        EnvFilter::try_from_env("GROUNDCREW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::error!("a crypto provider was installed already");
+    }
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(execute(cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done if even this cannot be written.
+            let _unwritten = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> Result<()> {
+    let Cli { command, target, json } = cli;
+    let out = show::Output { json };
+    match command {
+        Command::Init { directory } => project::init(&directory, &out),
+        Command::Up { insecure_http } => {
+            let file = config::read(&target.config).map_err(|found| {
+                let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!("{}", found.join("\n"))
+            })?;
+            wiring::up(file, &target.base(), insecure_http).await
+        }
+        Command::Explain { code } => match explain::page(&code) {
+            Some(page) => out.text(page),
+            None => {
+                let known: Vec<_> = explain::codes().collect();
+                bail!("there is no code `{code}`; there are {}", known.join(", "))
+            }
+        },
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "groundcrew", &mut script);
+            out.text(&String::from_utf8_lossy(&script))
+        }
+        Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
+        command => call(&Client::new(&target)?, command, &out).await,
+    }
+}
+
+/// The commands that ask the server.
+async fn call(client: &Client, command: Command, out: &show::Output) -> Result<()> {
+    match command {
+        Command::Apply { directory, prune, reason, generation, .. } => {
+            let body = project::upload(&directory, generation, reason, prune)?;
+            let applied = client.post("/api/v1/projects", &body).await?;
+            out.value(&applied, show::applied)
+        }
+        Command::Ask { app, question } => ask(client, &app, &question, out).await,
+        Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
+        Command::Release(command) => release(client, command, out).await,
+        Command::Knowledge(command) => knowledge(client, command, out).await,
+        Command::Trace(command) => trace(client, command, out).await,
+        Command::Key(command) => key(client, command, out).await,
+        Command::Tenant(TenantCommand::Create { name }) => {
+            let made = client.post("/api/v1/tenants", &json!({"name": name})).await?;
+            out.value(&made, |made| format!("tenant {} made", show::text(&made["name"])))
+        }
+        Command::Tenant(TenantCommand::List) => {
+            out.value(&client.get("/api/v1/tenants", &[]).await?, |rows| show::column(rows, "name"))
+        }
+        Command::User(UserCommand::Create { principal, role, installation }) => {
+            let body = json!({"principal": principal, "role": role, "installation": installation});
+            let made = client.post("/api/v1/users", &body).await?;
+            out.value(&made, |made| format!("{} made", show::text(&made["id"])))
+        }
+        Command::User(UserCommand::List) => {
+            out.value(&client.get("/api/v1/users", &[]).await?, show::users)
+        }
+        Command::Init { .. }
+        | Command::Up { .. }
+        | Command::Explain { .. }
+        | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -> Result<()> {
+    match command {
+        ReleaseCommand::List { app } => {
+            let rows = client.get(&format!("/api/v1/apps/{app}/releases"), &[]).await?;
+            out.value(&rows, show::releases)
+        }
+        ReleaseCommand::Show { app, release } => {
+            let path = format!("/api/v1/apps/{app}/releases/{}", release.trim_start_matches('#'));
+            out.value(&client.get(&path, &[]).await?, show::release)
+        }
+        ReleaseCommand::Diff { app, from, to } => {
+            let query = [("from", from), ("to", to)];
+            let diff = client.get(&format!("/api/v1/apps/{app}/diff"), &query).await?;
+            out.value(&diff, show::diff)
+        }
+        ReleaseCommand::Promote { app, release, env } => {
+            let path = format!("/api/v1/apps/{app}/environments/{env}/promote");
+            out.value(&client.post(&path, &json!({"release": release})).await?, show::moved)
+        }
+        ReleaseCommand::Rollback { app, env, to, reason } => {
+            let path = format!("/api/v1/apps/{app}/environments/{env}/rollback");
+            let body = json!({"release": to, "reason": reason});
+            out.value(&client.post(&path, &body).await?, show::moved)
+        }
+        ReleaseCommand::History { app, env, at } => {
+            let path = format!("/api/v1/apps/{app}/environments/{env}/history");
+            let query: Vec<_> = at.into_iter().map(|at| ("at", at)).collect();
+            out.value(&client.get(&path, &query).await?, show::history)
+        }
+    }
+}
+
+async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Output) -> Result<()> {
+    match command {
+        KnowledgeCommand::Refresh { name } => {
+            let path = format!("/api/v1/knowledge/{name}/refresh");
+            out.value(&client.post(&path, &json!({})).await?, show::refreshed)
+        }
+        KnowledgeCommand::Status => {
+            out.value(&client.get("/api/v1/knowledge", &[]).await?, show::knowledge)
+        }
+        KnowledgeCommand::Search { name, question, limit } => {
+            let query = [("q", question), ("limit", limit.to_string())];
+            let found = client.get(&format!("/api/v1/knowledge/{name}/search"), &query).await?;
+            out.value(&found, show::passages)
+        }
+    }
+}
+
+async fn trace(client: &Client, command: TraceCommand, out: &show::Output) -> Result<()> {
+    match command {
+        TraceCommand::List { app, env, outcome, since, limit } => {
+            let given =
+                [("app", app), ("environment", env), ("outcome", outcome), ("since", since)];
+            let query = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            let query: Vec<_> = query.chain([("limit", limit.to_string())]).collect();
+            out.value(&client.get("/api/v1/traces", &query).await?, show::traces)
+        }
+        TraceCommand::Show { trace } => {
+            out.value(&client.get(&format!("/api/v1/traces/{trace}"), &[]).await?, show::trace)
+        }
+    }
+}
+
+async fn key(client: &Client, command: KeyCommand, out: &show::Output) -> Result<()> {
+    match command {
+        KeyCommand::Create { principal, expires } => {
+            let body = json!({"principal": principal, "expires_at": expires});
+            let made = client.post("/api/v1/keys", &body).await?;
+            out.value(&made, |made| {
+                format!(
+                    "{}\n(shown this once; its id is {})",
+                    show::text(&made["key"]),
+                    show::text(&made["id"])
+                )
+            })
+        }
+        KeyCommand::List => out.value(&client.get("/api/v1/keys", &[]).await?, show::keys),
+        KeyCommand::Revoke { key } => {
+            let request = client.request(Method::DELETE, &format!("/api/v1/keys/{key}"));
+            let revoked = client.send(request).await?;
+            out.value(&revoked, |revoked| format!("key {} revoked", show::text(&revoked["id"])))
+        }
+    }
+}
+
+async fn ask(client: &Client, app: &str, question: &str, out: &show::Output) -> Result<()> {
+    let body = json!({"model": app, "messages": [{"role": "user", "content": question}]});
+    let request = client.request(Method::POST, "/v1/chat/completions").json(&body);
+    let response = request.send().await.map_err(reqwest::Error::without_url)?;
+    let header = |name: &str| {
+        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        value.map(str::to_owned)
+    };
+    let (trace, release) = (header("x-groundcrew-trace"), header("x-groundcrew-release"));
+    let status = response.status();
+    let mut answer: Value = response.json().await.map_err(reqwest::Error::without_url)?;
+    if !status.is_success() {
+        bail!("{}", answer["error"]["message"].as_str().unwrap_or("the server said no"));
+    }
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("trace".to_owned(), trace.into());
+        answer.insert("release".to_owned(), release.into());
+    }
+    out.value(&answer, show::answer)
+}

@@ -1,0 +1,116 @@
+//! The commands that read and write a project's directory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use delivery::project::Project;
+use delivery::project::files::{Files, Folder};
+use serde_json::json;
+
+use super::show::Output;
+use crate::api::ApplyBody;
+
+/// What `init` writes: path and contents.
+const TEMPLATE: &[(&str, &str)] = &[
+    ("groundcrew.toml", include_str!("../../template/groundcrew.toml")),
+    ("server.toml", include_str!("../../template/server.toml")),
+    ("apps/assistant.toml", include_str!("../../template/apps/assistant.toml")),
+    ("prompts/assistant.md", include_str!("../../template/prompts/assistant.md")),
+    ("models/extractive.toml", include_str!("../../template/models/extractive.toml")),
+    ("guardrails/default.toml", include_str!("../../template/guardrails/default.toml")),
+    ("knowledge/docs.toml", include_str!("../../template/knowledge/docs.toml")),
+    ("docs/welcome.md", include_str!("../../template/docs/welcome.md")),
+    (".gitignore", ".groundcrew/\n"),
+];
+
+/// Writes a new project; nothing that exists is touched.
+pub fn init(directory: &Path, out: &Output) -> Result<()> {
+    if let Some((path, _)) = TEMPLATE.iter().find(|(path, _)| directory.join(path).exists()) {
+        bail!("`{path}` exists already in {}: nothing was written", directory.display());
+    }
+    for (path, contents) in TEMPLATE {
+        let file = directory.join(path);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&file, contents).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let written: Vec<_> = TEMPLATE.iter().map(|(path, _)| *path).collect();
+    out.value(&json!({"directory": directory, "files": written}), |_| {
+        format!(
+            "wrote a project to {}\n\nnext:\n  groundcrew up          serve it (in another terminal)\n  \
+             groundcrew apply       release what the files say\n  groundcrew knowledge refresh docs\n  \
+             groundcrew ask assistant@dev \"What can I ask?\"",
+            directory.display()
+        )
+    })
+}
+
+/// Looks for mistakes without a server.
+pub fn check(directory: &Path, out: &Output) -> Result<()> {
+    let (project, found) = Project::load(&read(directory)?);
+    out.value(&json!({"ok": project.is_some(), "diagnostics": found}), |_| {
+        let mut lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+        if project.is_some() {
+            lines.push("the project is right".to_owned());
+        }
+        lines.join("\n")
+    })?;
+    if project.is_none() {
+        bail!("the project has mistakes");
+    }
+    Ok(())
+}
+
+/// The project's files as `apply` sends them.
+pub fn upload(
+    directory: &Path,
+    generation: Option<u64>,
+    reason: String,
+    prune: bool,
+) -> Result<ApplyBody> {
+    let encode = |bytes: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let files = read(directory)?;
+    let files: BTreeMap<_, _> =
+        files.iter().map(|(path, bytes)| (path.clone(), encode(bytes))).collect();
+    Ok(ApplyBody { files, generation, commit: commit(directory), reason, prune })
+}
+
+/// The commit that the directory's files are at, if it is a clean git checkout.
+fn commit(directory: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(directory).args(args).output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+    };
+    let clean = git(&["status", "--porcelain", "--", "."])?.is_empty();
+    if clean { git(&["rev-parse", "HEAD"]) } else { None }
+}
+
+/// The files that belong to the project, in its folders only.
+fn read(directory: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    let mut pending = vec![directory.to_owned()];
+    while let Some(next) = pending.pop() {
+        let listed =
+            fs::read_dir(&next).with_context(|| format!("cannot list {}", next.display()))?;
+        for entry in listed {
+            let entry = entry?;
+            let path = entry.path();
+            let relative = path.strip_prefix(directory).unwrap_or(&path);
+            let name = relative.to_string_lossy().replace('\\', "/");
+            let kind = entry.file_type()?;
+            let folder = name.split('/').next().unwrap_or_default();
+            if kind.is_dir() && Folder::NAMES.contains(&folder) {
+                pending.push(path);
+            } else if kind.is_file() && Folder::of(&name).is_some() {
+                let bytes = fs::read(&path).with_context(|| format!("cannot read {name}"))?;
+                files.insert(name, bytes);
+            }
+        }
+    }
+    Ok(files)
+}

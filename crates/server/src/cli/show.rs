@@ -1,0 +1,471 @@
+//! Answers of the API, in plain sentences and tables for people.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde_json::Value;
+
+/// How a command prints.
+pub struct Output {
+    /// As JSON.
+    pub json: bool,
+}
+
+impl Output {
+    /// Prints a value: as JSON, or as `shown` for people.
+    pub fn value(&self, value: &Value, shown: impl FnOnce(&Value) -> String) -> Result<()> {
+        if self.json {
+            self.text(&serde_json::to_string_pretty(value)?)
+        } else {
+            self.text(&shown(value))
+        }
+    }
+
+    /// Prints text. A reader that has gone, as `head`, is no error.
+    pub fn text(&self, text: &str) -> Result<()> {
+        match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A value as text: strings bare, nothing as `-`.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One field of every row.
+pub fn column(rows: &Value, field: &str) -> String {
+    let rows = rows.as_array().into_iter().flatten();
+    rows.map(|row| text(&row[field])).collect::<Vec<_>>().join("\n")
+}
+
+/// A digest's first digits.
+fn short(value: &Value) -> String {
+    match value.as_str().and_then(|text| text.strip_prefix("sha256:")) {
+        Some(digits) => digits.chars().take(12).collect(),
+        None => text(value),
+    }
+}
+
+/// A moment to the second.
+fn moment(value: &Value) -> String {
+    let moment = text(value);
+    match moment.split_once('.') {
+        Some((second, _)) => format!("{second}Z"),
+        None => moment,
+    }
+}
+
+fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Columns padded to their widest cell.
+fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
+    if cells.is_empty() {
+        return "none".to_owned();
+    }
+    let lines: Vec<Vec<String>> =
+        std::iter::once(head.iter().map(|cell| (*cell).to_owned()).collect())
+            .chain(cells)
+            .collect();
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let line = |cells: &Vec<String>| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What an upload changed.
+pub fn applied(applied: &Value) -> String {
+    let mut out = vec![format!(
+        "project {} is at generation {}",
+        text(&applied["project"]),
+        text(&applied["generation"])
+    )];
+    for artifact in rows(&applied["artifacts"]) {
+        out.push(format!(
+            "  new {} {} {}",
+            text(&artifact["kind"]),
+            text(&artifact["name"]),
+            short(&artifact["digest"])
+        ));
+    }
+    out.extend(proposals(applied));
+    for waiting in rows(&applied["waiting"]) {
+        let base = text(&waiting["knowledge"]);
+        out.push(format!(
+            "  app {} waits for the first snapshot of {base}: run `groundcrew knowledge refresh {base}`",
+            text(&waiting["app"])
+        ));
+    }
+    out.extend(rows(&applied["removed"]).map(|item| format!("  removed {}", text(item))));
+    out.extend(rows(&applied["kept"]).map(|item| format!("  kept {}", text(item))));
+    for warning in rows(&applied["warnings"]) {
+        let warning = serde_json::from_value::<release::Diagnostic>(warning.clone());
+        out.extend(warning.ok().map(|warning| warning.to_string()));
+    }
+    if out.len() == 1 {
+        out.push("  nothing changed".to_owned());
+    }
+    out.join("\n")
+}
+
+fn proposals(value: &Value) -> Vec<String> {
+    let changes = rows(&value["changes"]).map(|change| {
+        let slots = rows(&change["diff"]).map(|diff| text(&diff["slot"])).collect::<Vec<_>>();
+        format!(
+            "  change {} proposes release {} ({})",
+            text(&change["id"]),
+            short(&change["release"]),
+            slots.join(", ")
+        )
+    });
+    let promoted = rows(&value["promoted"]).map(|entry| format!("  {}", moved(entry)));
+    changes.chain(promoted).collect()
+}
+
+/// A move of an environment.
+pub fn moved(entry: &Value) -> String {
+    let step = &entry["move"];
+    let place = format!("{} in {}", text(&entry["app"]), text(&entry["environment"]));
+    let mut out = match step["kind"].as_str() {
+        Some("stable") => match &step["from"] {
+            Value::Null => format!("{place}: {} is live", short(&step["to"])),
+            from => format!("{place}: {} is live instead of {}", short(&step["to"]), short(from)),
+        },
+        Some("clear") => format!("{place}: {} is no longer held", short(&step["release"])),
+        _ => format!("{place}: the traffic plan changed"),
+    };
+    if let Some(held) = step["hold"].as_str() {
+        out.push_str(&format!(" ({} is held)", short(&held.into())));
+    }
+    out
+}
+
+/// How the server and its apps are.
+pub fn status(status: &Value) -> String {
+    let mut cells = Vec::new();
+    for app in rows(&status["apps"]) {
+        let sequence = |release: &Value| {
+            let known = release.as_str().and_then(|digest| app["releases"].get(digest));
+            known.map_or_else(String::new, |record| format!("#{} ", text(&record["sequence"])))
+        };
+        for environment in rows(&app["environments"]) {
+            let stable = &environment["stable"];
+            let held: Vec<_> = rows(&environment["held"]).map(short).collect();
+            cells.push(vec![
+                text(&app["app"]["name"]),
+                text(&environment["name"]),
+                format!("{}{}", sequence(stable), short(stable)),
+                held.join(" "),
+            ]);
+        }
+    }
+    let traces = &status["traces"];
+    let mut out = vec![
+        format!("groundcrew {}, tenant {}", text(&status["version"]), text(&status["tenant"])),
+        table(&["APP", "ENVIRONMENT", "LIVE", "HELD"], cells),
+        knowledge(&status["knowledge"]),
+        format!(
+            "traces: {} written, {} refused, {} corrupt, {} bytes",
+            text(&traces["appended"]),
+            text(&traces["refused"]),
+            text(&traces["corrupt"]),
+            text(&traces["bytes"])
+        ),
+    ];
+    for broken in rows(&status["cannot_answer"]) {
+        out.push(format!(
+            "CANNOT ANSWER: {} in {}: {}",
+            text(&broken["app"]),
+            text(&broken["environment"]),
+            text(&broken["why"])
+        ));
+    }
+    out.join("\n\n")
+}
+
+/// Releases, newest first.
+pub fn releases(releases: &Value) -> String {
+    let cells = rows(releases).map(|release| {
+        vec![
+            format!("#{}", text(&release["sequence"])),
+            short(&release["release"]),
+            text(&release["change"]),
+            moment(&release["created_at"]),
+        ]
+    });
+    table(&["RELEASE", "DIGEST", "CHANGE", "PROPOSED"], cells.collect())
+}
+
+/// One release.
+pub fn release(value: &Value) -> String {
+    let record = &value["release"];
+    let slots = record["slots"].as_object().into_iter().flatten().map(|(slot, artifact)| {
+        vec![
+            slot.clone(),
+            format!("{} {}", text(&artifact["kind"]), text(&artifact["name"])),
+            text(&artifact["digest"]),
+        ]
+    });
+    let changes = rows(&value["changes"]).map(|change| {
+        let reason = Some(text(&change["reason"])).filter(|reason| !reason.is_empty());
+        format!(
+            "{} by {} at {}{}{}",
+            text(&change["id"]),
+            text(&change["author"]),
+            moment(&change["proposed_at"]),
+            change["commit"]
+                .as_str()
+                .map_or_else(String::new, |commit| format!(", commit {commit}")),
+            reason.map_or_else(String::new, |reason| format!(": {reason}"))
+        )
+    });
+    format!(
+        "release #{} of {}\n{}\n\n{}\n\nproposed by\n{}",
+        text(&record["sequence"]),
+        text(&record["app"]),
+        text(&record["release"]),
+        table(&["SLOT", "ARTIFACT", "DIGEST"], slots.collect()),
+        changes.map(|change| format!("  {change}")).collect::<Vec<_>>().join("\n")
+    )
+}
+
+/// What differs between two releases.
+pub fn diff(diff: &Value) -> String {
+    let slots = rows(&diff["slots"]).map(|slot| {
+        let artifact = |side: &Value| match side {
+            Value::Null => "nothing".to_owned(),
+            side => format!("{} {}", text(&side["name"]), short(&side["digest"])),
+        };
+        format!(
+            "{}: {} → {}\n{}",
+            text(&slot["slot"]),
+            artifact(&slot["from"]),
+            artifact(&slot["to"]),
+            text(&slot["text"])
+        )
+    });
+    let slots: Vec<_> = slots.collect();
+    if slots.is_empty() { "the same".to_owned() } else { slots.join("\n") }
+}
+
+/// An environment's moves.
+pub fn history(history: &Value) -> String {
+    let cells = rows(&history["log"]).map(|entry| {
+        let cause = &entry["cause"];
+        let why = match cause["kind"].as_str() {
+            Some("promotion") => format!("promotion of {}", text(&cause["change"])),
+            Some(kind) => format!("{} {}", kind.replace('_', " "), text(&cause["reason"])),
+            None => "-".to_owned(),
+        };
+        vec![
+            text(&entry["generation"]),
+            moment(&entry["at"]),
+            moved(entry),
+            why.trim_end_matches([' ', '-']).to_owned(),
+            text(&entry["actor"]),
+        ]
+    });
+    format!(
+        "{}\n\nlive: {}",
+        table(&["MOVE", "AT", "WHAT", "WHY", "WHO"], cells.collect()),
+        text(&history["pointer"]["stable"])
+    )
+}
+
+/// Knowledge bases.
+pub fn knowledge(bases: &Value) -> String {
+    let cells = rows(bases).map(|base| {
+        vec![text(&base["name"]), short(&base["snapshot"]), moment(&base["refreshed_at"])]
+    });
+    table(&["KNOWLEDGE", "SNAPSHOT", "REFRESHED"], cells.collect())
+}
+
+/// What a refresh led to.
+pub fn refreshed(refreshed: &Value) -> String {
+    let report = &refreshed["report"];
+    let count = |name: &str| rows(&report[name]).count();
+    let mut out = vec![format!(
+        "{}: snapshot {}{}, {} documents, {} passages ({} added, {} changed, {} removed)",
+        text(&refreshed["knowledge"]),
+        short(&refreshed["snapshot"]),
+        if refreshed["unchanged"] == true { " (unchanged)" } else { "" },
+        text(&report["documents"]),
+        text(&report["chunks"]),
+        count("added"),
+        count("changed"),
+        count("removed")
+    )];
+    for skipped in rows(&report["skipped"]) {
+        out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));
+    }
+    out.extend(proposals(refreshed));
+    out.join("\n")
+}
+
+/// Passages that were found.
+pub fn passages(found: &Value) -> String {
+    let passages = rows(&found["passages"]).enumerate().map(|(index, passage)| {
+        format!(
+            "{}. {:.3}  {} [{}..{}]  {}\n{}",
+            index + 1,
+            passage["score"].as_f64().unwrap_or_default(),
+            text(&passage["document"]),
+            text(&passage["start"]),
+            text(&passage["end"]),
+            text(&passage["title"]),
+            text(&passage["text"])
+        )
+    });
+    let passages: Vec<_> = passages.collect();
+    if passages.is_empty() { "nothing fits".to_owned() } else { passages.join("\n\n") }
+}
+
+/// An answer with what it rests on.
+pub fn answer(answer: &Value) -> String {
+    let message = &answer["choices"][0]["message"];
+    let mut out = vec![text(&message["content"])];
+    let cited: Vec<_> = rows(&message["annotations"])
+        .map(|annotation| {
+            let citation = &annotation["url_citation"];
+            format!("  {}: {}", text(&citation["url"]), text(&citation["title"]))
+        })
+        .collect();
+    if !cited.is_empty() {
+        out.push(cited.join("\n"));
+    }
+    out.push(format!("release {}, trace {}", short(&answer["release"]), text(&answer["trace"])));
+    out.join("\n\n")
+}
+
+/// The newest answers.
+pub fn traces(traces: &Value) -> String {
+    let cells = rows(traces).map(|trace| {
+        let milliseconds = trace["duration_ns"].as_f64().unwrap_or_default() / 1e6;
+        vec![
+            text(&trace["trace"]),
+            moment(&trace["started_at"]),
+            format!("{}@{}", text(&trace["app"]), text(&trace["environment"])),
+            short(&trace["release"]),
+            text(&trace["outcome"]),
+            format!("{milliseconds:.1} ms"),
+            format!("{}/{}", text(&trace["input_tokens"]), text(&trace["output_tokens"])),
+        ]
+    });
+    table(&["TRACE", "AT", "APP", "RELEASE", "OUTCOME", "TOOK", "TOKENS"], cells.collect())
+}
+
+/// One answer: what produced it.
+pub fn trace(trace: &Value) -> String {
+    let generation = &trace["generation"];
+    let mut out = vec![
+        format!("trace {}", text(&trace["trace"])),
+        format!(
+            "{} in {} by {} at {}: {}",
+            text(&trace["app"]),
+            text(&trace["environment"]),
+            text(&trace["principal"]),
+            moment(&trace["started_at"]),
+            text(&trace["outcome"]["outcome"])
+        ),
+        format!("release {}", text(&trace["release"])),
+    ];
+    if let Some(message) = trace["outcome"]["message"].as_str() {
+        out.push(format!("failed: {message}"));
+    }
+    if let Some(snapshot) = trace["retrieval"]["snapshot"].as_str() {
+        out.push(format!("knowledge {snapshot}"));
+        for chunk in rows(&trace["retrieval"]["chunks"]) {
+            out.push(format!(
+                "  {:>7.3}  {} [{}..{}]  chunk {}",
+                chunk["score"].as_f64().unwrap_or_default(),
+                text(&chunk["document"]),
+                text(&chunk["start"]),
+                text(&chunk["end"]),
+                short(&chunk["id"])
+            ));
+        }
+    }
+    if generation.is_object() {
+        let cost = match (&generation["cost"]["nanos"], generation["unpriced"].as_str()) {
+            (Value::Number(nanos), _) => {
+                let amount = nanos.as_f64().unwrap_or_default() / 1e9;
+                format!("{amount} {}", text(&generation["cost"]["currency"]))
+            }
+            (_, reason) => format!("unpriced ({})", reason.unwrap_or("unknown")),
+        };
+        out.push(format!(
+            "model {} of {}: {}, {} tokens in, {} out{}, {cost}",
+            text(&generation["response_model"]),
+            text(&generation["provider"]),
+            text(&generation["finish"]),
+            text(&generation["input_tokens"]),
+            text(&generation["output_tokens"]),
+            if generation["usage_estimated"] == true { " (estimated)" } else { "" },
+        ));
+    }
+    for finding in rows(&trace["findings"]) {
+        out.push(format!(
+            "guardrail {} on {}: {}",
+            text(&finding["rule"]),
+            text(&finding["on"]),
+            text(&finding["action"])
+        ));
+    }
+    for step in rows(&trace["steps"]) {
+        let at = |name: &str| step[name].as_f64().unwrap_or_default() / 1e6;
+        out.push(format!(
+            "  {:<9} {:>9.3} ms .. {:>9.3} ms",
+            text(&step["name"]),
+            at("begin_ns"),
+            at("end_ns")
+        ));
+    }
+    out.push(format!("asked    {}", kept(&trace["input"])));
+    out.push(format!("answered {}", kept(&trace["output"])));
+    out.join("\n")
+}
+
+/// What was kept of a text.
+fn kept(captured: &Value) -> String {
+    match captured["captured"].as_str() {
+        Some("full") => text(&captured["json"]),
+        Some("hashed") => {
+            format!("{} bytes, {}", text(&captured["bytes"]), text(&captured["digest"]))
+        }
+        _ => format!("{} bytes, not kept", text(&captured["bytes"])),
+    }
+}
+
+/// Keys.
+pub fn keys(keys: &Value) -> String {
+    let cells = rows(keys).map(|key| {
+        let state = match (&key["revoked_at"], &key["expires_at"]) {
+            (Value::String(_), _) => format!("revoked {}", moment(&key["revoked_at"])),
+            (_, Value::String(_)) => format!("until {}", moment(&key["expires_at"])),
+            _ => "valid".to_owned(),
+        };
+        vec![text(&key["id"]), text(&key["principal"]), moment(&key["created_at"]), state]
+    });
+    table(&["KEY", "PRINCIPAL", "MADE", "STATE"], cells.collect())
+}
+
+/// Users and service accounts.
+pub fn users(users: &Value) -> String {
+    let cells = rows(users).map(|user| {
+        let tenant = user["tenant"].as_str().unwrap_or("(installation)");
+        vec![text(&user["id"]), text(&user["role"]), tenant.to_owned()]
+    });
+    table(&["PRINCIPAL", "ROLE", "TENANT"], cells.collect())
+}

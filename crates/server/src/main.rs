@@ -1,0 +1,29 @@
+//! The binary `groundcrew`: the server, and the command line that is its client.
+//!
+//! `groundcrew up` owns a data directory and serves the request path below `/v1` and the control
+//! plane below `/api/v1`; every other command calls it there, so that local and remote are alike.
+//!
+//! ```text
+//!  cli ──(HTTP)──► api ──► delivery, security, monitoring
+//!  SDK ──(HTTP)──► gateway ──► models
+//!         wiring: config ─► store, blobs, key ring, reconciler, live releases, gateway
+//! ```
+//!
+//! Start reading at `wiring.rs`, then `api.rs`.
+
+mod api;
+mod cli;
+mod client;
+mod clock;
+mod config;
+mod explain;
+mod listen;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

@@ -1,0 +1,212 @@
+//! Putting the parts together.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
+use cost::PriceBook;
+use delivery::{Delivery, Reconciler};
+use gateway::{Gateway, Limits, LiveReleases, Parts};
+use models::Providers;
+use monitoring::{LogOptions, TraceId, TraceLog};
+use release::{Clock, PrincipalId, Secret, TenantId};
+use security::{KeyRing, Role};
+use store::{Blobs, S3Options, Store};
+use tokio::task::JoinSet;
+
+use crate::api::{self, Api};
+use crate::clock::SystemClock;
+use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::listen;
+
+/// What stands in the data directory.
+pub struct DataDirectory(pub PathBuf);
+
+impl DataDirectory {
+    /// The local administrator's key, for the command line.
+    pub fn admin_key(&self) -> PathBuf {
+        self.0.join("admin.key")
+    }
+
+    /// The address the server listens on, for the command line.
+    pub fn address(&self) -> PathBuf {
+        self.0.join("address")
+    }
+
+    fn pepper(&self) -> PathBuf {
+        self.0.join("installation.key")
+    }
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// If a part cannot be started.
+pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let data = DataDirectory(base.join(&config.data));
+    make_private_directory(&data.0)?;
+    let store = open_store(&config, &data).await?;
+    let blobs = open_blobs(&config, &data)?;
+    let pepper = secret_file(&data.pepper())?;
+    let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
+    bootstrap(&keys, &data).await?;
+
+    let options = LogOptions {
+        durability: config.traces.durability,
+        max_bytes: config.traces.max_bytes,
+        ..LogOptions::default()
+    };
+    let traces = TraceLog::open(&data.0.join("traces"), options)?;
+    let directories = Arc::new(config.directories(base));
+    let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
+    let tenants = keys.tenants().await?;
+    let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
+    let reconciler = Reconciler::start(&delivery, &tenants).await?;
+    let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
+    live.catch_up().await;
+    let live_now = live.watch();
+
+    let gateway = Gateway::new(Parts {
+        keys: Arc::clone(&keys),
+        live: live_now.clone(),
+        providers: Arc::new(Providers::new(config.providers()?)?),
+        prices: PriceBook::new(config.prices.clone()),
+        traces: traces.clone(),
+        clock,
+        trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
+        environment: config.environment.clone(),
+        limits: Limits::default(),
+    });
+    let api = Api { keys: Arc::clone(&keys), delivery, blobs, traces, live: live_now };
+    let router = Router::new()
+        .route("/health", get(|| async { "ok" }))
+        .merge(gateway.router())
+        .merge(api::router(Arc::new(api)));
+
+    // Background work ends with the process; each task is idempotent and may be cut off anywhere.
+    let mut background = JoinSet::new();
+    background.spawn(live.follow());
+    background.spawn(async move {
+        if let Err(error) = reconciler.follow().await {
+            tracing::error!(%error, "the routing table is no longer followed");
+        }
+    });
+    background.spawn(async move {
+        if let Err(error) = keys.follow().await {
+            tracing::error!(%error, "keys are no longer followed");
+        }
+    });
+
+    let listener = listen::bind(config.address()?, config.tls.is_some(), insecure).await?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
+    fs::write(data.address(), &url)?;
+    announce(&url)?;
+    listen::serve(listener, config.tls.as_ref(), router, stopped()).await
+}
+
+fn announce(url: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "groundcrew is up at {url}")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be waited for");
+            // Interrupting still works; if it does not either, the server is stopped by force.
+            let _interrupted = interrupt.await;
+        }
+    }
+    tracing::info!("stopping: answers under way are finished first");
+}
+
+async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Store> {
+    Ok(match &config.store {
+        StoreFile::Sqlite => Store::open_sqlite(&data.0.join("control.db")).await?,
+        StoreFile::Postgres { url } => Store::open_postgres(&url.resolve()?).await?,
+    })
+}
+
+fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
+    Ok(match &config.blobs {
+        BlobsFile::Disk => Blobs::disk(data.0.join("blobs")),
+        BlobsFile::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } => {
+            Blobs::s3(&S3Options {
+                endpoint: endpoint.clone(),
+                bucket: bucket.clone(),
+                region: region.clone(),
+                prefix: prefix.clone(),
+                access_key_id: access_key_id.resolve()?.expose().to_owned(),
+                secret_access_key: secret_access_key.resolve()?,
+            })?
+        }
+    })
+}
+
+/// On the first start: the default tenant, an administrator, and its key for this machine.
+async fn bootstrap(keys: &KeyRing, data: &DataDirectory) -> Result<()> {
+    let system = PrincipalId::system("start");
+    if keys.tenants().await?.is_empty() {
+        keys.create_tenant(&system, TenantId::DEFAULT).await?;
+    }
+    let admin = PrincipalId::user("admin")?;
+    if keys.principal(&admin).await.is_err() {
+        keys.create_principal(&system, admin.clone(), None, Role::Admin).await?;
+    }
+    let file = data.admin_key();
+    let present = fs::read_to_string(&file).ok();
+    let valid = present.is_some_and(|key| keys.authenticate(key.trim()).is_ok());
+    if !valid {
+        let issued = keys.issue(&system, &admin, None).await?;
+        write_private(&file, issued.key.expose())?;
+        tracing::info!(file = %file.display(), "wrote the administrator's key");
+    }
+    Ok(())
+}
+
+/// A secret that is made on the first start and read ever after.
+fn secret_file(path: &Path) -> Result<Secret> {
+    if !path.exists() {
+        write_private(path, KeyRing::random_secret()?.expose())?;
+    }
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Secret::new(text.trim()))
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let aside = path.with_extension("new");
+    let options =
+        fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&aside);
+    let mut file = options.with_context(|| format!("cannot write {}", aside.display()))?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    Ok(())
+}
+
+fn make_private_directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data directory {}", path.display()))
+}
