@@ -1,1 +1,45 @@
-//! models
+//! A model version is something you can call. This crate owns the one message-and-event form that
+//! every API dialect and every provider translates to and from, and the providers themselves.
+//!
+//! Its nouns: [`ChatRequest`] (what is asked), [`Event`] (one piece of an answer as it comes),
+//! [`Provider`] (something that answers), [`ModelSpec`] (the artifact that names a model and its
+//! parameters), [`ProviderBinding`] (where a provider's name leads in one installation).
+//!
+//! ```text
+//!  ModelSpec ─► name ─► Providers::resolve(tenant, environment, name) ─► dyn Provider + digest
+//!                                                                          │ chat(Call)
+//!  ChatRequest ──────────────── translated once, serialised once ─────────►│
+//!       Started · TextDelta … ToolCall… Citation … Usage · Finished ◄──────┘ EventStream
+//! ```
+//!
+//! A stream that ends without [`Event::Finished`] ended in an error; there is no third way.
+//! What a provider cannot express is refused by name ([`ProviderError::Unsupported`]), and fields
+//! we do not know travel unchanged to a provider that speaks the dialect they came in.
+//!
+//! Start reading at `chat.rs`, then `provider.rs`, then `openai.rs`.
+
+pub mod anthropic;
+mod binding;
+pub mod chat;
+mod config;
+mod error;
+mod estimate;
+pub mod extractive;
+mod http;
+pub mod openai;
+mod provider;
+mod spec;
+mod sse;
+
+pub use binding::{
+    BindingDigest, BindingOverride, ProviderBinding, ProviderKind, Providers, Timeouts,
+};
+pub use chat::{
+    Answer, ChatRequest, Citation, Content, Dialect, Event, FinishReason, Image, ImageSource,
+    Message, Other, Part, Place, Reasoning, ResponseFormat, Rest, Role, Sampling, Span, Tool,
+    ToolCall, ToolChoice, ToolResult, Usage,
+};
+pub use config::{AppConfig, Capture, ClientSystemMessage, RequestField};
+pub use error::{ErrorKind, ProviderError, Stage};
+pub use provider::{Call, EmbedCall, Embeddings, EventStream, Passage, Provider};
+pub use spec::{ModelSpec, Parameters};
