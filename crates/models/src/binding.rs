@@ -205,11 +205,11 @@ impl ProviderBinding {
     }
 
     fn connect(&self, name: &str) -> Result<Bound, ProviderError> {
-        let target = Target::new(self)
-            .map_err(|what| ProviderError::Binding { name: name.to_owned(), what })?;
+        let wrong = |what| ProviderError::Binding { name: name.to_owned(), what };
+        let target = Target::new(self).map_err(wrong)?;
         let provider: Arc<dyn Provider> = match self.kind {
-            ProviderKind::Openai => Arc::new(OpenAi::new(target)),
-            ProviderKind::Anthropic => Arc::new(Anthropic::new(target)),
+            ProviderKind::Openai => Arc::new(OpenAi::new(target).map_err(wrong)?),
+            ProviderKind::Anthropic => Arc::new(Anthropic::new(target).map_err(wrong)?),
         };
         Ok(Bound { provider, digest: self.digest() })
     }

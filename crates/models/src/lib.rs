@@ -19,17 +19,21 @@
 //! Start reading at `chat.rs`, then `provider.rs`, then `openai.rs`.
 
 pub mod anthropic;
+mod assemble;
 mod binding;
 pub mod chat;
 mod config;
+mod crossing;
 mod error;
 mod estimate;
 pub mod extractive;
 mod http;
 pub mod openai;
 mod provider;
+mod refusal;
 mod spec;
 mod sse;
+mod stream;
 
 pub use binding::{
     BindingDigest, BindingOverride, ProviderBinding, ProviderKind, Providers, Timeouts,
