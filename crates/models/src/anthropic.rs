@@ -74,3 +74,6 @@ impl Provider for Anthropic {
         Err(BORDER.refuse("embeddings"))
     }
 }
+
+#[cfg(test)]
+mod tests;

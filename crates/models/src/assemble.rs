@@ -115,23 +115,34 @@ impl Assembler {
         self.out.push_back(Event::Other(other));
     }
 
-    /// A call begins; its index counts from 0.
-    pub(crate) fn call_started(&mut self, id: String, name: String) -> u32 {
+    /// A call begins; its index counts from 0. The one before it is over: one call at a time is
+    /// open, so that every dialect can tell them one after the other.
+    pub(crate) fn call_started(&mut self, id: String, name: String) -> Result<u32, ProviderError> {
+        if let Some(last) = self.calls.len().checked_sub(1) {
+            self.finish_call(last, true)?;
+        }
         let index = self.calls.len() as u32;
         self.content(name.len());
         self.calls.push(OpenCall { arguments: String::new(), finished: false });
         self.out.push_back(Event::ToolCallStarted { index, id, name });
-        index
+        Ok(index)
     }
 
     /// More of the arguments of the call at `index`, which [`Self::call_started`] gave.
-    pub(crate) fn call_delta(&mut self, index: u32, fragment: String) {
-        let Some(call) = self.calls.get_mut(index as usize) else { return };
-        if !fragment.is_empty() && !call.finished {
-            call.arguments.push_str(&fragment);
-            self.content(fragment.len());
-            self.out.push_back(Event::ToolCallDelta { index, fragment });
+    pub(crate) fn call_delta(&mut self, index: u32, fragment: String) -> Result<(), ProviderError> {
+        if fragment.is_empty() {
+            return Ok(());
         }
+        match self.calls.get_mut(index as usize) {
+            Some(call) if !call.finished => call.arguments.push_str(&fragment),
+            _ => {
+                let what = "a tool call goes on after its end".to_owned();
+                return Err(ProviderError::Protocol { what });
+            }
+        }
+        self.content(fragment.len());
+        self.out.push_back(Event::ToolCallDelta { index, fragment });
+        Ok(())
     }
 
     /// The provider says that the call at `index` is complete.

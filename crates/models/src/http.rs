@@ -2,6 +2,7 @@
 
 mod retry_after;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -154,13 +155,15 @@ impl Target {
         ProviderError::Transport { sent, source: error.without_url().into() }
     }
 
-    /// A provider's words, cut, and with our credential masked should it echo it.
+    /// A provider's words, with our credential masked should it echo it, and cut.
     pub(crate) fn quote(&self, text: &str) -> String {
-        let cut: String = text.chars().take(MAX_MESSAGE).collect();
-        match &self.credential {
-            Some(secret) if !secret.expose().is_empty() => cut.replace(secret.expose(), "***"),
-            _ => cut,
-        }
+        let masked = match &self.credential {
+            Some(secret) if !secret.expose().is_empty() => {
+                text.replace(secret.expose(), "***").into()
+            }
+            _ => Cow::Borrowed(text),
+        };
+        masked.chars().take(MAX_MESSAGE).collect()
     }
 }
 

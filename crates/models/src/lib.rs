@@ -27,6 +27,8 @@ mod crossing;
 mod error;
 mod estimate;
 pub mod extractive;
+#[cfg(test)]
+mod fixtures;
 mod http;
 pub mod openai;
 mod provider;

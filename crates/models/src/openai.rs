@@ -104,3 +104,6 @@ impl Provider for OpenAi {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Citation, Content, Event, FinishReason, Message, Other, Part, Reasoning, Role, ToolCall, Usage,
+    Citation, Content, Event, FinishReason, Message, Other, Part, Place, Reasoning, Role, ToolCall,
+    Usage,
 };
 
 /// A whole answer, or as much of it as came.
@@ -15,11 +16,12 @@ pub struct Answer {
     pub model: String,
     /// OpenAI's `system_fingerprint`.
     pub fingerprint: Option<String>,
-    /// What was said, in order: text, refusal, reasoning, and the calls that are complete.
+    /// What was said, in order: text, refusal, reasoning, the calls that are complete, and blocks
+    /// of kinds that only the provider's dialect knows.
     pub parts: Vec<Part>,
     /// What supports it.
     pub citations: Vec<Citation>,
-    /// What only the provider's dialect has a name for, in order.
+    /// Fields that only the provider's dialect has a name for, in order.
     pub others: Vec<Other>,
     /// Provider's events that could not be read.
     pub dropped_events: u64,
@@ -78,6 +80,9 @@ impl Answer {
                 }
             }
             Event::Citation(citation) => self.citations.push(citation),
+            Event::Other(Other { dialect, place: Place::Block, value }) => {
+                self.parts.push(Content::Other { dialect, value }.into());
+            }
             Event::Other(other) => self.others.push(other),
             Event::Dropped { .. } => self.dropped_events += 1,
             Event::Usage(usage) => self.usage = Some(usage),

@@ -33,7 +33,7 @@ pub enum Event {
     ReasoningSignature(String),
     /// More of the model's refusal.
     RefusalDelta(String),
-    /// The model begins to call a function.
+    /// The model begins to call a function. Calls come one after the other: none is open now.
     ToolCallStarted {
         /// Counts the answer's calls from 0.
         index: u32,

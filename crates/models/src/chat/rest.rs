@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// OpenAI's `/v1/chat/completions`.
+    #[serde(rename = "openai")]
     OpenAi,
     /// OpenAI's `/v1/responses`.
     Responses,

@@ -94,7 +94,7 @@ impl Reader {
             (Some(ours), _) => ours,
             (None, Some(name)) if !name.is_empty() => {
                 let id = piece.id.unwrap_or_else(|| format!("call_{theirs}"));
-                let ours = to.call_started(id, name);
+                let ours = to.call_started(id, name)?;
                 self.calls.push((theirs, ours));
                 ours
             }
@@ -104,7 +104,7 @@ impl Reader {
             }
         };
         if let Some(fragment) = function.arguments {
-            to.call_delta(ours, fragment);
+            to.call_delta(ours, fragment)?;
         }
         Ok(())
     }
@@ -201,6 +201,3 @@ fn other(place: Place, mut fields: Map<String, Value>, to: &mut Assembler) {
         to.other(Other { dialect: Dialect::OpenAi, place, value: Value::Object(fields) });
     }
 }
-
-#[cfg(test)]
-mod tests;

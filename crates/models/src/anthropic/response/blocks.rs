@@ -60,12 +60,12 @@ impl Blocks {
                     let what = "a tool call has no name".to_owned();
                     return Err(ProviderError::Protocol { what });
                 }
-                let call = to.call_started(id, name);
+                let call = to.call_started(id, name)?;
                 // In a stream the input is empty here and comes in pieces.
                 if let Some(Value::Object(input)) = block.get("input")
                     && !input.is_empty()
                 {
-                    to.call_delta(call, Value::Object(input.clone()).to_string());
+                    to.call_delta(call, Value::Object(input.clone()).to_string())?;
                 }
                 Block::Call(call)
             }
@@ -95,7 +95,7 @@ impl Blocks {
                 }
             }
             Some(Block::Call(call)) => {
-                to.call_delta(*call, delta.partial_json.unwrap_or_default());
+                to.call_delta(*call, delta.partial_json.unwrap_or_default())?;
             }
             Some(Block::Other { input, .. }) => {
                 input.push_str(&delta.partial_json.unwrap_or_default());
