@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -99,7 +101,7 @@ fn rules_that_do_not_compile_are_all_reported_with_their_place() {
            {"name": "f", "kind": "pii", "on": ["input"], "action": "flag",
             "entities": ["email", "email"]}"#,
     );
-    insta::assert_snapshot!(report, @"");
+    insta::assert_snapshot!("problems", report);
 }
 
 #[test]
@@ -162,11 +164,7 @@ fn a_hostile_pattern_on_a_long_text_ends_soon() {
     let text = "a".repeat(200_000);
     let guardrails = regex(r"(a|aa)*a*b|[a-z].*[^a-z]", "flag");
     assert_eq!(found(&guardrails, &text).len(), 0);
-    let pieces: Vec<&str> = text[..20_000]
-        .as_bytes()
-        .chunks(100)
-        .map(|chunk| std::str::from_utf8(chunk).unwrap())
-        .collect();
+    let pieces = [&text[..100]; 200];
     assert_eq!(stream(&guardrails, &pieces).0.len(), 20_000);
 }
 
@@ -187,9 +185,9 @@ fn an_anchor_means_the_answer_and_not_a_piece_of_it() {
     let long = "x".repeat(100);
     assert_eq!(
         spans(&["ye", "s", " yes", " no", " ", &long, "yes", " may", "be", " n", "o"]),
-        [0..3, 122..124]
+        [0..3, 121..123]
     );
-    assert_eq!(spans(&["a may", " b"]), [2..5]);
+    assert_eq!(spans(&["a may", " b"]), vec![std::ops::Range { start: 2, end: 5 }]);
 }
 
 const EVERY_KIND: &str = r#"
@@ -199,6 +197,14 @@ const EVERY_KIND: &str = r#"
      ["legal advice", "legal", "café", "no"]},
     {"name": "regex", "kind": "regex", "on": ["input", "output"], "action": "ACTION", "pattern":
      "(?i)\\b(ignore|forget)\\s+(all\\s+)?rules\\b|é+x|a{2,5}$"}"#;
+
+fn every_kind(action: &str) -> &'static Guardrails {
+    static FLAG: LazyLock<Guardrails> =
+        LazyLock::new(|| compile(&EVERY_KIND.replace("ACTION", "flag")));
+    static BLOCK: LazyLock<Guardrails> =
+        LazyLock::new(|| compile(&EVERY_KIND.replace("ACTION", "block")));
+    if action == "block" { &BLOCK } else { &FLAG }
+}
 
 /// Fragments that begin, complete and spoil matches.
 fn texts() -> impl Strategy<Value = String> {
@@ -250,15 +256,15 @@ fn cut<'a>(text: &'a str, places: &[prop::sample::Index]) -> Vec<&'a str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn a_stream_finds_what_the_whole_text_has_however_it_is_cut(
         text in texts(),
         places in proptest::collection::vec(any::<prop::sample::Index>(), 0..40),
     ) {
-        let guardrails = compile(&EVERY_KIND.replace("ACTION", "flag"));
-        let (released, findings, _) = stream(&guardrails, &cut(&text, &places));
+        let guardrails = every_kind("flag");
+        let (released, findings, _) = stream(guardrails, &cut(&text, &places));
         let mut whole = guardrails.whole_output(&text).findings;
         whole.sort_by_key(|finding| (finding.span.start, finding.span.end));
         let mut findings = findings;
@@ -276,8 +282,8 @@ proptest! {
         text in texts(),
         places in proptest::collection::vec(any::<prop::sample::Index>(), 0..40),
     ) {
-        let guardrails = compile(&EVERY_KIND.replace("ACTION", "block"));
-        let (released, _, blocked) = stream(&guardrails, &cut(&text, &places));
+        let guardrails = every_kind("block");
+        let (released, _, blocked) = stream(guardrails, &cut(&text, &places));
         let whole = guardrails.whole_output(&text);
         prop_assert_eq!(blocked, whole.blocked().is_some());
         match whole.blocked() {
@@ -289,8 +295,8 @@ proptest! {
 
     #[test]
     fn no_text_makes_a_screen_panic(pieces in proptest::collection::vec("\\PC{0,20}", 0..20)) {
-        let guardrails = compile(&EVERY_KIND.replace("ACTION", "flag"));
+        let guardrails = every_kind("flag");
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
-        prop_assert_eq!(stream(&guardrails, &pieces).0, pieces.concat());
+        prop_assert_eq!(stream(guardrails, &pieces).0, pieces.concat());
     }
 }
