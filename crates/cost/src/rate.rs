@@ -42,7 +42,7 @@ impl Rate {
         let power = 10_u128.checked_pow(shift.unsigned_abs()).ok_or_else(wrong)?;
         let nanos = if shift >= 0 {
             number.checked_mul(power).ok_or_else(wrong)?
-        } else if number % power == 0 {
+        } else if number.is_multiple_of(power) {
             number / power
         } else {
             return Err(wrong());

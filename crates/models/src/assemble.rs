@@ -53,6 +53,11 @@ impl Assembler {
         self.out.pop_front()
     }
 
+    /// Whether an event is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// Whether the model has said anything yet.
     pub(crate) fn has_content(&self) -> bool {
         self.content

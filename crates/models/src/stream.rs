@@ -15,6 +15,10 @@ use crate::{Event, EventStream, ProviderError, Stage};
 /// How long the epilogue of an answer may take once its finish reason has come.
 const EPILOGUE: Duration = Duration::from_secs(5);
 
+/// How long the end of a body may take after the answer's end. A body that was read to its end
+/// leaves its connection fit for the next request.
+const BODY_END: Duration = Duration::from_millis(100);
+
 /// Reads one dialect.
 pub(crate) trait Decoder: Send + 'static {
     /// Takes in the data of one server-sent event; `Done` after the dialect's terminator.
@@ -99,6 +103,8 @@ enum Step {
     Read,
     /// The answer failed.
     Fail(ProviderError),
+    /// The answer is complete, the body perhaps not.
+    Done,
     /// Nothing follows but what is ready.
     Over,
 }
@@ -126,6 +132,7 @@ impl<D: Decoder> Reading<D> {
                     }
                 }
                 Step::Fail(error) => return Some(Err(error)),
+                Step::Done => self.read_to_end().await,
                 Step::Over => return None,
             }
         }
@@ -138,14 +145,14 @@ impl<D: Decoder> Reading<D> {
                 return self.finish();
             }
         }
+        if self.assembler.is_ready() {
+            return Ok(());
+        }
         let chunk = match (self.assembler.has_reason(), self.first_token) {
             (true, _) => {
                 let at = Instant::now() + EPILOGUE;
-                match self.reply.chunk_by(at, Stage::Idle, EPILOGUE).await {
-                    Ok(chunk) => chunk,
-                    // The answer itself is complete: a missing terminator changes nothing.
-                    Err(_) => None,
-                }
+                // The answer itself is complete: a missing terminator changes nothing.
+                self.reply.chunk_by(at, Stage::Idle, EPILOGUE).await.unwrap_or_default()
             }
             (false, Some((at, limit))) if !self.assembler.has_content() => {
                 self.reply.chunk_by(at, Stage::FirstToken, limit).await.map_err(cut_off)?
@@ -163,8 +170,14 @@ impl<D: Decoder> Reading<D> {
         }
     }
 
+    async fn read_to_end(&mut self) {
+        let at = Instant::now() + BODY_END;
+        // What follows the answer is of no interest, and neither is how it fails.
+        while let Ok(Some(_)) = self.reply.chunk_by(at, Stage::Idle, BODY_END).await {}
+    }
+
     fn finish(&mut self) -> Result<(), ProviderError> {
-        self.step = Step::Over;
+        self.step = Step::Done;
         self.assembler.finish()
     }
 }

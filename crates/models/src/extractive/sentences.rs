@@ -79,8 +79,7 @@ fn split(block: &str) -> impl Iterator<Item = &str> {
 }
 
 fn sentence_end(text: &str) -> usize {
-    let mut marks = text.char_indices().peekable();
-    while let Some((at, mark)) = marks.next() {
+    for (at, mark) in text.char_indices() {
         if !matches!(mark, '.' | '!' | '?') {
             continue;
         }
