@@ -1,1 +1,78 @@
-fn main() {}
+//! The project's chores: `cargo xtask demo`, `test`, `lint`, `layers`, `docs` and `bench`.
+//!
+//! `demo` and `test` do all the set-up they need. Start reading at `setup.rs`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "chores talk in the terminal")]
+
+mod bench;
+mod demo;
+mod docs;
+mod layers;
+mod lint;
+mod load;
+mod process;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Parser)]
+struct Xtask {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Show the main job on the example project, step by step, then stay up.
+    Demo {
+        /// End after the last step.
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Run all tests, with all the set-up they need.
+    Test {
+        /// Passed on to nextest; with any, only these tests run.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Formatting, clippy, layers and the house rules.
+    Lint,
+    /// Check who depends on whom.
+    Layers,
+    /// Check the documentation.
+    Docs {
+        /// Check only (there is nothing to generate yet).
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measure, side by side with peers.
+    Bench {
+        /// What to measure.
+        #[arg(value_parser = ["gateway"])]
+        what: String,
+        /// Peers to measure beside: nginx, litellm. Installed when missing.
+        #[arg(long)]
+        peer: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Xtask::parse().chore {
+        Chore::Demo { exit } => demo::run_demo(exit),
+        Chore::Test { args } => test::run(&args),
+        Chore::Lint => lint::run(),
+        Chore::Layers => layers::run(),
+        Chore::Docs { .. } => docs::run(),
+        Chore::Bench { peer, .. } => bench::run_bench(&peer),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

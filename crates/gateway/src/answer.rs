@@ -7,6 +7,7 @@
 mod client;
 mod trail;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -259,7 +260,7 @@ async fn generate(
         gateway.parts.providers.resolve(&tenant, &environment, provider)?;
     trail.called(&loaded.model, *binding);
     let mut events = target.chat(call).await?;
-    let mut output = Output { screen: loaded.guardrails.output(), text: String::new() };
+    let mut output = Output::new(loaded.guardrails.output());
     let mut finish = None;
     while finish.is_none() {
         let event = tokio::select! {
@@ -322,31 +323,49 @@ pub async fn embed(
     result
 }
 
-/// The answer's text on its way past the guardrails.
+/// The answer on its way past the guardrails. Text may be held back; what refers to it waits.
 struct Output {
     screen: Option<OutputScreen>,
-    text: String,
+    /// Bytes of text that came in, and that went out.
+    pushed: usize,
+    released: usize,
+    /// Events that refer to text before `pushed` bytes.
+    waiting: VecDeque<(usize, Event)>,
 }
 
 impl Output {
+    fn new(screen: Option<OutputScreen>) -> Self {
+        Self { screen, pushed: 0, released: 0, waiting: VecDeque::new() }
+    }
+
     /// What may go to the client after this event.
     fn pass(&mut self, event: Event, trail: &mut Trail) -> Result<Vec<Event>, GatewayError> {
         let Some(screen) = &mut self.screen else { return Ok(vec![event]) };
-        let (screened, after) = match event {
-            Event::TextDelta { text } => (screen.push(&text), None),
-            // What is complete has nothing left that could still become a match.
-            event @ (Event::Finished(_) | Event::ToolCallStarted { .. }) => {
-                (screen.finish(), Some(event))
+        let screened = match &event {
+            Event::TextDelta { text } => {
+                self.pushed += text.len();
+                screen.push(text)
             }
-            event => return Ok(vec![event]),
+            // What is complete has nothing left that could still become a match.
+            Event::Finished(_) | Event::ToolCallStarted { .. } => screen.finish(),
+            Event::Citation(_) => {
+                self.waiting.push_back((self.pushed, event));
+                return Ok(self.due());
+            }
+            _ => return Ok(vec![event]),
         };
         trail.findings("output", screen.flagged());
         match screened {
             Screened::Release(text) => {
-                self.text.push_str(&text);
+                self.released += text.len();
                 let text = Some(text).filter(|text| !text.is_empty());
-                let text = text.map(|text| Event::TextDelta { text });
-                Ok(text.into_iter().chain(after).collect())
+                let mut out: Vec<_> =
+                    text.map(|text| Event::TextDelta { text }).into_iter().collect();
+                out.extend(self.due());
+                if !matches!(event, Event::TextDelta { .. }) {
+                    out.push(event);
+                }
+                Ok(out)
             }
             Screened::Blocked(hit) => {
                 trail.findings("output", std::slice::from_ref(&hit));
@@ -356,5 +375,11 @@ impl Output {
                 Ok(vec![words, Event::Finished(FinishReason::ContentFilter)])
             }
         }
+    }
+
+    /// The waiting events whose text has gone out.
+    fn due(&mut self) -> Vec<Event> {
+        let due = self.waiting.iter().take_while(|(after, _)| *after <= self.released).count();
+        self.waiting.drain(..due).map(|(_, event)| event).collect()
     }
 }

@@ -41,7 +41,11 @@ impl Provider for Extractive {
         }
         let question = call.request.question().unwrap_or_default();
         let limit = call.model.parameters.sentences.map_or(SENTENCES, |limit| limit as usize);
-        let chosen = choose(&question, &call.passages, limit);
+        let mut chosen = choose(&question, &call.passages, limit);
+        let sampling = call.model.parameters.sampling().overridden_by(&call.request.sampling);
+        if let Some(most) = sampling.max_tokens {
+            fit(&mut chosen, u64::from(most));
+        }
         let input = call.request.messages.iter().map(|message| estimate(&message.text())).sum();
         let events = answer(&chosen, &call.passages, &call.model, input);
         Ok(stream::iter(events.into_iter().map(Ok)).boxed())
@@ -114,6 +118,16 @@ fn choose<'a>(question: &str, passages: &'a [Passage], limit: usize) -> Vec<Sent
         chosen.push(sentences.remove(at));
     }
     chosen
+}
+
+/// Drops whole sentences from the end until the answer has at most `most` tokens; the first stays.
+fn fit(chosen: &mut Vec<Sentence<'_>>, most: u64) {
+    let tokens = |chosen: &[Sentence<'_>]| -> u64 {
+        chosen.iter().map(|sentence| estimate(sentence.text)).sum()
+    };
+    while chosen.len() > 1 && tokens(chosen) > most {
+        chosen.pop();
+    }
 }
 
 fn answer(

@@ -100,8 +100,7 @@ fn request(call: &Call, token_limit: &str) -> Result<Value, String> {
     let request = &call.request;
     let mut body = Map::new();
     body.insert("model".to_owned(), call.model.id().into());
-    let messages: Result<Vec<_>, String> =
-        request.messages.iter().map(self::messages).collect();
+    let messages: Result<Vec<_>, String> = request.messages.iter().map(self::messages).collect();
     let messages: Vec<Value> = messages?.into_iter().flatten().collect();
     body.insert("messages".to_owned(), messages.into());
     if !request.tools.is_empty() {
