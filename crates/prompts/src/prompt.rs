@@ -1,246 +1,140 @@
-//! A prompt: front matter and template.
+//! A prompt that can be rendered.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value as TemplateValue};
+use release::{Diagnostic, Severity};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// How much work one rendering may do, in MiniJinja's instructions.
-const FUEL: u64 = 1_000_000;
-/// The most bytes a rendered prompt may have.
-const MAX_RENDERED: usize = 1 << 20;
-/// The line that opens and closes the front matter.
-pub(crate) const FENCE: &str = "+++\n";
+use crate::text::normalize_text;
+use crate::{FrontMatter, MAX_RENDERED, Parts, PromptError, check, language};
 
-/// What stands before the template, between two lines of `+++`, in TOML.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FrontMatter {
-    /// What the prompt is for, for people.
-    pub description: String,
-    /// What the template may use, by name; values come from a request's `metadata`.
-    pub variables: BTreeMap<String, Variable>,
-    /// What the author would set on the model; hints only, the app's model artifact decides.
-    pub model: ModelHints,
-}
+/// The name of the only template of an environment.
+const TEMPLATE: &str = "prompt";
 
-/// A value the template may use.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Variable {
-    /// What it must be.
-    pub r#type: VariableType,
-    /// What it means, for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// Its value where the request has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Value>,
-    /// Whether a request without it is refused. Without `required` and `default` it is empty.
-    #[serde(default)]
-    pub required: bool,
-}
-
-/// What a variable must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum VariableType {
-    /// Text.
-    String,
-    /// A whole number.
-    Integer,
-    /// Any number.
-    Number,
-    /// True or false.
-    Boolean,
-    /// A list.
-    Array,
-    /// A table.
-    Object,
-}
-
-impl VariableType {
-    /// Whether `value` is one.
-    pub fn admits(self, value: &Value) -> bool {
-        match self {
-            Self::String => value.is_string(),
-            Self::Integer => value.is_i64() || value.is_u64(),
-            Self::Number => value.is_number(),
-            Self::Boolean => value.is_boolean(),
-            Self::Array => value.is_array(),
-            Self::Object => value.is_object(),
-        }
-    }
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Array => "array",
-            Self::Object => "object",
-        }
-    }
-
-    fn empty(self) -> Value {
-        match self {
-            Self::String => Value::String(String::new()),
-            Self::Integer | Self::Number => 0.into(),
-            Self::Boolean => false.into(),
-            Self::Array => Value::Array(Vec::new()),
-            Self::Object => Value::Object(Map::new()),
-        }
-    }
-}
-
-/// What the author would set on the model.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelHints {
-    /// Randomness, 0 to 2.
-    pub temperature: Option<f64>,
-    /// The most tokens of an answer.
-    pub max_tokens: Option<u32>,
-}
-
-/// A passage, as the template sees it in `passages`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a prompt sees of one retrieved passage, as an element of `passages`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PassageView<'a> {
-    /// Its number in citations, from 1.
-    pub number: usize,
-    /// Its id.
+    /// The chunk's id.
     pub id: &'a str,
-    /// The document's title.
+    /// The title of its document and section.
     pub title: &'a str,
     /// Its text.
     pub text: &'a str,
-    /// Where the document is.
+    /// Where it comes from.
     pub source: &'a str,
 }
 
-/// Why a prompt cannot be read or rendered.
-#[derive(Debug, thiserror::Error)]
-pub enum PromptError {
-    /// The front matter is not closed.
-    #[error("the front matter that starts with `+++` has no closing `+++` line")]
-    Unclosed,
-    /// The front matter is not the TOML it should be.
-    #[error("the front matter cannot be read")]
-    FrontMatter(#[source] Box<toml::de::Error>),
-    /// The template is broken or failed.
-    #[error("the template failed: {0}")]
-    Template(#[from] minijinja::Error),
-    /// A request lacks a required variable.
-    #[error("the variable `{0}` is required: send it in `metadata`")]
-    MissingVariable(String),
-    /// A request's variable is of the wrong type.
-    #[error("the variable `{name}` must be of type {expected}")]
-    WrongType {
-        /// The variable.
-        name: String,
-        /// What it must be.
-        expected: &'static str,
-    },
-    /// The rendered prompt is too long.
-    #[error("the rendered prompt exceeds {MAX_RENDERED} bytes")]
-    TooLong,
-    /// An include that is not there, loops or is not a fixed name.
-    #[error("{0}")]
-    Include(String),
-}
-
-/// A prompt that is ready to be rendered.
-#[derive(Debug, Clone)]
+/// A prompt, compiled. Cheap to clone.
+#[derive(Clone)]
 pub struct Prompt {
-    front: FrontMatter,
-    environment: Environment<'static>,
+    front_matter: Arc<FrontMatter>,
+    environment: Arc<Environment<'static>>,
+    /// Lines before the template.
+    lines_before: u32,
 }
-
-/// The two parts of a prompt's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Parts<'a> {
-    pub front: &'a str,
-    pub template: &'a str,
-    /// Where the template starts, in bytes.
-    pub template_at: usize,
-}
-
-pub(crate) fn split(text: &str) -> Result<Parts<'_>, PromptError> {
-    let Some(rest) = text.strip_prefix(FENCE) else {
-        return Ok(Parts { front: "", template: text, template_at: 0 });
-    };
-    let (front, after) = if let Some(after) = rest.strip_prefix(FENCE) {
-        ("", after)
-    } else {
-        let end = rest.find("\n+++\n").ok_or(PromptError::Unclosed)?;
-        (&rest[..=end], &rest[end + 1 + FENCE.len()..])
-    };
-    Ok(Parts { front, template: after, template_at: text.len() - after.len() })
-}
-
-pub(crate) fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment
-}
-
-/// The name the template has inside its environment.
-pub(crate) const TEMPLATE: &str = "prompt";
 
 impl Prompt {
     /// Reads a prompt whose includes are resolved.
     ///
     /// # Errors
-    /// If the front matter or the template's syntax is wrong.
+    /// [`PromptError::Invalid`] with every finding that is an error.
     pub fn parse(text: &str) -> Result<Self, PromptError> {
-        let parts = split(text)?;
-        let front =
-            toml::from_str(parts.front).map_err(|error| PromptError::FrontMatter(error.into()))?;
-        let mut environment = environment();
-        let template = parts.template.trim_end_matches('\n').to_owned();
-        environment.add_template_owned(TEMPLATE, template)?;
-        Ok(Self { front, environment })
+        let text = normalize_text(text);
+        let (located, mut found) = check::check(TEMPLATE, &text, check::Includes::Resolved);
+        found.retain(|finding| finding.severity == Severity::Error);
+        let parts = match (Parts::of(TEMPLATE, &text), found.is_empty()) {
+            (Ok(parts), true) => parts,
+            _ => return Err(PromptError::Invalid(found)),
+        };
+        let mut environment = language::environment();
+        environment.add_template_owned(TEMPLATE, parts.template.to_owned()).map_err(|error| {
+            PromptError::Invalid(vec![check::syntax_error(TEMPLATE, &text, &parts, &error)])
+        })?;
+        let lines_before = text[..parts.template_offset].matches('\n').count();
+        Ok(Self {
+            front_matter: Arc::new(located.front_matter),
+            environment: Arc::new(environment),
+            lines_before: u32::try_from(lines_before).unwrap_or(u32::MAX),
+        })
     }
 
-    /// The front matter.
-    pub fn front(&self) -> &FrontMatter {
-        &self.front
-    }
-
-    /// The system message for these variables and passages.
+    /// Cuts a prompt's text into front matter and template.
     ///
     /// # Errors
-    /// If a variable is missing or of the wrong type, the template uses something undefined, or
-    /// the result is too long.
+    /// [`PromptError::Invalid`] if the front matter does not begin with `+++` or does not end.
+    pub fn split(text: &str) -> Result<Parts<'_>, PromptError> {
+        Parts::of(TEMPLATE, text).map_err(|finding| PromptError::Invalid(vec![*finding]))
+    }
+
+    /// Everything that is wrong, or probably wrong, with `text`, the contents of `file`. Includes
+    /// may be unresolved; then a variable may be used where this does not see it.
+    pub fn check(file: &str, text: &str) -> Vec<Diagnostic> {
+        let (_, mut found) = check::check(file, &normalize_text(text), check::Includes::Allowed);
+        found.sort();
+        found
+    }
+
+    /// What the prompt says about itself.
+    pub fn front_matter(&self) -> &FrontMatter {
+        &self.front_matter
+    }
+
+    /// The prompt's text for these variables and passages. Variables that the prompt does not
+    /// declare are not used: `metadata` may hold others.
+    ///
+    /// # Errors
+    /// [`PromptError::MissingVariable`] and [`PromptError::WrongVariable`] name the variable;
+    /// [`PromptError::Render`] and [`PromptError::TooMuch`] are about the template.
     pub fn render(
         &self,
-        values: &Map<String, Value>,
+        variables: &Map<String, Value>,
         passages: &[PassageView<'_>],
     ) -> Result<String, PromptError> {
-        let mut context = BTreeMap::new();
-        for (name, variable) in &self.front.variables {
-            let value = match values.get(name).or(variable.default.as_ref()) {
-                Some(value) if variable.r#type.admits(value) => value.clone(),
-                Some(_) => {
-                    let expected = variable.r#type.as_str();
-                    return Err(PromptError::WrongType { name: name.clone(), expected });
-                }
-                None if variable.required => {
-                    return Err(PromptError::MissingVariable(name.clone()));
-                }
-                None => variable.r#type.empty(),
+        let mut context: BTreeMap<&str, TemplateValue> = BTreeMap::new();
+        for (name, variable) in &self.front_matter.variables {
+            let value = match variables.get(name) {
+                Some(given) => variable.accept(name, given)?,
+                None => match &variable.default {
+                    Some(default) => default.clone(),
+                    None if variable.is_required() => {
+                        return Err(PromptError::MissingVariable { name: name.clone() });
+                    }
+                    None => continue,
+                },
             };
-            context.insert(name.as_str(), minijinja::Value::from(minijinja::value::Serde(value)));
+            context.insert(name, TemplateValue::from(Serde(value)));
         }
-        context.insert("passages", minijinja::Value::from(minijinja::value::Serde(passages)));
-        let rendered = self.environment.get_template(TEMPLATE)?.render(context)?;
-        if rendered.len() > MAX_RENDERED { Err(PromptError::TooLong) } else { Ok(rendered) }
+        context.insert("passages", TemplateValue::from(Serde(passages)));
+        let template =
+            self.environment.get_template(TEMPLATE).map_err(|error| self.failed(&error))?;
+        let rendered = template.render(context).map_err(|error| self.failed(&error))?;
+        if rendered.len() > MAX_RENDERED { Err(PromptError::TooMuch) } else { Ok(rendered) }
+    }
+
+    fn failed(&self, error: &minijinja::Error) -> PromptError {
+        if error.kind() == ErrorKind::OutOfFuel {
+            return PromptError::TooMuch;
+        }
+        let in_template = error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1);
+        let source = error.template_source().zip(error.range());
+        let expression = source.and_then(|(source, range)| source.get(range));
+        let message = match (error.kind(), expression) {
+            (ErrorKind::UndefinedError, Some(expression)) => format!("`{expression}` is undefined"),
+            (kind, Some(expression)) => format!("{kind} in `{expression}`"),
+            (kind, None) => kind.to_string(),
+        };
+        PromptError::Render { line: self.lines_before.saturating_add(in_template), message }
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompt").field("front_matter", &self.front_matter).finish_non_exhaustive()
     }
 }
 

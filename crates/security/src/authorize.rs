@@ -1,78 +1,35 @@
-//! What each role may do. Fixed now; the evaluator behind [`authorize`] can be replaced.
+//! Whether an identity may do something: fixed roles behind one function.
+//!
+//! `authorize/matrix.snap` (made by the tests) is the whole table, for people to read.
 
 use std::fmt;
 
-use release::{PrincipalId, TenantId};
-use serde::{Deserialize, Serialize};
+use release::{AppName, EnvironmentName, PrincipalId, TenantId};
 
-use crate::KeyId;
+use crate::{Identity, Role};
 
-/// What a principal is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Runs the tenant (or, without a tenant, the installation): may do everything there.
-    Admin,
-    /// Builds and releases apps.
-    Engineer,
-    /// Keeps apps running: may promote and roll back, not change.
-    Operator,
-    /// Looks.
-    Viewer,
-    /// An application that asks for answers, and nothing else.
-    Client,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Admin, Self::Engineer, Self::Operator, Self::Viewer, Self::Client];
-
-    /// The role as written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Engineer => "engineer",
-            Self::Operator => "operator",
-            Self::Viewer => "viewer",
-            Self::Client => "client",
-        }
-    }
-}
-
-impl std::str::FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let role = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        role.ok_or_else(|| {
-            format!("`{text}` is not a role: use admin, engineer, operator, viewer or client")
-        })
-    }
-}
-
-/// Something that is done.
+/// Something that needs permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// Ask an app for an answer.
+    /// Ask an app a question (`/v1`).
     Answer,
-    /// See releases, environments and their history.
-    ReadReleases,
-    /// See knowledge and search it.
+    /// Read what answers were made of, questions and answers included.
+    ReadTrace,
+    /// Read releases, changes, their diffs and the deployment log.
+    ReadRelease,
+    /// Read and search knowledge bases.
     ReadKnowledge,
-    /// See traces.
-    ReadTraces,
-    /// See how the server is.
+    /// Read what is live and how it is.
     ReadStatus,
-    /// Apply a project.
+    /// Upload a project: new artifacts and candidate releases.
     Apply,
-    /// Promote a release.
+    /// Move an environment to another release.
     Promote,
-    /// Roll back.
-    RollBack,
-    /// Allow automation to promote a held release again.
+    /// Move an environment back to the release before.
+    Rollback,
+    /// Let automation promote a rolled-back release again.
     ClearHold,
-    /// Refresh knowledge.
+    /// Make a new snapshot of a knowledge base.
     RefreshKnowledge,
     /// Create, list and revoke keys.
     ManageKeys,
@@ -83,104 +40,151 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action.
+    /// All actions.
     pub const ALL: [Self; 13] = [
         Self::Answer,
-        Self::ReadReleases,
+        Self::ReadTrace,
+        Self::ReadRelease,
         Self::ReadKnowledge,
-        Self::ReadTraces,
         Self::ReadStatus,
         Self::Apply,
         Self::Promote,
-        Self::RollBack,
+        Self::Rollback,
         Self::ClearHold,
         Self::RefreshKnowledge,
         Self::ManageKeys,
         Self::ManageUsers,
         Self::ManageTenants,
     ];
+
+    /// What the action is, after "may not".
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "ask",
+            Self::ReadTrace => "read traces of",
+            Self::ReadRelease => "read releases of",
+            Self::ReadKnowledge => "read knowledge of",
+            Self::ReadStatus => "read the status of",
+            Self::Apply => "apply to",
+            Self::Promote => "promote in",
+            Self::Rollback => "roll back in",
+            Self::ClearHold => "clear holds in",
+            Self::RefreshKnowledge => "refresh knowledge of",
+            Self::ManageKeys => "manage keys of",
+            Self::ManageUsers => "manage users of",
+            Self::ManageTenants => "manage tenants of",
+        }
+    }
 }
 
-/// What it is done to.
+/// What an action is done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource<'a> {
-    /// Something of this tenant.
-    Tenant(&'a TenantId),
-    /// The installation.
+    /// All tenants together: their list, keys that span them.
     Installation,
+    /// Whatever a tenant has.
+    Tenant(&'a TenantId),
+    /// One app.
+    App {
+        /// Its tenant.
+        tenant: &'a TenantId,
+        /// Its name.
+        app: &'a AppName,
+    },
+    /// One environment of one app.
+    Environment {
+        /// Its tenant.
+        tenant: &'a TenantId,
+        /// Its app.
+        app: &'a AppName,
+        /// Its name.
+        environment: &'a EnvironmentName,
+    },
 }
 
-/// A principal that proved itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Who it is.
-    pub principal: PrincipalId,
-    /// Where it belongs; none for the whole installation.
-    pub tenant: Option<TenantId>,
-    /// What it is there for.
-    pub role: Role,
-    /// The key it used.
-    pub key: KeyId,
+impl<'a> Resource<'a> {
+    /// The tenant that owns it; `None` for the installation.
+    pub fn tenant(&self) -> Option<&'a TenantId> {
+        match *self {
+            Self::Installation => None,
+            Self::Tenant(tenant) | Self::App { tenant, .. } | Self::Environment { tenant, .. } => {
+                Some(tenant)
+            }
+        }
+    }
 }
 
-/// An action that the principal may not do.
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installation => write!(f, "the installation"),
+            Self::Tenant(tenant) => write!(f, "tenant `{tenant}`"),
+            Self::App { app, .. } => write!(f, "app `{app}`"),
+            Self::Environment { app, environment, .. } => {
+                write!(f, "environment `{environment}` of app `{app}`")
+            }
+        }
+    }
+}
+
+/// An action that an identity may not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{principal}` ({}) may not {action:?} here", role.as_str())]
+#[error("`{principal}` with role `{role}` may not {} {resource}", action.as_str())]
 pub struct Denied {
-    /// Who.
+    /// Who asked.
     pub principal: PrincipalId,
     /// With which role.
     pub role: Role,
-    /// What.
+    /// For what.
     pub action: Action,
+    /// To what, in words.
+    pub resource: String,
 }
 
 /// Whether `identity` may do `action` to `resource`.
 ///
+/// An identity of one tenant is denied everything outside it, whatever its role; an identity of
+/// the installation has its role in every tenant.
+///
 /// # Errors
-/// [`Denied`] if it may not.
+/// [`Denied`], saying who may not do what. To a caller that may not even know of the resource, a
+/// server answers as if it did not exist.
 pub fn authorize(
     identity: &Identity,
     action: Action,
-    resource: Resource<'_>,
+    resource: &Resource<'_>,
 ) -> Result<(), Denied> {
-    let within = match (&identity.tenant, resource) {
+    let reachable = match (&identity.tenant, resource.tenant()) {
         (None, _) => true,
-        (Some(own), Resource::Tenant(tenant)) => own == tenant,
-        (Some(_), Resource::Installation) => false,
+        (Some(own), Some(wanted)) => own == wanted,
+        (Some(_), None) => false,
     };
-    if within && allowed(identity.role, action) && !installation_only(identity, action) {
-        Ok(())
-    } else {
-        let principal = identity.principal.clone();
-        Err(Denied { principal, role: identity.role, action })
+    let spans_tenants = action != Action::ManageTenants || resource.tenant().is_none();
+    if reachable && spans_tenants && role_allows(identity.role, action) {
+        return Ok(());
     }
+    Err(Denied {
+        principal: identity.principal.clone(),
+        role: identity.role,
+        action,
+        resource: resource.to_string(),
+    })
 }
 
-/// Tenants are managed from outside any of them.
-fn installation_only(identity: &Identity, action: Action) -> bool {
-    action == Action::ManageTenants && identity.tenant.is_some()
-}
-
-fn allowed(role: Role, action: Action) -> bool {
+fn role_allows(role: Role, action: Action) -> bool {
     use Action::{
         Answer, Apply, ClearHold, ManageKeys, ManageTenants, ManageUsers, Promote, ReadKnowledge,
-        ReadReleases, ReadStatus, ReadTraces, RefreshKnowledge, RollBack,
+        ReadRelease, ReadStatus, ReadTrace, RefreshKnowledge, Rollback,
     };
     match action {
         Answer => role != Role::Viewer,
-        ReadReleases | ReadKnowledge | ReadTraces | ReadStatus => role != Role::Client,
+        ReadTrace | ReadRelease | ReadKnowledge | ReadStatus => role != Role::Client,
         Apply => matches!(role, Role::Admin | Role::Engineer),
-        Promote | RollBack | ClearHold | RefreshKnowledge => {
+        Promote | ClearHold => matches!(role, Role::Admin | Role::Operator),
+        Rollback | RefreshKnowledge => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
         ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

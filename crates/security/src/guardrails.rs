@@ -1,294 +1,214 @@
-//! Guardrails: rules that screen what comes in and what goes out.
+//! Rules about what may be asked and what may be answered.
 //!
-//! Output is screened as it streams. Text is held back for as long as a match could still reach
-//! into it, at most [`MAX_HOLD`] bytes; a match of a longer pattern is found, but its beginning may
-//! have been released by then.
+//! A rule looks for a regular expression, a list of words or an entity such as a credit card, in
+//! questions, answers or both, and blocks or only flags. [`Guardrails::compile`] checks all rules;
+//! [`Guardrails::input`] screens a question; [`Guardrails::output`] screens an answer while it
+//! streams.
+//!
+//! What a streamed answer is held back for: text is released as soon as no blocking rule is in the
+//! middle of a match there, and never later than [`HOLD_BACK`] bytes after it came. So a match of
+//! at most `HOLD_BACK` bytes is found however the answer is cut into pieces, and nothing of it was
+//! released. Words and entities are always shorter. A regular expression can match more (`a.*b`):
+//! of such a match, what is older than `HOLD_BACK` is released before the match is known.
+//!
+//! Costs are linear in the text: the `regex` and `aho-corasick` crates never backtrack, a rule
+//! stops after [`MAX_FINDINGS`] findings, and of the text already seen at most `HOLD_BACK` bytes
+//! are looked at again.
 
-mod pii;
+mod entity;
+mod pattern;
+mod screen;
+mod spec;
+mod words;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
-use regex::{Regex, RegexBuilder};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-pub use pii::Entity;
+use serde::Serialize;
 
-/// The most bytes of an answer that are held back.
-pub const MAX_HOLD: usize = 512;
-/// How many bytes before the held-back ones a rule still sees.
-const CONTEXT: usize = 512;
-/// The most memory a compiled pattern may take, in bytes.
-const MAX_PATTERN: usize = 1 << 20;
+pub use entity::Entity;
+pub use screen::{OutputScreen, Screened};
+pub use spec::{
+    GuardrailsError, GuardrailsSpec, MAX_PATTERN, MAX_RULES, MAX_WORD, MAX_WORDS, Problem,
+    RuleAction, RuleKind, RuleSpec, Side,
+};
 
-/// Guardrails: `guardrails/NAME.toml`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct GuardrailsSpec {
-    /// What they guard against, for people.
-    pub description: String,
-    /// The rules; each text is held against all of them.
-    pub rules: Vec<Rule>,
-}
+use pattern::Pattern;
+use words::Words;
 
-/// One rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Its name, as shown in traces.
-    pub name: String,
-    /// What it looks for.
-    pub kind: RuleKind,
-    /// Where it looks.
-    #[serde(default = "both")]
-    pub on: Vec<Side>,
-    /// What happens on a match.
+/// The most bytes of a streamed answer that are held back while a match may be going on.
+pub const HOLD_BACK: usize = 1024;
+
+/// The most findings one rule reports about one text; it looks no further then.
+pub const MAX_FINDINGS: usize = 100;
+
+/// One place where a rule matched. It never holds the text that matched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// What the rule does.
     pub action: RuleAction,
-    /// The pattern (of kind `regex`), in the syntax of the Rust `regex` crate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-    /// The words (of kind `words`), matched whole and whatever their case.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub words: Vec<String>,
-    /// What counts as personal (of kind `pii`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub entities: Vec<Entity>,
-    /// What the client is told when it blocks.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
+    /// What was found, if the rule looks for entities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<Entity>,
+    /// Where: bytes from the start of the question or of the whole answer.
+    pub span: Range<usize>,
+    /// What the rule says to the person who asked, if it says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Arc<str>>,
 }
 
-fn both() -> Vec<Side> {
-    vec![Side::Input, Side::Output]
+/// What the rules say about a whole text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// All findings, by place.
+    pub findings: Vec<Finding>,
 }
 
-/// What a rule looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleKind {
-    /// A pattern.
-    Regex,
-    /// Words.
-    Words,
-    /// Personal data and secrets, with their checksums.
-    Pii,
+impl Verdict {
+    /// The first finding that blocks the text, if one does.
+    pub fn blocked(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.action == RuleAction::Block)
+    }
 }
 
-/// Where a rule looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// What the client sends.
-    Input,
-    /// What the model answers.
-    Output,
-}
-
-/// What happens on a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleAction {
-    /// The request or the answer is refused.
-    Block,
-    /// It is noted in the trace.
-    Flag,
-}
-
-/// A rule that does not compile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rule `{rule}`: {why}")]
-pub struct BadRule {
-    /// The rule.
-    pub rule: String,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-/// A match. It never holds the text that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
-    /// The rule.
-    pub rule: String,
-    /// What happens.
-    pub action: RuleAction,
-    /// What the client is told.
-    pub message: String,
-}
-
-#[derive(Debug)]
-enum Matcher {
-    Regex(Regex),
-    Words(AhoCorasick),
-    Pii(Vec<Entity>),
-}
-
-#[derive(Debug)]
-struct Compiled {
-    rule: Rule,
-    matcher: Matcher,
-    /// The longest text it matches, if there is a bound.
-    longest: usize,
-}
-
-/// Rules that are ready to be applied.
-#[derive(Debug, Default)]
+/// Compiled rules; cheap to clone, shared by all requests of a release.
+#[derive(Debug, Clone)]
 pub struct Guardrails {
-    rules: Vec<Compiled>,
+    input: Arc<[Check]>,
+    output: Arc<[Check]>,
 }
 
 impl Guardrails {
-    /// Compiles the rules.
+    /// Compiles `spec`.
     ///
     /// # Errors
-    /// The first rule that has no pattern, words or entities, or one that does not compile.
-    pub fn compile(spec: &GuardrailsSpec) -> Result<Self, BadRule> {
-        let rules: Result<Vec<_>, _> = spec.rules.iter().map(compile).collect();
-        Ok(Self { rules: rules? })
+    /// [`GuardrailsError`] with every problem of every rule.
+    pub fn compile(spec: &GuardrailsSpec) -> Result<Self, GuardrailsError> {
+        let checks = spec::compile(spec)?;
+        let of = |side| {
+            let chosen = checks.iter().filter(|(sides, _)| sides.contains(&side));
+            chosen.map(|(_, check)| check.clone()).collect()
+        };
+        Ok(Self { input: of(Side::Input), output: of(Side::Output) })
     }
 
-    /// Every rule for input that `text` matches.
-    pub fn input(&self, text: &str) -> Vec<Hit> {
-        let rules = self.rules.iter().filter(|rule| rule.rule.on.contains(&Side::Input));
-        rules.filter(|rule| rule.matches(text, text.len() + 1)).map(Compiled::hit).collect()
+    /// Screens a question. A caller screens each text that a client sent.
+    pub fn input(&self, text: &str) -> Verdict {
+        scan_whole(&self.input, text)
     }
 
-    /// A screen for one answer; `None` if there are no rules for output.
-    pub fn output(self: &std::sync::Arc<Self>) -> Option<OutputScreen> {
-        let rules = || self.rules.iter().filter(|rule| rule.rule.on.contains(&Side::Output));
-        let hold = rules().map(|rule| rule.longest).max()?;
-        Some(OutputScreen {
-            guardrails: std::sync::Arc::clone(self),
-            hold: hold.min(MAX_HOLD),
-            text: String::new(),
-            released: 0,
-            flagged: Vec::new(),
+    /// Screens a whole answer at once, such as one that is not streamed.
+    pub fn whole_output(&self, text: &str) -> Verdict {
+        scan_whole(&self.output, text)
+    }
+
+    /// A screen for one streamed answer.
+    pub fn output(&self) -> OutputScreen {
+        OutputScreen::new(Arc::clone(&self.output))
+    }
+
+    /// Whether there are rules about questions.
+    pub fn screens_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Whether there are rules about answers.
+    pub fn screens_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+}
+
+fn scan_whole(checks: &[Check], text: &str) -> Verdict {
+    let mut findings = Vec::new();
+    for check in checks {
+        let scan = check.matcher.scan(text, 0, End::Complete, check.most_findings());
+        findings.extend(scan.matches.into_iter().map(|span| check.finding(span)));
+    }
+    findings.sort_by_key(|finding| finding.span.start);
+    Verdict { findings }
+}
+
+/// One thing to look for on behalf of a rule.
+#[derive(Debug, Clone)]
+struct Check {
+    rule: Arc<str>,
+    action: RuleAction,
+    message: Option<Arc<str>>,
+    matcher: Arc<Matcher>,
+}
+
+impl Check {
+    fn finding(&self, span: Range<usize>) -> Finding {
+        let entity = match *self.matcher {
+            Matcher::Entity(entity) => Some(entity),
+            _ => None,
+        };
+        let (rule, message) = (Arc::clone(&self.rule), self.message.clone());
+        Finding { rule, action: self.action, entity, span, message }
+    }
+
+    /// Nothing is to be learnt from a second blocking match.
+    fn most_findings(&self) -> usize {
+        if self.action == RuleAction::Block { 1 } else { MAX_FINDINGS }
+    }
+}
+
+enum Matcher {
+    Pattern(Pattern),
+    Words(Words),
+    Entity(Entity),
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pattern(_) => "Pattern",
+            Self::Words(_) => "Words",
+            Self::Entity(_) => "Entity",
         })
     }
 }
 
-fn compile(rule: &Rule) -> Result<Compiled, BadRule> {
-    let bad = |why: &str| BadRule { rule: rule.name.clone(), why: why.to_owned() };
-    let (matcher, longest) = match (rule.kind, &rule.pattern) {
-        (RuleKind::Regex, Some(pattern)) => {
-            let regex = RegexBuilder::new(pattern).size_limit(MAX_PATTERN).build();
-            let regex = regex.map_err(|error| bad(&error.to_string()))?;
-            let syntax = regex_syntax::parse(pattern).map_err(|error| bad(&error.to_string()))?;
-            if regex.is_match("") {
-                return Err(bad("the pattern matches everything, because it matches nothing"));
-            }
-            // One byte more lets the pattern see that its match has ended.
-            let longest = syntax.properties().maximum_len().map_or(MAX_HOLD, |length| length + 1);
-            (Matcher::Regex(regex), longest)
-        }
-        (RuleKind::Regex, None) => return Err(bad("a rule of kind `regex` needs a `pattern`")),
-        (RuleKind::Words, _) => {
-            if rule.words.iter().all(|word| word.trim().is_empty()) {
-                return Err(bad("a rule of kind `words` needs `words`"));
-            }
-            let words: Vec<_> = rule.words.iter().map(|word| word.to_lowercase()).collect();
-            let longest = words.iter().map(String::len).max().unwrap_or(0) * 2 + 1;
-            let matcher = AhoCorasickBuilder::new().build(words);
-            (Matcher::Words(matcher.map_err(|error| bad(&error.to_string()))?), longest)
-        }
-        (RuleKind::Pii, _) => {
-            if rule.entities.is_empty() {
-                return Err(bad("a rule of kind `pii` needs `entities`"));
-            }
-            let longest = rule.entities.iter().map(|entity| entity.longest() + 1).max();
-            (Matcher::Pii(rule.entities.clone()), longest.unwrap_or(0))
-        }
-    };
-    Ok(Compiled { rule: rule.clone(), matcher, longest })
+/// Whether more text may follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    Complete,
 }
 
-impl Compiled {
-    /// Whether it matches within `text`, ending before `until`: what reaches the end of a text that
-    /// goes on may yet turn out to be something else.
-    fn matches(&self, text: &str, until: usize) -> bool {
-        match &self.matcher {
-            Matcher::Regex(regex) => regex.find_iter(text).any(|found| found.end() < until),
-            Matcher::Pii(entities) => entities.iter().any(|entity| entity.is_in(text, until)),
-            Matcher::Words(words) => {
-                let lower = text.to_lowercase();
-                // Lower case may be longer; then only whole texts are looked at to the end.
-                let until = if lower.len() == text.len() { until } else { lower.len() + 1 };
-                words.find_overlapping_iter(&lower).any(|found| {
-                    let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-                    found.end() < until
-                        && apart(lower[..found.start()].chars().next_back())
-                        && apart(lower[found.end()..].chars().next())
-                })
-            }
-        }
-    }
+/// What is known after looking at a text.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Scan {
+    /// Matches that no further text can change, in order and apart from each other.
+    matches: Vec<Range<usize>>,
+    /// Whatever starts before this byte is decided; a match may be going on from here.
+    resume: usize,
+}
 
-    fn hit(&self) -> Hit {
-        let Rule { name, action, message, .. } = &self.rule;
-        Hit { rule: name.clone(), action: *action, message: message.clone() }
+impl Matcher {
+    /// Looks for up to `most` matches that start at or after `from`, where a match may start.
+    /// Text before `from` is only context. With an open end, no match going on for more than
+    /// [`HOLD_BACK`] bytes is waited for.
+    fn scan(&self, text: &str, from: usize, end: End, most: usize) -> Scan {
+        let mut scan = match self {
+            Self::Pattern(pattern) => pattern.scan(text, from, end, most),
+            Self::Words(words) => words.scan(text, from, end, most),
+            Self::Entity(entity) => entity.scan(text, from, end, most),
+        };
+        if scan.matches.len() >= most {
+            scan.resume = text.len();
+        }
+        scan
     }
 }
 
-/// What may go out now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Screened {
-    /// This text.
-    Release(String),
-    /// Nothing more, ever: a rule blocks.
-    Blocked(Hit),
-}
-
-/// Screens one answer as it streams.
-#[derive(Debug)]
-pub struct OutputScreen {
-    guardrails: std::sync::Arc<Guardrails>,
-    hold: usize,
-    /// Some text that was released already, and all that was not.
-    text: String,
-    /// How much of `text` was released.
-    released: usize,
-    flagged: Vec<Hit>,
-}
-
-impl OutputScreen {
-    /// Adds text and says what may go out.
-    pub fn push(&mut self, text: &str) -> Screened {
-        self.text.push_str(text);
-        self.screen(self.text.len())
-    }
-
-    /// The answer is complete: says what may go out of the rest.
-    pub fn finish(&mut self) -> Screened {
-        self.hold = 0;
-        self.screen(self.text.len() + 1)
-    }
-
-    /// The rules that flagged something.
-    pub fn flagged(&self) -> &[Hit] {
-        &self.flagged
-    }
-
-    fn screen(&mut self, until: usize) -> Screened {
-        for rule in &self.guardrails.rules {
-            let known = self.flagged.iter().any(|hit| hit.rule == rule.rule.name);
-            let applies = rule.rule.on.contains(&Side::Output) && !known;
-            if applies && rule.matches(&self.text, until) {
-                match rule.rule.action {
-                    RuleAction::Block => return Screened::Blocked(rule.hit()),
-                    RuleAction::Flag => self.flagged.push(rule.hit()),
-                }
-            }
-        }
-        let keep = boundary(&self.text, self.text.len().saturating_sub(self.hold));
-        let keep = keep.max(self.released);
-        let out = self.text[self.released..keep].to_owned();
-        let forget = boundary(&self.text, keep.saturating_sub(CONTEXT));
-        self.text.drain(..forget);
-        self.released = keep - forget;
-        Screened::Release(out)
-    }
-}
-
-fn boundary(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+/// The first character boundary that is at most `HOLD_BACK` bytes before the end of `text`.
+fn hold_back_floor(text: &str) -> usize {
+    let floor = text.len().saturating_sub(HOLD_BACK);
+    (floor..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
 #[cfg(test)]

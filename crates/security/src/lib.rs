@@ -1,24 +1,47 @@
-//! Who may do what, and what may be said.
+//! Who may do what, and what may be said: keys, roles, secrets by reference and guardrails.
 //!
-//! Principals belong to a tenant or to the installation, have one role, and prove themselves with
-//! keys of which only an HMAC is stored. Guardrails screen what comes in and what goes out.
+//! Everything that reaches Groundcrew from outside passes here first, and nothing here reads the
+//! database while a request waits: keys are checked in memory, guardrails are compiled once.
 //!
-//! The nouns: [`Identity`], [`Role`], [`Action`], [`KeyRing`], [`guardrails::Guardrails`].
+//! The nouns: [`Identity`] (who a key speaks for), [`KeyRing`] (the keys that are valid now),
+//! [`Accounts`] (tenants, users, service accounts and their keys, as they are stored),
+//! [`SecretRef`] (where a secret lies) and [`guardrails::Guardrails`].
 //!
 //! ```text
-//!  request ─► KeyRing::authenticate (in memory) ─► Identity ─► authorize(identity, action, resource)
-//!  text ────► Guardrails::input / OutputScreen ─► pass, flag or block
+//!   gc_<id>.<secret> ──KeyRing──► Identity ──authorize(action, resource)──► step inside
+//!        ▲                            │
+//!   Accounts ──events──► store        └─ question ─► Guardrails::input ─► …
+//!                                        answer ──► OutputScreen::push ─► released text
 //! ```
 //!
-//! Start reading at `authorize.rs`, then `keys.rs`.
+//! Start reading at [`authorize`], then [`KeyRing`] and [`guardrails`].
+//!
+//! ```
+//! use security::guardrails::{Guardrails, GuardrailsSpec};
+//!
+//! let spec: GuardrailsSpec = serde_json::from_str(r#"{"rules": [{
+//!     "name": "cards", "kind": "pii", "on": ["input"], "action": "block",
+//!     "entities": ["credit_card"]
+//! }]}"#)?;
+//! let guardrails = Guardrails::compile(&spec)?;
+//! assert!(guardrails.input("my card is 4111 1111 1111 1111").blocked().is_some());
+//! assert!(guardrails.input("my order is 4111 1111 1111 1112").blocked().is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod accounts;
 mod authorize;
 mod error;
 pub mod guardrails;
-mod keys;
-mod secrets;
+mod identity;
+mod key;
+mod key_ring;
+mod secret_ref;
 
-pub use authorize::{Action, Denied, Identity, Resource, Role, authorize};
+pub use accounts::{Accounts, CreatedKey, NewKey, PrincipalRecord, TenantRecord};
+pub use authorize::{Action, Denied, Resource, authorize};
 pub use error::SecurityError;
-pub use keys::{Invalid, IssuedKey, KeyId, KeyRecord, KeyRing, PrincipalRecord, TenantRecord};
-pub use secrets::SecretRef;
+pub use identity::{Identity, KeyId, Role};
+pub use key::{InstallationKey, Key};
+pub use key_ring::{AuthError, KeyRing};
+pub use secret_ref::SecretRef;
