@@ -48,9 +48,13 @@ fn kind(status: Option<u16>, names: [Option<&str>; 2], message: &str) -> ErrorKi
             "invalid_api_key" | "authentication_error" => ErrorKind::Authentication,
             "model_not_found" | "not_found_error" => ErrorKind::NotFound,
             "rate_limit_exceeded" | "rate_limit_error" => ErrorKind::RateLimit,
-            "overloaded" | "overloaded_error" | "engine_overloaded" => ErrorKind::Overloaded,
+            "overloaded"
+            | "overloaded_error"
+            | "engine_overloaded"
+            | "service_unavailable_error" => ErrorKind::Overloaded,
+            "timeout" => ErrorKind::Timeout,
             "server_error" | "internal_error" | "internal_server_error" => match status {
-                Some(status @ 500..) => kind_of_status(status),
+                Some(status @ (408 | 500..)) => kind_of_status(status),
                 _ => ErrorKind::Server,
             },
             _ => continue,

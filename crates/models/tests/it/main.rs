@@ -10,6 +10,7 @@
 
 mod canned;
 mod faults;
+mod scripted;
 mod transport;
 
 use std::collections::BTreeMap;

@@ -62,10 +62,14 @@ impl Blocks {
                 }
                 let call = to.call_started(id, name)?;
                 // In a stream the input is empty here and comes in pieces.
-                if let Some(Value::Object(input)) = block.get("input")
-                    && !input.is_empty()
-                {
-                    to.call_delta(call, Value::Object(input.clone()).to_string())?;
+                match block.get_mut("input").map(Value::take) {
+                    None | Some(Value::Null) => {}
+                    Some(Value::Object(input)) if input.is_empty() => {}
+                    Some(input @ Value::Object(_)) => to.call_delta(call, input.to_string())?,
+                    Some(_) => {
+                        let what = "the input of a tool call is no JSON object".to_owned();
+                        return Err(ProviderError::Protocol { what });
+                    }
                 }
                 Block::Call(call)
             }
