@@ -39,7 +39,6 @@ pub struct Measured {
 }
 
 impl Measured {
-
     /// The `share` quantile of sorted times, in microseconds.
     pub fn quantile(times: &[Duration], share: f64) -> f64 {
         let at = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));

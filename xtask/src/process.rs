@@ -85,7 +85,8 @@ impl Background {
     /// Asks it to stop and waits for it.
     pub fn stop(&mut self) {
         // It may have ended already; then there is nothing to stop.
-        let _asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _asked =
+            Command::new("kill").arg(self.0.id().to_string()).stderr(Stdio::null()).status();
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
             if !matches!(self.0.try_wait(), Ok(None)) {

@@ -16,6 +16,8 @@ use crate::{Event, ProviderError};
 
 /// The most bytes of an answer that is not streamed.
 const MAX_BODY: usize = 32 << 20;
+/// How long the end of a complete answer's body is waited for.
+const DRAIN: Duration = Duration::from_millis(20);
 /// The most bytes of an error's body that are looked at.
 const MAX_ERROR: usize = 64 << 10;
 /// The most characters of a provider's own words that are passed on.
@@ -279,8 +281,18 @@ impl<D: Decoder> Streaming<D> {
         if piece.is_none() || self.decoder.done() {
             self.decoder.end(&mut self.ready)?;
             self.state = State::Ended;
+            if piece.is_some() {
+                self.drain().await;
+            }
         }
         Ok(())
+    }
+
+    /// Reads the end of a body whose answer is complete: only then is the connection used again.
+    /// It is mostly here already; a provider that dawdles just loses its connection.
+    async fn drain(&mut self) {
+        let until = Instant::now() + DRAIN;
+        while let Ok(Ok(Some(_))) = timeout_at(until, self.reply.response.chunk()).await {}
     }
 }
 

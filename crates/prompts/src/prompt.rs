@@ -74,6 +74,14 @@ impl VariableType {
         }
     }
 
+    /// `value`, or what its text is written for: OpenAI's `metadata` holds nothing but text.
+    fn take(self, value: &Value) -> Option<Value> {
+        if self.admits(value) {
+            return Some(value.clone());
+        }
+        serde_json::from_str(value.as_str()?).ok().filter(|value| self.admits(value))
+    }
+
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -226,11 +234,10 @@ impl Prompt {
         let mut context = BTreeMap::new();
         for (name, variable) in &self.front.variables {
             let value = match values.get(name).or(variable.default.as_ref()) {
-                Some(value) if variable.r#type.admits(value) => value.clone(),
-                Some(_) => {
+                Some(value) => variable.r#type.take(value).ok_or_else(|| {
                     let expected = variable.r#type.as_str();
-                    return Err(PromptError::WrongType { name: name.clone(), expected });
-                }
+                    PromptError::WrongType { name: name.clone(), expected }
+                })?,
                 None if variable.required => {
                     return Err(PromptError::MissingVariable(name.clone()));
                 }

@@ -178,7 +178,7 @@ pub struct BindingFile {
     pub endpoint: Option<String>,
     /// The region there.
     pub region: Option<String>,
-    /// The API key there, by reference.
+    /// The API key there, by reference. An address of its own needs a key of its own.
     pub credential: Option<SecretRef>,
 }
 
@@ -245,7 +245,9 @@ impl ServerFile {
 
 impl ProviderFile {
     fn binding(&self, own: &BindingFile) -> Result<ProviderBinding, SecurityError> {
-        let credential = own.credential.as_ref().or(self.credential.as_ref());
+        // A credential is for one address: another address never gets it unasked.
+        let shared = self.credential.as_ref().filter(|_| own.endpoint.is_none());
+        let credential = own.credential.as_ref().or(shared);
         Ok(ProviderBinding {
             kind: self.kind,
             endpoint: own.endpoint.as_ref().unwrap_or(&self.endpoint).clone(),

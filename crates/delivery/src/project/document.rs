@@ -116,7 +116,9 @@ impl Document {
     fn explain(&self, error: &ValidationError<'_>, schema: &Value, found: &mut Vec<Diagnostic>) {
         let pointer = error.instance_path().as_str();
         let here = self.key_place(pointer);
-        let name = pointer.rsplit('/').next().filter(|name| !name.is_empty());
+        // An item of a list goes by the list's name.
+        let named = |step: &&str| !step.is_empty() && step.parse::<usize>().is_err();
+        let name = pointer.rsplit('/').find(named);
         let name =
             name.map_or_else(|| "the file".to_owned(), |name| format!("`{}`", unescape(name)));
         match error.kind() {
@@ -139,7 +141,9 @@ impl Document {
                 let expected = match kind {
                     TypeKind::Single(one) => one.to_string(),
                     TypeKind::Multiple(many) => {
-                        many.into_iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or ")
+                        // An optional value may be absent; nobody can write null in TOML.
+                        let many = many.into_iter().map(|one| one.to_string());
+                        many.filter(|one| one != "null").collect::<Vec<_>>().join(" or ")
                     }
                 };
                 let message = format!(

@@ -31,6 +31,15 @@ fn missing_and_mistyped_variables_are_named() {
 }
 
 #[test]
+fn numbers_and_flags_may_come_as_text() {
+    let text = "+++\n[variables.days]\ntype = \"integer\"\n+++\n{{ days + 1 }}";
+    let prompt = Prompt::parse(text).unwrap();
+    let render = |value: Value| prompt.render(json!({"days": value}).as_object().unwrap(), &[]);
+    assert_eq!(render(json!("30")).unwrap(), "31");
+    assert!(render(json!("soon")).is_err());
+}
+
+#[test]
 fn an_undefined_name_and_endless_work_are_errors() {
     let prompt = Prompt::parse("{{ nobody }}").unwrap();
     assert!(prompt.render(&Map::new(), &[]).is_err());

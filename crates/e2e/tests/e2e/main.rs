@@ -1,0 +1,7 @@
+//! Tests of the whole product.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
+
+mod bad_input;
+mod crash;
+mod release;
+mod sdks;
