@@ -1,534 +1,118 @@
-//! The one internal form of a conversation: every dialect and every provider translates to and
-//! from it.
-//!
-//! Fields that nobody here understands are kept in `rest`, tagged with the dialect they came in,
-//! and go out again only in that dialect.
+//! The one internal form: what is asked ([`ChatRequest`]) and what is answered ([`Event`]).
+
+mod answer;
+mod event;
+mod finish;
+mod message;
+mod rest;
+mod tool;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The API a client or a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// OpenAI's Chat Completions.
-    OpenAi,
-    /// Anthropic's Messages.
-    Anthropic,
-}
+pub use answer::Answer;
+pub use event::{Citation, Event, Other, Place, Span};
+pub use finish::FinishReason;
+pub use message::{Content, Image, ImageSource, Message, Part, Reasoning, Role};
+pub use rest::{Dialect, Rest};
+pub use tool::{Tool, ToolCall, ToolChoice, ToolResult};
+pub use usage::Usage;
 
-/// A request for an answer.
-#[derive(Debug, Clone, PartialEq)]
+/// One question to a model, whatever dialect it was asked in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
-    /// The dialect it came in.
-    pub dialect: Dialect,
-    /// The conversation, oldest first. System messages may stand anywhere.
+    /// The conversation, oldest first.
     pub messages: Vec<Message>,
     /// What the model may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// Whether and what it must call.
+    /// Whether and what it must call; the provider's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// Whether it may call several tools at once.
+    /// Whether it may call several tools at once; the provider's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
-    /// The form the answer must have.
+    /// The form the answer's text must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
-    /// How tokens are drawn, and how many at most.
+    /// How tokens are chosen and when to stop; what is absent comes from the model's parameters.
+    #[serde(default)]
     pub sampling: Sampling,
-    /// Whether the client reads the answer as it is made.
+    /// How hard a reasoning model should think: `none`, `minimal`, `low`, `medium`, `high`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Whether the provider is asked to stream.
+    #[serde(default)]
     pub stream: bool,
-    /// What the client says about the request; template variables come from here.
+    /// The client's own key-value pairs: template variables, session id. Never sent upstream.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// Fields of the dialect that have no place above.
-    pub rest: Map<String, Value>,
+    /// Top-level fields we have no name for.
+    #[serde(default, skip_serializing_if = "Rest::is_empty")]
+    pub rest: Rest,
 }
 
 impl ChatRequest {
-    /// An empty request in `dialect`.
-    pub fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            messages: Vec::new(),
-            tools: Vec::new(),
-            tool_choice: None,
-            parallel_tool_calls: None,
-            response_format: None,
-            sampling: Sampling::default(),
-            stream: false,
-            metadata: Map::new(),
-            rest: Map::new(),
-        }
-    }
-
-    /// The text of the last user message: what is retrieved for.
-    pub fn question(&self) -> Option<String> {
-        self.messages.iter().rev().find(|m| m.role == Role::User).map(Message::text)
+    /// The text of the last message of the user: the retrieval query. `None` if there is none.
+    pub fn last_user_text(&self) -> Option<String> {
+        let message = self.messages.iter().rev().find(|message| {
+            message.role == Role::User && message.texts().any(|text| !text.trim().is_empty())
+        })?;
+        Some(message.text())
     }
 }
 
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Instructions (OpenAI's `system` and `developer`, Anthropic's `system`).
-    System,
-    /// The person asking.
-    User,
-    /// The model.
-    Assistant,
-    /// A tool's results.
-    Tool,
-}
-
-/// One turn of the conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub blocks: Vec<Block>,
-    /// Fields of the dialect that have no place above.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub rest: Map<String, Value>,
-}
-
-/// A piece of a message with the fields of its dialect that nobody here understands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Block {
-    /// The piece.
-    #[serde(flatten)]
-    pub part: Part,
-    /// What else stood there, as Anthropic's `cache_control`.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub rest: Map<String, Value>,
-}
-
-impl From<Part> for Block {
-    fn from(part: Part) -> Self {
-        Self { part, rest: Map::new() }
-    }
-}
-
-impl Message {
-    /// A message of plain text.
-    pub fn text_of(role: Role, text: impl Into<String>) -> Self {
-        Self { role, blocks: vec![Part::Text { text: text.into() }.into()], rest: Map::new() }
-    }
-
-    /// Its texts, joined by line ends.
-    pub fn text(&self) -> String {
-        let texts = self.blocks.iter().filter_map(|block| match &block.part {
-            Part::Text { text } => Some(text.as_str()),
-            _ => None,
-        });
-        texts.collect::<Vec<_>>().join("\n")
-    }
-}
-
-/// A piece of a message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Part {
-    /// Text.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// A picture.
-    Image(Image),
-    /// The model wants a tool called.
-    ToolCall {
-        /// Names the call; its result refers to it.
-        id: String,
-        /// The tool.
-        name: String,
-        /// Its arguments as JSON text, exactly as the model wrote them.
-        arguments: String,
-    },
-    /// What a called tool returned.
-    ToolResult {
-        /// The call it answers.
-        call_id: String,
-        /// What it returned.
-        content: String,
-        /// Whether it failed.
-        is_error: bool,
-    },
-    /// The model's thinking, where the provider shows it.
-    Reasoning {
-        /// The thinking.
-        text: String,
-        /// What the provider signs it with; must go back unchanged.
-        signature: Option<String>,
-    },
-    /// The model declines.
-    Refusal {
-        /// Why, in its words.
-        text: String,
-    },
-    /// A piece only its dialect understands.
-    Other {
-        /// The dialect.
-        dialect: Dialect,
-        /// The piece.
-        value: Value,
-    },
-}
-
-/// A picture, by address or by value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "source", rename_all = "snake_case")]
-pub enum Image {
-    /// By address.
-    Url {
-        /// The address.
-        url: String,
-    },
-    /// By value.
-    Base64 {
-        /// Its media type, as `image/png`.
-        media_type: String,
-        /// The bytes in base 64.
-        data: String,
-    },
-}
-
-/// Something the model may call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Tool {
-    /// A function that the client runs.
-    Function(Function),
-    /// A tool that only its dialect understands, as the provider's own web search.
-    Other {
-        /// The dialect.
-        dialect: Dialect,
-        /// The definition.
-        value: Value,
-    },
-}
-
-/// A function that the model may call and the client runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
-    /// What it does, for the model.
-    pub description: Option<String>,
-    /// JSON Schema of its arguments.
-    pub parameters: Value,
-    /// Whether the arguments must fit the schema exactly.
-    pub strict: Option<bool>,
-    /// Fields of the dialect that have no place above.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub rest: Map<String, Value>,
-}
-
-/// Whether and what the model must call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ToolChoice {
-    /// As it sees fit.
-    Auto,
-    /// Nothing.
-    None,
-    /// At least one tool.
-    Required,
-    /// This tool.
-    Named(String),
-}
-
-/// The form an answer must have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ResponseFormat {
-    /// Free text.
-    Text,
-    /// Any JSON object.
-    JsonObject,
-    /// JSON that fits a schema.
-    JsonSchema {
-        /// The schema's name.
-        name: String,
-        /// The schema.
-        schema: Value,
-        /// Whether it must fit exactly.
-        strict: Option<bool>,
-    },
-}
-
-/// How tokens are drawn.
+/// How tokens are chosen and when to stop.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
-    /// Randomness, 0 to 2 (OpenAI) or 0 to 1 (Anthropic).
+    /// Randomness, 0 and up; the bound is the provider's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Nucleus sampling: the share of probability kept.
+    /// Nucleus sampling: the share of probability considered, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
-    /// Only the `top_k` likeliest tokens (Anthropic).
+    /// The most tokens the answer may have, reasoning included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<u32>,
-    /// The most tokens of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<u32>,
+    pub max_tokens: Option<u64>,
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
-    /// Asks for the same draw again (OpenAI).
+    /// Asks for repeatable sampling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
 }
 
-impl Sampling {
-    /// These settings, with `over`'s where it has any.
-    #[must_use]
-    pub fn overridden_by(&self, over: &Self) -> Self {
-        Self {
-            temperature: over.temperature.or(self.temperature),
-            top_p: over.top_p.or(self.top_p),
-            top_k: over.top_k.or(self.top_k),
-            max_tokens: over.max_tokens.or(self.max_tokens),
-            stop: if over.stop.is_empty() { self.stop.clone() } else { over.stop.clone() },
-            seed: over.seed.or(self.seed),
-        }
-    }
-}
-
-/// A piece of an answer as it is made.
+/// The form the answer's text must have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The provider has begun.
-    Started(Started),
-    /// More text.
-    TextDelta {
-        /// The text.
-        text: String,
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// Any text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that follows a schema.
+    JsonSchema {
+        /// The schema's name; dialects without one leave it out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What the schema is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether decoding is constrained to the schema; the provider's default when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
     },
-    /// More thinking.
-    ReasoningDelta {
-        /// The thinking.
-        text: String,
-        /// The signature, with the last piece.
-        signature: Option<String>,
-    },
-    /// More of a refusal.
-    RefusalDelta {
-        /// The text.
-        text: String,
-    },
-    /// A tool call begins; its arguments follow.
-    ToolCallStarted {
-        /// Counts the calls of this answer from 0.
-        index: usize,
-        /// Names the call.
-        id: String,
-        /// The tool.
-        name: String,
-    },
-    /// More of a tool call's arguments.
-    ToolCallDelta {
-        /// Which call.
-        index: usize,
-        /// The next characters of the JSON text.
-        fragment: String,
-    },
-    /// What a part of the answer rests on.
-    Citation(Citation),
-    /// Fields of the provider's answer that have no place here, as OpenAI's `logprobs`.
-    Rest {
-        /// The provider's dialect.
-        dialect: Dialect,
-        /// The fields.
-        fields: Map<String, Value>,
-    },
-    /// What was used. May come before or after [`Event::Finished`].
-    Usage(Usage),
-    /// The answer is complete.
-    Finished(FinishReason),
 }
 
-/// How the provider names what it does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
-    /// The provider's id of the answer.
-    pub id: String,
-    /// The model that answers, as the provider names it.
-    pub model: String,
-    /// The provider's fingerprint of its configuration.
-    pub fingerprint: Option<String>,
-}
-
-/// Why an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FinishReason {
-    /// The model was done.
-    Stop,
-    /// One of the stop texts came up.
-    StopSequence(String),
-    /// The token limit was reached.
-    Length,
-    /// It wants tools called.
-    ToolCalls,
-    /// The provider's filter cut it.
-    ContentFilter,
-    /// The model declined.
-    Refusal,
-    /// A reason this version does not know.
-    Other(String),
-}
-
-impl FinishReason {
-    /// The reason as one word, for traces.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Stop => "stop",
-            Self::StopSequence(_) => "stop_sequence",
-            Self::Length => "length",
-            Self::ToolCalls => "tool_calls",
-            Self::ContentFilter => "content_filter",
-            Self::Refusal => "refusal",
-            Self::Other(reason) => reason,
-        }
+impl ResponseFormat {
+    /// Whether the answer's text must be JSON.
+    pub fn is_json(&self) -> bool {
+        !matches!(self, Self::Text)
     }
 }
 
-/// Tokens used. As in OpenTelemetry's GenAI conventions 1.41, `input_tokens` includes cached ones
-/// and `output_tokens` includes reasoning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens read, cached ones included.
-    pub input_tokens: u64,
-    /// Tokens written, reasoning included.
-    pub output_tokens: u64,
-    /// Of the input, read from the provider's cache.
-    pub cache_read_tokens: u64,
-    /// Of the input, written to the provider's cache.
-    pub cache_creation_tokens: u64,
-    /// Of the output, reasoning.
-    pub reasoning_tokens: u64,
-    /// Whether we counted because the provider did not say.
-    pub estimated: bool,
-}
-
-/// What a part of the answer rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Citation {
-    /// Which passage, counted from 0 in the order they were given to the model.
-    pub passage: usize,
-    /// Its id.
-    pub id: String,
-    /// The document's title.
-    pub title: String,
-    /// Where the document is.
-    pub source: String,
-    /// The words it rests on.
-    pub cited_text: String,
-    /// Where the cited words stand in the document's text, in bytes.
-    pub start: usize,
-    /// Where they end.
-    pub end: usize,
-}
-
-/// A passage given to the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage {
-    /// Its id: the chunk's.
-    pub id: String,
-    /// The document's title, with the heading it stands under.
-    pub title: String,
-    /// Its text.
-    pub text: String,
-    /// Where the document is.
-    pub source: String,
-    /// Where the passage starts in the document's text, in bytes.
-    pub start: usize,
-}
-
-/// A whole answer: its events, folded.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// How the provider names it.
-    pub started: Started,
-    /// Its text.
-    pub text: String,
-    /// The model's thinking.
-    pub reasoning: String,
-    /// The signature of the thinking.
-    pub signature: Option<String>,
-    /// Why the model declined, if it did.
-    pub refusal: String,
-    /// What it wants called.
-    pub tool_calls: Vec<ToolCall>,
-    /// What it rests on.
-    pub citations: Vec<Citation>,
-    /// Fields of the provider's answer that have no place here.
-    pub rest: Map<String, Value>,
-    /// What it used.
-    pub usage: Usage,
-    /// Why it ended; none if it did not.
-    pub finish: Option<FinishReason>,
-}
-
-/// A tool call of an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Names the call.
-    pub id: String,
-    /// The tool.
-    pub name: String,
-    /// Its arguments as JSON text.
-    pub arguments: String,
-}
-
-impl Answer {
-    /// Adds the next event.
-    pub fn push(&mut self, event: &Event) {
-        match event {
-            Event::Started(started) => self.started.clone_from(started),
-            Event::TextDelta { text } => self.text.push_str(text),
-            Event::ReasoningDelta { text, signature } => {
-                self.reasoning.push_str(text);
-                if signature.is_some() {
-                    self.signature.clone_from(signature);
-                }
-            }
-            Event::RefusalDelta { text } => self.refusal.push_str(text),
-            Event::ToolCallStarted { id, name, .. } => self.tool_calls.push(ToolCall {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: String::new(),
-            }),
-            Event::ToolCallDelta { index, fragment } => {
-                if let Some(call) = self.tool_calls.get_mut(*index) {
-                    call.arguments.push_str(fragment);
-                }
-            }
-            Event::Citation(citation) => self.citations.push(citation.clone()),
-            Event::Rest { fields, .. } => self.rest.extend(fields.clone()),
-            Event::Usage(usage) => self.usage = *usage,
-            Event::Finished(reason) => self.finish = Some(reason.clone()),
-        }
-    }
-}
-
-/// A request for vectors.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EmbedRequest {
-    /// The texts.
-    pub input: Vec<String>,
-    /// How many dimensions, where the model can choose.
-    pub dimensions: Option<u32>,
-}
-
-/// Vectors, one for each text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Embeddings {
-    /// The model, as the provider names it.
-    pub model: String,
-    /// The vectors, in the order of the texts.
-    pub vectors: Vec<Vec<f32>>,
-    /// What was used.
-    pub usage: Usage,
-}
+#[cfg(test)]
+mod tests;

@@ -1,176 +1,164 @@
-//! How calling a model fails.
+//! How a call to a provider fails, with all that is needed to say so in any dialect.
 
+use std::error::Error;
 use std::time::Duration;
 
-/// What a provider means by its refusal, whatever its dialect calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefusalKind {
+use serde::{Deserialize, Serialize};
+
+/// What a provider's refusal is about, whatever its dialect calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
     /// The request is wrong.
     InvalidRequest,
-    /// The conversation is longer than the model's window.
+    /// The request is longer than the model's context.
     ContextLength,
-    /// The provider's policy forbids it.
+    /// A policy forbids the content.
     ContentPolicy,
-    /// Our credential is not accepted.
+    /// Our credential is missing or wrong.
     Authentication,
-    /// Our credential does not allow this.
+    /// Our credential may not do this.
     Permission,
-    /// The model or the endpoint does not exist.
+    /// No such model or route.
     NotFound,
+    /// The body is too large.
+    RequestTooLarge,
     /// Too many requests; waiting helps.
-    RateLimited,
-    /// The account's quota is used up; waiting does not help.
-    QuotaExhausted,
-    /// The provider has more work than it can do.
+    RateLimit,
+    /// The account's money or quota is used up; waiting does not help.
+    Quota,
+    /// The provider is overloaded.
     Overloaded,
+    /// The provider took too long by its own measure.
+    Timeout,
     /// The provider failed.
     Server,
 }
 
-impl RefusalKind {
-    /// The kind as one word, for traces.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::ContextLength => "context_length",
-            Self::ContentPolicy => "content_policy",
-            Self::Authentication => "authentication",
-            Self::Permission => "permission",
-            Self::NotFound => "not_found",
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::Overloaded => "overloaded",
-            Self::Server => "server",
-        }
-    }
-}
-
-/// Which timer ran out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Where in a call the time ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Connecting.
+    /// Before the connection stood.
     Connect,
-    /// Waiting for the head of the response.
+    /// Before the response's head was complete.
     FirstByte,
-    /// Waiting for the first token.
+    /// Before the first piece of content.
     FirstToken,
-    /// Waiting for more.
+    /// Between two pieces.
     Idle,
-    /// The whole call.
+    /// Before the answer was complete.
     Total,
 }
 
-impl Stage {
-    /// The stage in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connecting",
-            Self::FirstByte => "the first byte",
-            Self::FirstToken => "the first token",
-            Self::Idle => "more of the answer",
-            Self::Total => "the whole answer",
-        }
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "to connect",
+            Self::FirstByte => "for the response to begin",
+            Self::FirstToken => "for the first token",
+            Self::Idle => "for the next piece of the answer",
+            Self::Total => "for the whole answer",
+        })
     }
 }
 
-/// What a provider said when it refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its HTTP status; 200 for an error inside a stream.
-    pub status: u16,
-    /// What it means.
-    pub kind: RefusalKind,
-    /// Its own words, cut to 2,000 characters.
-    pub message: String,
-    /// Its own code.
-    pub code: Option<String>,
-    /// The field it complains about.
-    pub param: Option<String>,
-    /// How long it asks us to wait.
-    pub retry_after: Option<Duration>,
-}
-
-/// Why there is no (whole) answer.
+/// Why a call to a provider failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The provider said no.
-    #[error("provider `{provider}` answered {}: {}", refusal.status, refusal.message)]
+    #[error("the provider refused with status {status}: {message}")]
     Refused {
-        /// The provider.
-        provider: String,
-        /// What it said.
-        refusal: Box<Refusal>,
+        /// Its HTTP status; for an error inside a 200, the status that its type stands for.
+        status: u16,
+        /// What it is about.
+        kind: ErrorKind,
+        /// Its words, at most 2,000 characters; never holds our credential.
+        message: String,
+        /// OpenAI's `code`, or the type where a dialect has only that.
+        code: Option<String>,
+        /// OpenAI's `param`.
+        param: Option<String>,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
     },
-    /// The connection failed.
-    #[error("the connection to provider `{provider}` failed")]
+    /// The connection could not be made or broke.
+    #[error("the connection to the provider failed {}", if *sent { "after the request was sent" } else { "before the request was sent" })]
     Transport {
-        /// The provider.
-        provider: String,
-        /// How.
-        source: reqwest::Error,
+        /// Whether the request may have reached the provider, which may bill for it.
+        sent: bool,
+        /// What happened.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// A timer ran out.
-    #[error("provider `{provider}` took more than {} s for {}", limit.as_secs_f64(), stage.as_str())]
+    /// The time ran out.
+    #[error("waited {} s {stage}", limit.as_secs_f64())]
     Timeout {
-        /// The provider.
-        provider: String,
-        /// Which timer.
+        /// Where.
         stage: Stage,
-        /// What it was set to.
+        /// The limit that was reached.
         limit: Duration,
     },
-    /// What came back is not an answer.
-    #[error("provider `{provider}` sent something that is not an answer: {what}")]
+    /// The provider's response is not what its dialect promises.
+    #[error("the provider's response breaks its protocol: {what}")]
     Protocol {
-        /// The provider.
-        provider: String,
-        /// What was wrong with it.
+        /// How; never quotes the answer.
         what: String,
     },
-    /// The answer stopped before its end.
-    #[error("the answer of provider `{provider}` broke off before its end")]
+    /// The answer stopped without its end.
+    #[error("the provider's answer was cut off: {what}")]
     Truncated {
-        /// The provider.
-        provider: String,
+        /// What is missing.
+        what: &'static str,
     },
-    /// The request holds something this provider cannot do.
-    #[error("`{field}` is not supported by provider `{provider}`")]
+    /// The response is larger than we read.
+    #[error("the provider's response has {what} over {limit} bytes")]
+    TooLarge {
+        /// What is too large: a line, an event, the body.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The provider's dialect cannot express this.
+    #[error("`{field}` cannot be expressed for provider kind `{provider}`")]
     Unsupported {
-        /// The field.
+        /// The field, as the client knows it where that is possible: `logprobs`, `tools[1].type`.
         field: String,
-        /// The provider.
-        provider: String,
+        /// The provider's kind.
+        provider: &'static str,
     },
-    /// No provider of that name may be used here.
-    #[error("there is no provider `{provider}` for tenant `{tenant}`")]
-    UnknownProvider {
-        /// The name the model artifact uses.
-        provider: String,
+    /// No provider of this name is bound for the tenant.
+    #[error("no provider named `{name}` is configured for tenant `{tenant}`")]
+    Unbound {
+        /// The name.
+        name: String,
         /// The tenant.
         tenant: release::TenantId,
     },
-    /// The provider cannot be set up.
-    #[error("provider `{provider}` is not usable: {why}")]
-    Misconfigured {
-        /// The provider.
-        provider: String,
-        /// Why.
-        why: String,
+    /// A binding cannot be used.
+    #[error("the binding of provider `{name}` is wrong: {what}")]
+    Binding {
+        /// The provider's name.
+        name: String,
+        /// What is wrong with it.
+        what: String,
     },
 }
 
 impl ProviderError {
-    /// The failure as one word, for traces.
-    pub fn kind(&self) -> &'static str {
+    /// The kind, for those errors that have one: what the provider said, or what its silence
+    /// amounts to.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { refusal, .. } => refusal.kind.as_str(),
-            Self::Transport { .. } => "transport",
-            Self::Timeout { .. } => "timeout",
-            Self::Protocol { .. } => "protocol",
-            Self::Truncated { .. } => "truncated",
-            Self::Unsupported { .. } => "unsupported",
-            Self::UnknownProvider { .. } => "unknown_provider",
-            Self::Misconfigured { .. } => "misconfigured",
+            Self::Refused { kind, .. } => *kind,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Unsupported { .. } => ErrorKind::InvalidRequest,
+            Self::Unbound { .. } => ErrorKind::NotFound,
+            Self::Transport { .. }
+            | Self::Protocol { .. }
+            | Self::Truncated { .. }
+            | Self::TooLarge { .. }
+            | Self::Binding { .. } => ErrorKind::Server,
         }
     }
 }

@@ -1,358 +1,316 @@
-//! Calling a provider over HTTP: timers, bounds, and the loop that turns bytes into events.
+//! One provider's endpoint over HTTP: pooled connections, every wait and every read bounded.
 
-use std::collections::VecDeque;
+mod retry_after;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use release::Secret;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, Url};
+use tokio::time::Instant;
 
-use crate::error::{Refusal, RefusalKind, Stage};
-use crate::provider::{EventStream, ProviderBinding, Timers};
-use crate::sse::{SseEvent, SseReader};
-use crate::{Event, ProviderError};
+use crate::{ProviderBinding, ProviderError, Stage, Timeouts};
 
-/// The most bytes of an answer that is not streamed.
+/// The largest JSON body read, in bytes.
 const MAX_BODY: usize = 32 << 20;
-/// The most bytes of an error's body that are looked at.
-const MAX_ERROR: usize = 64 << 10;
-/// The most characters of a provider's own words that are passed on.
+/// The most of an error's body read, in bytes.
+const MAX_ERROR_BODY: usize = 64 << 10;
+/// How long an error's body may take to arrive.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+/// The longest message of a provider passed on, in characters.
 const MAX_MESSAGE: usize = 2_000;
 
-/// Where one provider is called.
-#[derive(Debug)]
-pub struct Endpoint {
-    pub name: String,
-    client: reqwest::Client,
+/// One provider's endpoint, with its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    client: Client,
     base: String,
-    headers: HeaderMap,
-    timers: Timers,
+    credential: Option<Secret>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) require_finish_reason: bool,
 }
 
-/// Turns a provider's events into ours.
-pub trait Decoder: Send + 'static {
-    /// Reads one server-sent event.
-    fn event(&mut self, event: &SseEvent, out: &mut VecDeque<Event>) -> Result<(), ProviderError>;
-
-    /// Reads a whole answer sent as one JSON document.
-    fn document(&mut self, body: &Value, out: &mut VecDeque<Event>) -> Result<(), ProviderError>;
-
-    /// The stream ended: completes the answer or says what is missing.
-    fn end(&mut self, out: &mut VecDeque<Event>) -> Result<(), ProviderError>;
-
-    /// Whether the provider said that nothing follows.
-    fn done(&self) -> bool;
+/// A header and what precedes the credential in it.
+pub(crate) struct CredentialHeader {
+    pub(crate) name: HeaderName,
+    pub(crate) prefix: &'static str,
 }
 
-impl Endpoint {
-    pub fn new(
-        name: &str,
-        binding: &ProviderBinding,
-        headers: HeaderMap,
-    ) -> Result<Self, ProviderError> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(Timers::seconds(binding.timers.connect))
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(256)
-            .build()
-            .map_err(|error| misconfigured(name, &error.to_string()))?;
+impl Target {
+    /// Prepares the endpoint of `binding`; nothing is sent. The error says what is wrong with it.
+    ///
+    /// Connections are HTTP/1.1: each answer has one to itself, so no stream limit and no
+    /// neighbour's flow control can stall it. Redirects are not followed (they would carry the
+    /// credential elsewhere), bodies are never decompressed, and proxies come from the binding
+    /// alone.
+    pub(crate) fn new(binding: &ProviderBinding) -> Result<Self, String> {
         let base = binding.endpoint.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&base).map_err(|error| misconfigured(name, &error.to_string()))?;
-        Ok(Self { name: name.to_owned(), client, base, headers, timers: binding.timers })
-    }
-
-    /// Sends `body` and waits for a successful head.
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Reply, ProviderError> {
-        let start = Instant::now();
-        let total = start + Timers::seconds(self.timers.total);
-        let first_byte = Timers::seconds(self.timers.first_byte);
-        let request = self
-            .client
-            .post(format!("{}{path}", self.base))
-            .headers(self.headers.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body);
-        let limit = (start + first_byte).min(total);
-        let response = timeout_at(limit, request.send())
-            .await
-            .map_err(|_| self.timeout(Stage::FirstByte, first_byte))?
-            .map_err(|error| self.transport(error))?;
-        let mut reply = Reply { response, total };
-        if reply.response.status().is_success() {
-            return Ok(reply);
+        let url: Url = base.parse().map_err(|e| format!("endpoint `{base}` is no URL: {e}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("endpoint `{base}` must begin with `https://` or `http://`"));
         }
-        let status = reply.response.status().as_u16();
-        let headers = reply.response.headers().clone();
-        // What cannot be read of an error's body only makes its message shorter.
-        let body = self.read(&mut reply, MAX_ERROR).await.unwrap_or_default();
-        let refusal = Box::new(refusal(status, &headers, &body));
-        Err(ProviderError::Refused { provider: self.name.clone(), refusal })
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the endpoint must not hold a user or password".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("endpoint `{base}` must end with its path"));
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("groundcrew/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .tcp_nodelay(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(binding.timeouts.connect())
+            .pool_idle_timeout(Duration::from_secs(60));
+        if let Some(proxy) = &binding.proxy {
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|_| "the proxy is no URL such as `http://proxy:3128`".to_owned())?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|e| format!("no HTTP client: {}", chain(&e)))?;
+        Ok(Self {
+            client,
+            base,
+            credential: binding.credential.clone(),
+            timeouts: binding.timeouts,
+            require_finish_reason: binding.require_finish_reason,
+        })
     }
 
-    /// Sends `body` and reads one JSON document.
-    pub async fn json(&self, path: &str, body: Vec<u8>) -> Result<Value, ProviderError> {
-        let mut reply = self.post(path, body).await?;
-        let body = self.read(&mut reply, MAX_BODY).await?;
-        self.parse(&body)
+    /// The address of `path` below the endpoint.
+    pub(crate) fn url(&self, path: &str) -> Result<Url, String> {
+        let text = format!("{}{path}", self.base);
+        text.parse().map_err(|e| format!("`{text}` is no URL: {e}"))
     }
 
-    /// Sends `body` and returns the events of the answer. How the answer is read follows from what
-    /// came back, not from what was asked for.
-    pub async fn events(
+    /// The endpoint as configured, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The headers of every request: JSON, and the credential in `header`.
+    pub(crate) fn headers(&self, header: CredentialHeader) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(credential) = &self.credential {
+            let text = format!("{}{}", header.prefix, credential.expose());
+            let mut value = HeaderValue::from_str(&text)
+                .map_err(|_| "the credential has characters that no header can hold".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(header.name, value);
+        }
+        Ok(headers)
+    }
+
+    /// When an answer that is asked for now must be complete.
+    pub(crate) fn until(&self, deadline: Option<Instant>) -> Until {
+        let total = self.timeouts.total();
+        let now = Instant::now();
+        let latest = now + total;
+        match deadline {
+            Some(deadline) if deadline < latest => {
+                Until { at: deadline, limit: deadline.saturating_duration_since(now) }
+            }
+            _ => Until { at: latest, limit: total },
+        }
+    }
+
+    /// Sends `body` once and waits for the response's head.
+    pub(crate) async fn post(
         &self,
-        path: &str,
+        url: Url,
+        headers: HeaderMap,
         body: Vec<u8>,
-        mut decoder: impl Decoder,
-    ) -> Result<EventStream, ProviderError> {
-        let mut reply = self.post(path, body).await?;
-        let content_type = reply.response.headers().get(CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.starts_with("text/event-stream") {
-            return Ok(self.stream(reply, decoder));
-        }
-        if !content_type.is_empty() && !content_type.contains("json") {
-            return Err(self.protocol(format!("content of type `{content_type}`")));
-        }
-        let body = self.read(&mut reply, MAX_BODY).await?;
-        if body.is_empty() {
-            return Err(self.protocol("an empty body".to_owned()));
-        }
-        let document = self.parse(&body)?;
-        let mut events = VecDeque::new();
-        decoder.document(&document, &mut events)?;
-        decoder.end(&mut events)?;
-        Ok(stream::iter(events.into_iter().map(Ok)).boxed())
-    }
-
-    fn stream(&self, reply: Reply, decoder: impl Decoder) -> EventStream {
-        let streaming = Streaming {
-            endpoint: Bounds { name: self.name.clone(), timers: self.timers },
-            began: Instant::now(),
-            reply,
-            decoder,
-            reader: SseReader::default(),
-            ready: VecDeque::new(),
-            spoke: false,
-            state: State::Open,
+        until: Until,
+    ) -> Result<Reply, ProviderError> {
+        let sent = self.client.post(url).headers(headers).body(body).send();
+        let limit = self.timeouts.first_byte();
+        let (at, late) = until.or(Instant::now() + limit, Stage::FirstByte, limit);
+        let response = match tokio::time::timeout_at(at, sent).await {
+            Err(_) => return Err(late),
+            Ok(Err(e)) => return Err(self.send_error(e)),
+            Ok(Ok(response)) => response,
         };
-        let stream = stream::unfold(streaming, |mut streaming| async {
-            let next = streaming.next().await?;
-            Some((next, streaming))
-        });
-        stream.boxed()
+        let idle = self.timeouts.idle();
+        let compressed = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if compressed {
+            let what = "its body is compressed, which was not asked for".to_owned();
+            return Err(ProviderError::Protocol { what });
+        }
+        Ok(Reply { form: Form::of(response.headers()), response, idle, until })
     }
 
-    async fn read(&self, reply: &mut Reply, limit: usize) -> Result<Bytes, ProviderError> {
-        let idle = Timers::seconds(self.timers.idle);
+    fn send_error(&self, error: reqwest::Error) -> ProviderError {
+        if error.is_connect() && error.is_timeout() {
+            let limit = self.timeouts.connect();
+            return ProviderError::Timeout { stage: Stage::Connect, limit };
+        }
+        let sent = !error.is_connect() && !error.is_builder();
+        ProviderError::Transport { sent, source: error.without_url().into() }
+    }
+
+    /// A provider's words, with our credential masked should it echo it, and cut.
+    pub(crate) fn quote(&self, text: &str) -> String {
+        let masked = match &self.credential {
+            Some(secret) if !secret.expose().is_empty() => {
+                text.replace(secret.expose(), "***").into()
+            }
+            _ => Cow::Borrowed(text),
+        };
+        masked.chars().take(MAX_MESSAGE).collect()
+    }
+}
+
+/// When an answer must be complete, and the limit that set this moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Until {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Until {
+    /// The earlier of the end and `other`, with the error that reaching it is.
+    pub(crate) fn or(
+        &self,
+        other: Instant,
+        stage: Stage,
+        limit: Duration,
+    ) -> (Instant, ProviderError) {
+        if other <= self.at {
+            (other, ProviderError::Timeout { stage, limit })
+        } else {
+            (self.at, ProviderError::Timeout { stage: Stage::Total, limit: self.limit })
+        }
+    }
+}
+
+/// What a body claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// JSON.
+    Json,
+    /// Server-sent events.
+    Events,
+    /// A page for people.
+    Html,
+    /// Anything else, or nothing stated: judged by the first bytes.
+    Unclear,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let stated = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = stated.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match essence.to_ascii_lowercase().as_str() {
+            "text/event-stream" => Self::Events,
+            "text/html" => Self::Html,
+            json if json.ends_with("/json") || json.ends_with("+json") => Self::Json,
+            _ => Self::Unclear,
+        }
+    }
+
+    /// What a body that begins with `first` is.
+    pub(crate) fn guess(first: &[u8]) -> Option<Self> {
+        match first.trim_ascii_start() {
+            [] => None,
+            [b'{' | b'[', ..] => Some(Self::Json),
+            [b'<', ..] => Some(Self::Html),
+            text => [&b"data:"[..], b"event:", b"id:", b"retry:", b":"]
+                .iter()
+                .any(|field| text.starts_with(field))
+                .then_some(Self::Events),
+        }
+    }
+}
+
+/// A response whose head has come.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) form: Form,
+    response: Response,
+    idle: Duration,
+    pub(crate) until: Until,
+}
+
+impl Reply {
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// How long it asks us to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        retry_after::read(self.response.headers())
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
+        let idle = self.idle;
+        self.chunk_by(Instant::now() + idle, Stage::Idle, idle).await
+    }
+
+    /// The next bytes of the body, waiting for them until `at`, which is `limit` after the
+    /// beginning of `stage`, and no longer than the idle limit.
+    pub(crate) async fn chunk_by(
+        &mut self,
+        at: Instant,
+        stage: Stage,
+        limit: Duration,
+    ) -> Result<Option<Bytes>, ProviderError> {
+        let idle_at = Instant::now() + self.idle;
+        let (at, stage, limit) =
+            if idle_at < at { (idle_at, Stage::Idle, self.idle) } else { (at, stage, limit) };
+        let (at, late) = self.until.or(at, stage, limit);
+        match tokio::time::timeout_at(at, self.response.chunk()).await {
+            Err(_) => Err(late),
+            Ok(Err(e)) => {
+                Err(ProviderError::Transport { sent: true, source: e.without_url().into() })
+            }
+            Ok(Ok(chunk)) => Ok(chunk),
+        }
+    }
+
+    /// The rest of the body after `first`, all of it.
+    pub(crate) async fn body(mut self, first: Bytes) -> Result<Vec<u8>, ProviderError> {
+        let mut body = Vec::from(first);
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(ProviderError::TooLarge { what: "a body", limit: MAX_BODY });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The beginning of an error's body, as far as it comes soon.
+    pub(crate) async fn error_body(mut self) -> Vec<u8> {
         let mut body = Vec::new();
-        loop {
-            let until = (Instant::now() + idle).min(reply.total);
-            let piece = timeout_at(until, reply.response.chunk())
-                .await
-                .map_err(|_| self.timeout(Stage::Idle, idle))?
-                .map_err(|error| self.transport(error))?;
-            let Some(piece) = piece else { return Ok(body.into()) };
-            if body.len() + piece.len() > limit {
-                return Err(self.protocol(format!("a body of more than {limit} bytes")));
-            }
-            body.extend_from_slice(&piece);
+        let at = Instant::now() + ERROR_BODY_WAIT;
+        while body.len() < MAX_ERROR_BODY
+            && let Ok(Some(chunk)) = self.chunk_by(at, Stage::Idle, ERROR_BODY_WAIT).await
+        {
+            body.extend_from_slice(&chunk);
         }
-    }
-
-    fn parse(&self, body: &[u8]) -> Result<Value, ProviderError> {
-        let document: Value = serde_json::from_slice(body)
-            .map_err(|error| self.protocol(format!("broken JSON ({error})")))?;
-        match embedded_refusal(&document) {
-            Some(refusal) => Err(ProviderError::Refused {
-                provider: self.name.clone(),
-                refusal: Box::new(refusal),
-            }),
-            None => Ok(document),
-        }
-    }
-
-    fn timeout(&self, stage: Stage, limit: Duration) -> ProviderError {
-        ProviderError::Timeout { provider: self.name.clone(), stage, limit }
-    }
-
-    fn transport(&self, source: reqwest::Error) -> ProviderError {
-        if source.is_timeout() && source.is_connect() {
-            return self.timeout(Stage::Connect, Timers::seconds(self.timers.connect));
-        }
-        // The address may carry a credential; nothing of it is passed on.
-        ProviderError::Transport { provider: self.name.clone(), source: source.without_url() }
-    }
-
-    fn protocol(&self, what: String) -> ProviderError {
-        ProviderError::Protocol { provider: self.name.clone(), what }
+        body.truncate(MAX_ERROR_BODY);
+        body
     }
 }
 
-struct Reply {
-    response: reqwest::Response,
-    total: Instant,
-}
-
-struct Bounds {
-    name: String,
-    timers: Timers,
-}
-
-#[derive(PartialEq)]
-enum State {
-    Open,
-    Ended,
-}
-
-struct Streaming<D> {
-    endpoint: Bounds,
-    began: Instant,
-    reply: Reply,
-    decoder: D,
-    reader: SseReader,
-    ready: VecDeque<Event>,
-    spoke: bool,
-    state: State,
-}
-
-impl<D: Decoder> Streaming<D> {
-    /// The next event; `None` after the answer or its failure.
-    async fn next(&mut self) -> Option<Result<Event, ProviderError>> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(Ok(event));
-            }
-            if self.state == State::Ended {
-                return None;
-            }
-            if let Err(error) = self.advance().await {
-                self.state = State::Ended;
-                self.ready.clear();
-                return Some(Err(error));
-            }
-        }
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
     }
-
-    async fn advance(&mut self) -> Result<(), ProviderError> {
-        let idle = Timers::seconds(self.endpoint.timers.idle);
-        let first_token = self.endpoint.timers.first_token.filter(|_| !self.spoke);
-        let mut until = (Instant::now() + idle, Stage::Idle, idle);
-        if let Some(limit) = first_token.map(Timers::seconds) {
-            let deadline = self.began + limit;
-            if deadline < until.0 {
-                until = (deadline, Stage::FirstToken, limit);
-            }
-        }
-        if self.reply.total < until.0 {
-            let total = Timers::seconds(self.endpoint.timers.total);
-            until = (self.reply.total, Stage::Total, total);
-        }
-        let provider = || self.endpoint.name.clone();
-        let piece = match timeout_at(until.0, self.reply.response.chunk()).await {
-            Err(_) => {
-                let (_, stage, limit) = until;
-                return Err(ProviderError::Timeout { provider: provider(), stage, limit });
-            }
-            // A connection that breaks after the answer's end has still delivered it.
-            Ok(Err(_)) if self.decoder.done() => None,
-            Ok(Err(_)) => return Err(ProviderError::Truncated { provider: provider() }),
-            Ok(Ok(piece)) => piece,
-        };
-        let events = match &piece {
-            Some(piece) => self.reader.push(piece).map_err(|_| ProviderError::Protocol {
-                provider: provider(),
-                what: "an endless event".to_owned(),
-            })?,
-            None => self.reader.finish().into_iter().collect(),
-        };
-        for event in &events {
-            if self.decoder.done() {
-                break;
-            }
-            self.decoder.event(event, &mut self.ready)?;
-        }
-        self.spoke |= self.ready.iter().any(|event| !matches!(event, Event::Started(_)));
-        if piece.is_none() || self.decoder.done() {
-            self.decoder.end(&mut self.ready)?;
-            self.state = State::Ended;
-        }
-        Ok(())
-    }
+    text
 }
 
-pub fn misconfigured(name: &str, why: &str) -> ProviderError {
-    ProviderError::Misconfigured { provider: name.to_owned(), why: why.to_owned() }
-}
-
-/// A header that carries a credential.
-pub fn secret_header(name: &str, value: &str) -> Result<HeaderValue, ProviderError> {
-    let header = HeaderValue::from_str(value);
-    let mut header = header
-        .map_err(|_| misconfigured(name, "its credential has characters no header may have"))?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// Reads a refusal from status, headers and body, whatever the dialect.
-fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
-    let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let error = document.get("error").unwrap_or(&document);
-    let text = |name: &str| error.get(name).and_then(Value::as_str);
-    let code =
-        text("code").or_else(|| error.pointer("/details/error_code").and_then(Value::as_str));
-    let message = text("message").map_or_else(|| format!("HTTP status {status}"), shorten);
-    Refusal {
-        status,
-        kind: kind_of(status, text("type").unwrap_or_default(), code.unwrap_or_default(), &message),
-        message,
-        code: code.map(str::to_owned),
-        param: text("param").map(str::to_owned),
-        retry_after: retry_after(headers),
-    }
-}
-
-/// An error object inside a successful response or stream.
-pub fn embedded_refusal(document: &Value) -> Option<Refusal> {
-    let error = document.get("error").filter(|error| error.is_object())?;
-    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-    let message = shorten(text("message"));
-    let kind = kind_of(200, text("type"), text("code"), &message);
-    let code = Some(text("code").to_owned()).filter(|code| !code.is_empty());
-    Some(Refusal { status: 200, kind, message, code, param: None, retry_after: None })
-}
-
-fn kind_of(status: u16, r#type: &str, code: &str, message: &str) -> RefusalKind {
-    let says = |words: &str| message.to_ascii_lowercase().contains(words);
-    match (status, r#type, code) {
-        (_, _, "context_length_exceeded") => RefusalKind::ContextLength,
-        (400 | 413, ..) if says("context length") || says("prompt is too long") => {
-            RefusalKind::ContextLength
-        }
-        (_, _, "content_policy_violation" | "content_filter") => RefusalKind::ContentPolicy,
-        (_, _, "insufficient_quota" | "enforced_spend_limit_reached")
-        | (_, "insufficient_quota", _) => RefusalKind::QuotaExhausted,
-        (401, ..) | (_, "authentication_error", _) => RefusalKind::Authentication,
-        (403, ..) | (_, "permission_error", _) => RefusalKind::Permission,
-        (404, ..) | (_, "not_found_error", _) => RefusalKind::NotFound,
-        (429, ..) | (_, "rate_limit_error" | "rate_limit_exceeded", _) => RefusalKind::RateLimited,
-        (503 | 529, ..) | (_, "overloaded_error", _) => RefusalKind::Overloaded,
-        (408 | 500.., ..) | (_, "api_error" | "server_error", _) => RefusalKind::Server,
-        (400..500, ..) | (_, "invalid_request_error", _) => RefusalKind::InvalidRequest,
-        _ => RefusalKind::Server,
-    }
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds, whole or not.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1e3).or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -1,460 +1,108 @@
-//! Providers that speak OpenAI's Chat Completions.
+//! Any server with OpenAI's chat completions and embeddings: OpenAI, vLLM, llama.cpp, Ollama and
+//! most others. The path through this module: `request.rs`, `response.rs`, `refusal.rs`.
 
-use std::collections::VecDeque;
+mod embeddings;
+mod refusal;
+mod request;
+mod response;
 
 use async_trait::async_trait;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
-use serde_json::{Map, Value, json};
 
-use crate::chat::{Block, Started};
-use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header};
-use crate::provider::{Call, EventStream, Provider, ProviderBinding, TokenLimitField};
-use crate::sse::SseEvent;
-use crate::tokens::estimate;
-use crate::{
-    ChatRequest, Dialect, EmbedRequest, Embeddings, Event, FinishReason, Image, Message, ModelSpec,
-    Part, ProviderError, ResponseFormat, Role, Tool, ToolChoice, Usage,
-};
+use crate::assemble::Assembler;
+use crate::crossing::Border;
+use crate::http::{CredentialHeader, Reply, Target};
+use crate::{Call, Dialect, EmbedCall, Embeddings, EventStream, Provider, ProviderError, stream};
 
-/// A provider that speaks OpenAI's Chat Completions.
+const BORDER: Border = Border { dialect: Dialect::OpenAi, provider: OpenAi::NAME };
+
+/// Any server that speaks OpenAI's chat completions and embeddings.
 #[derive(Debug)]
 pub struct OpenAi {
-    endpoint: Endpoint,
-    token_limit: &'static str,
+    target: Target,
+    chat: Url,
+    embeddings: Url,
+    headers: HeaderMap,
+    limit: LimitField,
+}
+
+/// What the server calls the limit on an answer's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LimitField {
+    /// `max_completion_tokens`: OpenAI and Azure, whose reasoning models refuse the other.
+    MaxCompletionTokens,
+    /// `max_tokens`: everyone else, as not all know the newer name.
+    MaxTokens,
 }
 
 impl OpenAi {
-    /// Sets the provider up.
-    ///
-    /// # Errors
-    /// If the endpoint or the credential cannot be used.
-    pub fn new(name: &str, binding: &ProviderBinding) -> Result<Self, ProviderError> {
-        let mut headers = HeaderMap::new();
-        if let Some(credential) = &binding.credential {
-            let value = format!("Bearer {}", credential.expose());
-            headers.insert(AUTHORIZATION, secret_header(name, &value)?);
+    /// The kind's name.
+    const NAME: &str = "openai";
+
+    pub(crate) fn new(target: Target) -> Result<Self, String> {
+        let bearer = CredentialHeader { name: AUTHORIZATION, prefix: "Bearer " };
+        let chat = target.url("/chat/completions")?;
+        let host = chat.host_str().unwrap_or_default();
+        let theirs = ["openai.com", "openai.azure.com"]
+            .iter()
+            .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")));
+        let limit = if theirs { LimitField::MaxCompletionTokens } else { LimitField::MaxTokens };
+        Ok(Self {
+            embeddings: target.url("/embeddings")?,
+            headers: target.headers(bearer)?,
+            chat,
+            limit,
+            target,
+        })
+    }
+
+    async fn refused(&self, reply: Reply) -> ProviderError {
+        let (status, retry_after) = (reply.status(), reply.retry_after());
+        if (300..400).contains(&status) {
+            let what = format!("it redirects (status {status}), which is not followed");
+            return ProviderError::Protocol { what };
         }
-        let token_limit = match binding.token_limit_field {
-            TokenLimitField::MaxCompletionTokens => "max_completion_tokens",
-            TokenLimitField::MaxTokens => "max_tokens",
-        };
-        Ok(Self { endpoint: Endpoint::new(name, binding, headers)?, token_limit })
+        let body = reply.error_body().await;
+        let refusal = refusal::read(status, &body);
+        refusal.into_error(Some(status), retry_after, |text| self.target.quote(text))
     }
 }
 
 #[async_trait]
 impl Provider for OpenAi {
-    async fn chat(&self, call: Call) -> Result<EventStream, ProviderError> {
-        let name = &self.endpoint.name;
-        let body = request(&call, self.token_limit)
-            .map_err(|field| ProviderError::Unsupported { field, provider: name.clone() })?;
-        let bytes =
-            serde_json::to_vec(&body).map_err(|error| misconfigured(name, &error.to_string()))?;
-        let decoder = ChatDecoder::new(name, &call.request);
-        self.endpoint.events("/chat/completions", bytes, decoder).await
+    fn name(&self) -> &'static str {
+        Self::NAME
     }
 
-    async fn embed(
-        &self,
-        model: &ModelSpec,
-        request: EmbedRequest,
-    ) -> Result<Embeddings, ProviderError> {
-        let name = &self.endpoint.name;
-        let mut body =
-            json!({"model": model.id(), "input": request.input, "encoding_format": "float"});
-        if let (Some(dimensions), Some(body)) = (request.dimensions, body.as_object_mut()) {
-            body.insert("dimensions".to_owned(), dimensions.into());
+    async fn chat(&self, call: Call) -> Result<EventStream, ProviderError> {
+        let body = request::write(&call, self.limit)?;
+        let until = self.target.until(call.deadline);
+        let reply = self.target.post(self.chat.clone(), self.headers.clone(), body, until).await?;
+        if !(200..300).contains(&reply.status()) {
+            return Err(self.refused(reply).await);
         }
-        let answer = self.endpoint.json("/embeddings", body.to_string().into_bytes()).await?;
-        embeddings(&answer, &request).ok_or_else(|| ProviderError::Protocol {
-            provider: name.clone(),
-            what: "vectors that do not fit the request".to_owned(),
+        let decoder = response::Reader::new(&self.target);
+        let first_token = self.target.timeouts.first_token();
+        stream::events(reply, decoder, Assembler::new(call.request), first_token).await
+    }
+
+    async fn embed(&self, call: EmbedCall) -> Result<Embeddings, ProviderError> {
+        let body = embeddings::write(&call)?;
+        let until = self.target.until(call.deadline);
+        let reply =
+            self.target.post(self.embeddings.clone(), self.headers.clone(), body, until).await?;
+        if !(200..300).contains(&reply.status()) {
+            return Err(self.refused(reply).await);
+        }
+        let body = reply.body(bytes::Bytes::new()).await?;
+        embeddings::read(&body, &call).map_err(|e| match e {
+            embeddings::Unreadable::Refused(refusal) => {
+                refusal.into_error(None, None, |text| self.target.quote(text))
+            }
+            embeddings::Unreadable::Protocol(what) => ProviderError::Protocol { what },
         })
     }
-}
-
-fn embeddings(answer: &Value, request: &EmbedRequest) -> Option<Embeddings> {
-    let mut vectors = vec![Vec::new(); request.input.len()];
-    for item in answer.get("data")?.as_array()? {
-        let index = usize::try_from(item.get("index")?.as_u64()?).ok()?;
-        let numbers = item.get("embedding")?.as_array()?.iter();
-        let vector: Option<Vec<f32>> = numbers.map(|n| n.as_f64().map(|n| n as f32)).collect();
-        *vectors.get_mut(index)? = vector?;
-    }
-    if vectors.iter().any(Vec::is_empty) {
-        return None;
-    }
-    let tokens = answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64);
-    let estimated: u64 = request.input.iter().map(|text| estimate(text)).sum();
-    let usage = Usage {
-        input_tokens: tokens.unwrap_or(estimated),
-        estimated: tokens.is_none(),
-        ..Usage::default()
-    };
-    let model = answer.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some(Embeddings { model, vectors, usage })
-}
-
-/// The request as OpenAI has it; `Err` names a field that cannot cross.
-fn request(call: &Call, token_limit: &str) -> Result<Value, String> {
-    let request = &call.request;
-    let mut body = Map::new();
-    body.insert("model".to_owned(), call.model.id().into());
-    let messages: Result<Vec<_>, String> = request.messages.iter().map(self::messages).collect();
-    let messages: Vec<Value> = messages?.into_iter().flatten().collect();
-    body.insert("messages".to_owned(), messages.into());
-    if !request.tools.is_empty() {
-        let tools: Result<Vec<_>, _> = request.tools.iter().map(tool).collect();
-        body.insert("tools".to_owned(), tools?.into());
-    }
-    if let Some(choice) = &request.tool_choice {
-        let value = match choice {
-            ToolChoice::Auto => json!("auto"),
-            ToolChoice::None => json!("none"),
-            ToolChoice::Required => json!("required"),
-            ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
-        };
-        body.insert("tool_choice".to_owned(), value);
-    }
-    let sampling = call.model.parameters.sampling().overridden_by(&request.sampling);
-    if sampling.top_k.is_some() {
-        return Err("top_k".to_owned());
-    }
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
-    set("parallel_tool_calls", request.parallel_tool_calls.map(Into::into));
-    set("response_format", request.response_format.as_ref().map(response_format));
-    set("temperature", sampling.temperature.map(Into::into));
-    set("top_p", sampling.top_p.map(Into::into));
-    set(token_limit, sampling.max_tokens.map(Into::into));
-    set("seed", sampling.seed.map(Into::into));
-    set("stop", Some(sampling.stop).filter(|stop| !stop.is_empty()).map(Into::into));
-    if request.stream {
-        set("stream", Some(true.into()));
-        set("stream_options", Some(json!({"include_usage": true})));
-    }
-    for (name, value) in &request.rest {
-        if request.dialect != Dialect::OpenAi {
-            return Err(name.clone());
-        }
-        body.insert(name.clone(), value.clone());
-    }
-    Ok(body.into())
-}
-
-fn response_format(format: &ResponseFormat) -> Value {
-    match format {
-        ResponseFormat::Text => json!({"type": "text"}),
-        ResponseFormat::JsonObject => json!({"type": "json_object"}),
-        ResponseFormat::JsonSchema { name, schema, strict } => {
-            let mut inner = json!({"name": name, "schema": schema});
-            if let (Some(strict), Some(inner)) = (strict, inner.as_object_mut()) {
-                inner.insert("strict".to_owned(), (*strict).into());
-            }
-            json!({"type": "json_schema", "json_schema": inner})
-        }
-    }
-}
-
-fn tool(tool: &Tool) -> Result<Value, String> {
-    match tool {
-        Tool::Function(function) => {
-            let mut inner = Map::new();
-            inner.insert("name".to_owned(), function.name.clone().into());
-            inner
-                .extend(function.description.clone().map(|d| ("description".to_owned(), d.into())));
-            inner.insert("parameters".to_owned(), function.parameters.clone());
-            inner.extend(function.strict.map(|strict| ("strict".to_owned(), strict.into())));
-            // What Anthropic's clients hang on a tool (`cache_control`) means nothing here.
-            Ok(json!({"type": "function", "function": inner}))
-        }
-        Tool::Other { dialect: Dialect::OpenAi, value } => Ok(value.clone()),
-        Tool::Other { value, .. } => {
-            let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-            Err(format!("tools of type {kind}"))
-        }
-    }
-}
-
-/// One of our messages as OpenAI's: tool results become messages of their own.
-fn messages(message: &Message) -> Result<Vec<Value>, String> {
-    let mut content = Vec::new();
-    let mut calls = Vec::new();
-    let mut results = Vec::new();
-    let mut refusal = None;
-    for Block { part, rest } in &message.blocks {
-        match part {
-            Part::Text { text } => {
-                let mut block = json!({"type": "text", "text": text});
-                keep(&mut block, rest);
-                content.push(block);
-            }
-            Part::Image(image) => {
-                let url = match image {
-                    Image::Url { url } => url.clone(),
-                    Image::Base64 { media_type, data } => {
-                        format!("data:{media_type};base64,{data}")
-                    }
-                };
-                let mut inner = json!({"url": url});
-                keep(&mut inner, rest);
-                content.push(json!({"type": "image_url", "image_url": inner}));
-            }
-            Part::ToolCall { id, name, arguments } => calls.push(json!({
-                "id": id, "type": "function", "function": {"name": name, "arguments": arguments},
-            })),
-            Part::ToolResult { call_id, content, .. } => {
-                results.push(json!({"role": "tool", "tool_call_id": call_id, "content": content}))
-            }
-            // Another provider's thinking cannot be given back to OpenAI, and need not be.
-            Part::Reasoning { .. } => {}
-            Part::Refusal { text } => refusal = Some(text.clone()),
-            Part::Other { dialect: Dialect::OpenAi, value } => content.push(value.clone()),
-            Part::Other { value, .. } => {
-                let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-                return Err(format!("content of type {kind}"));
-            }
-        }
-    }
-    let mut all = results;
-    if content.is_empty() && calls.is_empty() && refusal.is_none() {
-        return Ok(all);
-    }
-    let role = match message.role {
-        Role::System => "system",
-        Role::User | Role::Tool => "user",
-        Role::Assistant => "assistant",
-    };
-    let plain = match content.as_slice() {
-        [only]
-            if only.get("type") == Some(&json!("text"))
-                && only.as_object().map(Map::len) == Some(2) =>
-        {
-            only.get("text").cloned()
-        }
-        [] => Some(Value::Null),
-        _ => None,
-    };
-    let mut own = json!({"role": role, "content": plain.unwrap_or(Value::Array(content))});
-    if let Some(own) = own.as_object_mut() {
-        if !calls.is_empty() {
-            own.insert("tool_calls".to_owned(), calls.into());
-        }
-        own.extend(refusal.map(|text| ("refusal".to_owned(), text.into())));
-        own.extend(message.rest.clone());
-    }
-    all.push(own);
-    Ok(all)
-}
-
-/// Keeps a block's unknown fields, but for those that only Anthropic's caching understands.
-fn keep(block: &mut Value, rest: &Map<String, Value>) {
-    if let Some(block) = block.as_object_mut() {
-        let kept = rest.iter().filter(|(name, _)| *name != "cache_control");
-        block.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
-    }
-}
-
-/// Reads OpenAI's answers, streamed or whole.
-struct ChatDecoder {
-    provider: String,
-    /// What to fall back on when usage is missing: the request's size in tokens.
-    input_estimate: u64,
-    strict_json: bool,
-    started: bool,
-    /// Our index of each of the provider's tool calls.
-    calls: Vec<u64>,
-    written: u64,
-    usage: Option<Usage>,
-    finish: Option<FinishReason>,
-    done: bool,
-}
-
-impl ChatDecoder {
-    fn new(provider: &str, request: &ChatRequest) -> Self {
-        let text = request.messages.iter().map(|message| estimate(&message.text()));
-        Self {
-            provider: provider.to_owned(),
-            input_estimate: text.sum(),
-            strict_json: matches!(
-                request.response_format,
-                Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. })
-            ),
-            started: false,
-            calls: Vec::new(),
-            written: 0,
-            usage: None,
-            finish: None,
-            done: false,
-        }
-    }
-
-    fn start(&mut self, document: &Value, out: &mut VecDeque<Event>) {
-        if self.started {
-            return;
-        }
-        self.started = true;
-        let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-        out.push_back(Event::Started(Started {
-            id: text("id").unwrap_or_default(),
-            model: text("model").unwrap_or_default(),
-            fingerprint: text("system_fingerprint"),
-        }));
-        let known = ["id", "object", "created", "model", "choices", "usage", "system_fingerprint"];
-        let rest = document.as_object().into_iter().flatten();
-        let rest = rest.filter(|(name, value)| {
-            !known.contains(&name.as_str()) && *name != "obfuscation" && !value.is_null()
-        });
-        let fields: Map<_, _> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
-        if !fields.is_empty() {
-            out.push_back(Event::Rest { dialect: Dialect::OpenAi, fields });
-        }
-    }
-
-    /// A message or a delta; both have the same fields.
-    fn said(&mut self, said: &Value, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
-        let text = |name: &str| said.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-        if let Some(text) = text("reasoning_content").or_else(|| text("reasoning")) {
-            self.written += estimate(text);
-            out.push_back(Event::ReasoningDelta { text: text.to_owned(), signature: None });
-        }
-        if let Some(text) = text("content") {
-            self.written += estimate(text);
-            out.push_back(Event::TextDelta { text: text.to_owned() });
-        }
-        if let Some(text) = text("refusal") {
-            out.push_back(Event::RefusalDelta { text: text.to_owned() });
-        }
-        let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-        for (position, call) in calls.enumerate() {
-            let theirs = call.get("index").and_then(Value::as_u64).unwrap_or(position as u64);
-            let index = match self.calls.iter().position(|known| *known == theirs) {
-                Some(index) => index,
-                None => {
-                    let text = |at: &str| call.pointer(at).and_then(Value::as_str);
-                    let (Some(id), Some(name)) = (text("/id"), text("/function/name")) else {
-                        return Err(self.protocol("a tool call without id or name"));
-                    };
-                    let index = self.calls.len();
-                    self.calls.push(theirs);
-                    let (id, name) = (id.to_owned(), name.to_owned());
-                    out.push_back(Event::ToolCallStarted { index, id, name });
-                    index
-                }
-            };
-            let fragment = call.pointer("/function/arguments").and_then(Value::as_str);
-            if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
-                self.written += estimate(fragment);
-                out.push_back(Event::ToolCallDelta { index, fragment: fragment.to_owned() });
-            }
-        }
-        Ok(())
-    }
-
-    fn choice(
-        &mut self,
-        document: &Value,
-        said: &str,
-        out: &mut VecDeque<Event>,
-    ) -> Result<(), ProviderError> {
-        self.start(document, out);
-        if let Some(choice) = document.pointer("/choices/0") {
-            if let Some(said) = choice.get(said) {
-                self.said(said, out)?;
-            }
-            if let Some(logprobs) = choice.get("logprobs").filter(|value| !value.is_null()) {
-                let fields = Map::from_iter([("logprobs".to_owned(), logprobs.clone())]);
-                out.push_back(Event::Rest { dialect: Dialect::OpenAi, fields });
-            }
-            if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-                self.finish = Some(match reason {
-                    "stop" => FinishReason::Stop,
-                    "length" => FinishReason::Length,
-                    "tool_calls" | "function_call" => FinishReason::ToolCalls,
-                    "content_filter" => FinishReason::ContentFilter,
-                    other => FinishReason::Other(other.to_owned()),
-                });
-            }
-        }
-        if let Some(usage) = document.get("usage").filter(|usage| usage.is_object()) {
-            self.usage = usage_of(usage);
-        }
-        Ok(())
-    }
-
-    fn protocol(&self, what: &str) -> ProviderError {
-        ProviderError::Protocol { provider: self.provider.clone(), what: what.to_owned() }
-    }
-}
-
-impl Decoder for ChatDecoder {
-    fn event(&mut self, event: &SseEvent, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
-        if event.data.trim() == "[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        let Ok(document) = serde_json::from_str::<Value>(&event.data) else {
-            // One broken event of plain text is lost without harm; of a tool call or of an answer
-            // with a schema it would leave something that looks whole and is not.
-            if self.strict_json || !self.calls.is_empty() {
-                return Err(self.protocol("an event with broken JSON"));
-            }
-            tracing::warn!(provider = self.provider, "dropped an event with broken JSON");
-            return Ok(());
-        };
-        if let Some(refusal) = embedded_refusal(&document) {
-            let (provider, refusal) = (self.provider.clone(), Box::new(refusal));
-            return Err(ProviderError::Refused { provider, refusal });
-        }
-        self.choice(&document, "delta", out)
-    }
-
-    fn document(&mut self, body: &Value, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
-        if body.pointer("/choices/0").is_none() {
-            return Err(self.protocol("a document without choices"));
-        }
-        self.choice(body, "message", out)
-    }
-
-    fn end(&mut self, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
-        if !self.started {
-            return Err(self.protocol("a stream without an answer"));
-        }
-        let Some(finish) = self.finish.take() else {
-            return Err(ProviderError::Truncated { provider: self.provider.clone() });
-        };
-        let estimated = Usage {
-            input_tokens: self.input_estimate,
-            output_tokens: self.written,
-            estimated: true,
-            ..Usage::default()
-        };
-        out.push_back(Event::Usage(self.usage.take().unwrap_or(estimated)));
-        out.push_back(Event::Finished(finish));
-        Ok(())
-    }
-
-    fn done(&self) -> bool {
-        self.done
-    }
-}
-
-/// Usage as reported; `None` if it is absurd (more than a thousand million tokens).
-fn usage_of(usage: &Value) -> Option<Usage> {
-    const ABSURD: u64 = 1_000_000_000;
-    let count = |at: &str| usage.pointer(at).and_then(Value::as_u64);
-    let (input, output) = (count("/prompt_tokens")?, count("/completion_tokens").unwrap_or(0));
-    (input < ABSURD && output < ABSURD).then(|| Usage {
-        input_tokens: input,
-        output_tokens: output,
-        cache_read_tokens: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
-        cache_creation_tokens: 0,
-        reasoning_tokens: count("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
-        estimated: false,
-    })
 }
 
 #[cfg(test)]

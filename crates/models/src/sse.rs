@@ -1,90 +1,154 @@
-//! Reading server-sent events with bounds (WHATWG HTML §9.2).
+//! A bounded reader of server-sent events, after the WHATWG HTML specification § 9.2.
 
-/// The most bytes of one event.
-pub const MAX_EVENT: usize = 4 << 20;
+use crate::ProviderError;
 
-/// One event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SseEvent {
-    /// Its `event:` field; empty if it has none.
-    pub name: String,
-    /// Its `data:` lines, joined by line ends.
-    pub data: String,
+/// The most one line, one event and one whole stream may have, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) line: usize,
+    pub(crate) event: usize,
+    pub(crate) total: usize,
 }
 
-/// An event longer than [`MAX_EVENT`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLong;
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line: 4 << 20, event: 8 << 20, total: 128 << 20 }
+    }
+}
 
-/// Cuts a byte stream into events.
+/// Takes bytes as they come and gives events as they are complete.
 #[derive(Debug, Default)]
-pub struct SseReader {
+pub(crate) struct EventReader {
+    limits: Limits,
+    /// Bytes received, of which those before `start` are done with.
     buffer: Vec<u8>,
+    start: usize,
+    /// Up to here no line end was found.
     scanned: usize,
-    name: String,
-    data: Option<String>,
+    total: usize,
+    /// Whether the last line ended with a carriage return, so that a line feed belongs to it.
+    after_return: bool,
+    begun: bool,
+    data: Vec<u8>,
+    has_data: bool,
+    given: bool,
 }
 
-impl SseReader {
-    /// Adds bytes and returns the events they complete.
-    ///
-    /// # Errors
-    /// [`TooLong`] if an event exceeds [`MAX_EVENT`] bytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseEvent>, TooLong> {
+impl EventReader {
+    /// A reader with other bounds.
+    #[cfg(test)]
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Adds bytes of the body.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), ProviderError> {
+        self.total += bytes.len();
+        if self.total > self.limits.total {
+            return Err(too_large("a stream", self.limits.total));
+        }
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+            self.scanned = 0;
+        }
         self.buffer.extend_from_slice(bytes);
-        let mut events = Vec::new();
-        let mut start = 0;
-        while let Some(end) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
-            let end = self.scanned + end;
-            let line = &self.buffer[start..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let line = String::from_utf8_lossy(line).into_owned();
-            start = end + 1;
-            self.scanned = start;
-            events.extend(self.line(&line));
-        }
-        self.buffer.drain(..start);
-        self.scanned = self.buffer.len();
-        let held = self.buffer.len() + self.data.as_ref().map_or(0, String::len);
-        if held > MAX_EVENT { Err(TooLong) } else { Ok(events) }
+        Ok(())
     }
 
-    /// The event that the end of the stream completes, if its last line end is missing.
-    pub fn finish(&mut self) -> Option<SseEvent> {
-        let rest = std::mem::take(&mut self.buffer);
-        self.scanned = 0;
-        if !rest.is_empty() {
-            let line = String::from_utf8_lossy(&rest).trim_end_matches('\r').to_owned();
-            self.line(&line);
+    /// The data of the next complete event; `None` if more bytes are needed.
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, ProviderError> {
+        if std::mem::take(&mut self.given) {
+            self.data.clear();
+            self.has_data = false;
         }
-        self.dispatch()
-    }
-
-    fn line(&mut self, line: &str) -> Option<SseEvent> {
-        if line.is_empty() {
-            return self.dispatch();
-        }
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => value.clone_into(&mut self.name),
-            "data" => match &mut self.data {
-                Some(data) => {
-                    data.push('\n');
-                    data.push_str(value);
+        while let Some((from, to)) = self.line()? {
+            if from == to {
+                if self.has_data {
+                    self.given = true;
+                    return Ok(Some(&self.data));
                 }
-                None => self.data = Some(value.to_owned()),
-            },
-            // Comments, ids and reconnection times mean nothing here.
-            _ => {}
+            } else {
+                self.field(from, to)?;
+            }
         }
-        None
+        self.compact();
+        Ok(None)
     }
 
-    fn dispatch(&mut self) -> Option<SseEvent> {
-        let name = std::mem::take(&mut self.name);
-        self.data.take().map(|data| SseEvent { name, data })
+    /// The data of an event that the body's end cut off before its empty line, if there is one.
+    /// Servers that forget the last line break exist; half an event does not parse anyway.
+    pub(crate) fn finish(&mut self) -> Result<Option<&[u8]>, ProviderError> {
+        let (from, to) = (self.start, self.buffer.len());
+        self.start = to;
+        if from < to {
+            self.field(from, to)?;
+        }
+        self.given = true;
+        Ok(self.has_data.then_some(&self.data))
     }
+
+    /// The next line without its end, as a range of the buffer.
+    fn line(&mut self) -> Result<Option<(usize, usize)>, ProviderError> {
+        if self.after_return && self.start < self.buffer.len() {
+            self.after_return = false;
+            if self.buffer[self.start] == b'\n' {
+                self.start += 1;
+            }
+        }
+        let from = self.start;
+        let search = self.scanned.max(from);
+        let found = self.buffer[search..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let length = found.map_or(self.buffer.len(), |at| search + at) - from;
+        if length > self.limits.line {
+            return Err(too_large("a line", self.limits.line));
+        }
+        if found.is_none() {
+            self.scanned = self.buffer.len();
+            return Ok(None);
+        }
+        let to = from + length;
+        self.after_return = self.buffer[to] == b'\r';
+        self.start = to + 1;
+        Ok(Some((from, to)))
+    }
+
+    /// Takes in one line; of all fields only `data` matters to us, the providers' events carry
+    /// their names inside as well.
+    fn field(&mut self, from: usize, to: usize) -> Result<(), ProviderError> {
+        let mut line = &self.buffer[from..to];
+        if !std::mem::replace(&mut self.begun, true) {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        let Some(value) = line.strip_prefix(b"data") else { return Ok(()) };
+        let value = match value {
+            [] => value,
+            [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+            _ => return Ok(()),
+        };
+        if self.data.len() + value.len() >= self.limits.event {
+            return Err(too_large("an event", self.limits.event));
+        }
+        if self.has_data {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+        self.has_data = true;
+        Ok(())
+    }
+
+    /// Forgets the bytes that are done with.
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.scanned = self.scanned.saturating_sub(self.start);
+            self.start = 0;
+        }
+    }
+}
+
+fn too_large(what: &'static str, limit: usize) -> ProviderError {
+    ProviderError::TooLarge { what, limit }
 }
 
 #[cfg(test)]
