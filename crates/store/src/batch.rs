@@ -1,239 +1,228 @@
-//! The writer that both databases share: many logical transactions, one database commit.
+//! The one writer of an engine: it commits what is queued together, each transaction in a savepoint.
 //!
-//! Each logical transaction runs in a savepoint of its own, so that one that fails leaves no trace
-//! and the others commit. Positions in the global log are given out last, under the lock of one
-//! counter row, so that they are dense and in the order of commits on every engine. Nothing is
-//! answered before the commit.
+//! A commit costs a sync of the disk, whatever it holds. So the writer takes everything that queued
+//! up during the last commit into the next one. A transaction that fails goes back to its savepoint
+//! and is answered with its error; nobody is answered before the batch is durable.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::schema;
-use crate::transaction::Step;
-use crate::{Committed, Expect, StoreError, Transaction};
+use crate::apply::{PendingEvent, apply, change_lease, insert_events};
+use crate::engine::{Failure, Session};
+use crate::lease::LeaseChange;
+use crate::{Committed, Lease, StoreError, Transaction};
 
-/// How many logical transactions share one commit at most.
-const BATCH: usize = 256;
-/// How many wait for the writer at most; beyond that, committing waits.
-pub const QUEUE: usize = 1_024;
+/// At most this many transactions in one batch.
+const MAX_BATCH: usize = 256;
 
-/// A value bound to a statement.
-#[derive(Debug, Clone, Copy)]
-pub enum Param<'a> {
-    Text(&'a str),
-    Int(i64),
-    Bytes(&'a [u8]),
-}
+/// At most this many transactions wait; further callers wait to queue.
+const QUEUE: usize = 1024;
 
-/// One database connection inside a database transaction.
-pub trait Session {
-    /// Runs a statement and returns how many rows it changed.
-    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError>;
+/// How often a batch is tried when processes deadlock.
+const ATTEMPTS: u32 = 5;
 
-    /// Runs a statement that returns one integer, or no row.
-    async fn integer(&mut self, sql: &str, params: &[Param<'_>])
-    -> Result<Option<i64>, StoreError>;
-}
-
-/// A logical transaction waiting for its commit.
+/// What a savepoint protects.
 #[derive(Debug)]
-pub struct Job {
-    pub scope: String,
-    pub work: Work,
-    pub reply: oneshot::Sender<Result<Done, StoreError>>,
+pub(crate) enum Work {
+    Commit { scope: String, transaction: Transaction },
+    Lease(LeaseChange),
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub committed: Committed,
+    pub lease: Option<Lease>,
+}
+
+/// The callers' end of the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<()>,
+}
+
+/// The writer's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    jobs: mpsc::Receiver<Job>,
+    stop: watch::Receiver<bool>,
+    /// Dropped, after the session is, to say that the database is closed.
+    stopped: watch::Sender<()>,
 }
 
 #[derive(Debug)]
-pub enum Work {
-    Commit(Transaction),
-    AcquireLease { name: String, holder: String, expires: i64, now: i64 },
-    ReleaseLease { name: String, holder: String, fence: i64 },
+struct Job {
+    work: Work,
+    reply: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
-/// What a job led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
-    Committed(Committed),
-    Lease(Option<u64>),
+/// A queue for one writer.
+pub(crate) fn queue() -> (Writer, Queue) {
+    let (jobs, receiver) = mpsc::channel(QUEUE);
+    let (stop, stop_receiver) = watch::channel(false);
+    let (stopped, stopped_receiver) = watch::channel(());
+    (
+        Writer { jobs, stop, stopped: stopped_receiver },
+        Queue { jobs: receiver, stop: stop_receiver, stopped },
+    )
 }
 
-/// An event that waits for its global position.
-struct Unplaced {
-    scope: String,
-    stream: String,
-    sequence: i64,
+impl Writer {
+    pub(crate) async fn write(&self, work: Work) -> Result<Outcome, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Lets the writer finish what is queued and waits until it ended.
+    pub(crate) async fn stop(&self) {
+        self.stop.send_replace(true);
+        let mut stopped = self.stopped.clone();
+        while stopped.changed().await.is_ok() {}
+    }
 }
 
-/// Waits for jobs and takes as many as are there.
-pub async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    queue.recv_many(&mut jobs, BATCH).await;
-    jobs
-}
-
-/// Runs `jobs` inside the database transaction that `session` is in. Returns each one's outcome
-/// and the last global position, if any was given out.
-///
-/// # Errors
-/// If the database fails: then nothing of the batch may be committed.
-pub async fn run(
-    session: &mut impl Session,
-    jobs: &[Job],
-) -> Result<(Vec<Result<Done, StoreError>>, Option<u64>), StoreError> {
-    let mut outcomes = Vec::with_capacity(jobs.len());
-    let mut unplaced: Vec<(usize, Vec<Unplaced>)> = Vec::new();
-    for (index, job) in jobs.iter().enumerate() {
-        session.execute("SAVEPOINT logical", &[]).await?;
-        let mut emitted = Vec::new();
-        match perform(session, job, &mut emitted).await {
-            Ok(done) => {
-                session.execute("RELEASE SAVEPOINT logical", &[]).await?;
-                unplaced.push((index, emitted));
-                outcomes.push(Ok(done));
+/// Commits batches on `session` until every [`Writer`] is gone or one asked to stop.
+pub(crate) async fn run<S: Session>(mut session: S, mut queue: Queue, highest: watch::Sender<u64>) {
+    let mut jobs = Vec::with_capacity(MAX_BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            Ok(_) = queue.stop.wait_for(|stop| *stop), if !queue.jobs.is_closed() => {
+                queue.jobs.close();
+                continue;
             }
-            Err(StoreError::Engine(error)) => return Err(StoreError::Engine(error)),
-            Err(error) => {
-                session.execute("ROLLBACK TO SAVEPOINT logical", &[]).await?;
-                session.execute("RELEASE SAVEPOINT logical", &[]).await?;
-                outcomes.push(Err(error));
-            }
+            taken = queue.jobs.recv_many(&mut jobs, MAX_BATCH) => if taken == 0 { break },
         }
-    }
-    let count = unplaced.iter().map(|(_, events)| events.len() as i64).sum();
-    if count == 0 {
-        return Ok((outcomes, None));
-    }
-    let last = session.integer(schema::ADVANCE_LOG, &[Param::Int(count)]).await?;
-    let last = last.ok_or_else(|| StoreError::Engine("the log has no counter".to_owned()))?;
-    let mut position = last - count;
-    for (index, events) in unplaced {
-        for event in events {
-            position += 1;
-            let Unplaced { scope, stream, sequence } = &event;
-            let params = [
-                Param::Int(position),
-                Param::Text(scope),
-                Param::Text(stream),
-                Param::Int(*sequence),
-            ];
-            session.execute(schema::PLACE_EVENT, &params).await?;
-            outcomes[index] = Ok(Done::Committed(Committed { position: Some(position as u64) }));
-        }
-    }
-    Ok((outcomes, Some(last as u64)))
-}
-
-async fn perform(
-    session: &mut impl Session,
-    job: &Job,
-    emitted: &mut Vec<Unplaced>,
-) -> Result<Done, StoreError> {
-    match &job.work {
-        Work::Commit(transaction) => {
-            for step in &transaction.steps {
-                take(session, &job.scope, transaction, step, emitted).await?;
-            }
-            Ok(Done::Committed(Committed::default()))
-        }
-        Work::AcquireLease { name, holder, expires, now } => {
-            let params =
-                [Param::Text(name), Param::Text(holder), Param::Int(*expires), Param::Int(*now)];
-            let fence = session.integer(schema::ACQUIRE_LEASE, &params).await?;
-            Ok(Done::Lease(fence.map(|fence| fence as u64)))
-        }
-        Work::ReleaseLease { name, holder, fence } => {
-            let params = [Param::Text(name), Param::Text(holder), Param::Int(*fence)];
-            session.execute(schema::RELEASE_LEASE, &params).await?;
-            Ok(Done::Lease(None))
-        }
-    }
-}
-
-async fn take(
-    session: &mut impl Session,
-    scope: &str,
-    transaction: &Transaction,
-    step: &Step,
-    emitted: &mut Vec<Unplaced>,
-) -> Result<(), StoreError> {
-    let scope_param = Param::Text(scope);
-    match step {
-        Step::Put { collection, key, value, expect, indexes } => {
-            let place = [scope_param, Param::Text(collection.0), Param::Text(key)];
-            let [scope, collection_param, key_param] = place;
-            let insert = [scope, collection_param, key_param, Param::Bytes(value)];
-            let changed = match expect {
-                Expect::Absent => session.execute(schema::INSERT_RECORD, &insert).await?,
-                Expect::Any => session.execute(schema::UPSERT_RECORD, &insert).await?,
-                Expect::Version(version) => {
-                    let version = Param::Int(*version as i64);
-                    let update = [Param::Bytes(value), scope, collection_param, key_param, version];
-                    session.execute(schema::UPDATE_RECORD, &update).await?
+        let (work, replies): (Vec<_>, Vec<_>) =
+            jobs.drain(..).map(|job| (job.work, job.reply)).unzip();
+        let outcomes = match commit(&mut session, &work).await {
+            Ok((outcomes, position)) => {
+                if let Some(position) = position {
+                    publish(&highest, position);
                 }
-            };
-            if changed == 0 {
-                return Err(conflict(collection.0, key, *expect));
+                outcomes
             }
-            session.execute(schema::DELETE_INDEX, &place).await?;
-            for (name, value) in indexes {
-                let entry =
-                    [scope, collection_param, Param::Text(name), Param::Text(value), key_param];
-                session.execute(schema::INSERT_INDEX, &entry).await?;
+            Err(failure) => {
+                tracing::error!(error = %failure.source, transactions = work.len(), "a batch of transactions failed");
+                let error = || Err(failure.clone().during("commit"));
+                std::iter::repeat_with(error).take(work.len()).collect()
             }
-            Ok(())
+        };
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
+            // A caller that left does not want its answer.
+            drop(reply.send(outcome));
         }
-        Step::Delete { collection, key, expect } => {
-            let place = [scope_param, Param::Text(collection.0), Param::Text(key)];
-            let met = match expect {
-                Expect::Absent => session.integer(schema::COUNT_RECORD, &place).await? == Some(0),
-                Expect::Any => {
-                    session.execute(schema::DELETE_RECORD, &place).await?;
-                    true
+    }
+    drop(session);
+    drop(queue.stopped);
+}
+
+/// Raises `highest` to `position`; it never falls.
+pub(crate) fn publish(highest: &watch::Sender<u64>, position: u64) {
+    highest.send_if_modified(|highest| {
+        let higher = position > *highest;
+        *highest = position.max(*highest);
+        higher
+    });
+}
+
+type Batch = (Vec<Result<Outcome, StoreError>>, Option<u64>);
+
+async fn commit<S: Session>(session: &mut S, work: &[Work]) -> Result<Batch, Failure> {
+    let mut attempt = 1;
+    loop {
+        match commit_once(session, work).await {
+            Ok(batch) => return Ok(batch),
+            Err(failure) => {
+                session.rollback().await;
+                if !failure.transient || attempt == ATTEMPTS {
+                    return Err(failure);
                 }
-                Expect::Version(version) => {
-                    let at = [place[0], place[1], place[2], Param::Int(*version as i64)];
-                    session.execute(schema::DELETE_RECORD_AT, &at).await? > 0
-                }
-            };
-            if !met {
-                return Err(conflict(collection.0, key, *expect));
+                attempt += 1;
             }
-            session.execute(schema::DELETE_INDEX, &place).await?;
-            Ok(())
-        }
-        Step::Append { stream, kind, payload, expected_last, global } => {
-            let next = [scope_param, Param::Text(stream)];
-            let sequence = session.integer(schema::NEXT_SEQUENCE, &next).await?;
-            let sequence =
-                sequence.ok_or_else(|| StoreError::Engine("a stream has no counter".to_owned()))?;
-            let found = sequence as u64 - 1;
-            if let Some(expected) = expected_last.filter(|expected| *expected != found) {
-                return Err(StoreError::StreamConflict { stream: stream.clone(), expected, found });
-            }
-            let actor = transaction.actor.to_string();
-            let params = [
-                scope_param,
-                Param::Text(stream),
-                Param::Int(sequence),
-                Param::Text(kind),
-                Param::Bytes(payload),
-                Param::Text(&actor),
-                Param::Int(nanoseconds(transaction.at)),
-            ];
-            session.execute(schema::INSERT_EVENT, &params).await?;
-            if *global {
-                let (scope, stream) = (scope.to_owned(), stream.clone());
-                emitted.push(Unplaced { scope, stream, sequence });
-            }
-            Ok(())
         }
     }
 }
 
-fn conflict(collection: &'static str, key: &str, expected: Expect) -> StoreError {
-    StoreError::Conflict { collection, key: key.to_owned(), expected }
+/// One transaction of the database. The position counter comes last, so that another process waits
+/// for it only while our events are inserted and synced.
+async fn commit_once<S: Session>(session: &mut S, work: &[Work]) -> Result<Batch, Failure> {
+    session.begin().await?;
+    let mut outcomes = Vec::with_capacity(work.len());
+    let mut events = Vec::new();
+    for work in work {
+        session.execute("SAVEPOINT work", &[]).await?;
+        let earlier = events.len();
+        let outcome = match apply_work(session, work, &mut events).await {
+            Ok(outcome) => Ok(outcome),
+            Err(Rejected::Failed(failure)) if failure.transient => return Err(failure),
+            Err(rejected) => {
+                events.truncate(earlier);
+                session.execute("ROLLBACK TO SAVEPOINT work", &[]).await?;
+                Err(rejected.into())
+            }
+        };
+        session.execute("RELEASE SAVEPOINT work", &[]).await?;
+        for event in &mut events[earlier..] {
+            event.outcome = outcomes.len();
+        }
+        outcomes.push(outcome);
+    }
+    let last = insert_events(session, &events).await?;
+    let first = last.map_or(0, |last| last + 1 - events.len() as u64);
+    for (position, event) in (first..).zip(&events) {
+        if let Some(Ok(outcome)) = outcomes.get_mut(event.outcome) {
+            outcome.committed.position = Some(position);
+        }
+    }
+    session.commit(last.is_some()).await?;
+    Ok((outcomes, last))
 }
 
-/// Nanoseconds since 1970; moments after 2262 become the last representable one.
-pub fn nanoseconds(at: release::Timestamp) -> i64 {
-    i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX)
+/// Why a transaction went back to its savepoint.
+pub(crate) enum Rejected {
+    /// It expected something that is not so.
+    Refused(StoreError),
+    /// The database failed.
+    Failed(Failure),
+}
+
+impl From<StoreError> for Rejected {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Rejected {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Rejected> for StoreError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Refused(error) => error,
+            Rejected::Failed(failure) => failure.during("apply a transaction"),
+        }
+    }
+}
+
+async fn apply_work<'w, S: Session>(
+    session: &mut S,
+    work: &'w Work,
+    events: &mut Vec<PendingEvent<'w>>,
+) -> Result<Outcome, Rejected> {
+    match work {
+        Work::Commit { scope, transaction } => Ok(Outcome {
+            committed: apply(session, scope, transaction, events).await?,
+            lease: None,
+        }),
+        Work::Lease(change) => Ok(Outcome {
+            committed: Committed::default(),
+            lease: change_lease(session, change).await?,
+        }),
+    }
 }

@@ -1,178 +1,241 @@
-//! Immutable content, named by the digest of its plaintext.
-//!
-//! Every blob has a header before its bytes (format version, algorithm, key id), so that
-//! encryption can be added without touching a digest.
+//! Blobs: immutable bytes named by their digest, on disk or S3.
 
 mod disk;
 mod s3;
 
-use std::fmt;
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use release::{Digest, Secret, TenantId};
+use release::{Digest, TenantId};
 
-use disk::Disk;
-use s3::S3;
+pub use s3::S3Options;
 
-/// First bytes of every blob: magic and format version.
-const MAGIC: &[u8; 4] = b"gcb\x01";
-/// The algorithm of blobs that are not encrypted.
-const PLAIN: u8 = 0;
-
-/// What can go wrong with a blob.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// There is no such blob.
-    #[error("blob `{0}` is missing")]
-    Missing(Digest),
-    /// The stored bytes are not what the digest says.
-    #[error("blob `{digest}` is corrupt: {why}")]
-    Corrupt {
-        /// The blob.
-        digest: Digest,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The place where blobs are kept failed.
-    #[error("the blob store failed: {0}")]
-    Backend(String),
-}
-
-/// A place that keeps bytes under a key.
-#[async_trait]
-trait Backend: fmt::Debug + Send + Sync {
-    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError>;
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
-    async fn exists(&self, key: &str) -> Result<bool, BlobError>;
-    async fn delete(&self, key: &str) -> Result<(), BlobError>;
-    /// The last segments of all keys under `prefix`, which ends with `/`.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError>;
-}
-
-/// Where an S3-compatible bucket is and how it is opened.
-#[derive(Debug, Clone)]
-pub struct S3Options {
-    /// The service's address; AWS's own if none.
-    pub endpoint: Option<String>,
-    /// The bucket.
-    pub bucket: String,
-    /// The region.
-    pub region: String,
-    /// Put before every key.
-    pub prefix: String,
-    /// The access key's id.
-    pub access_key_id: String,
-    /// The access key's secret.
-    pub secret_access_key: Secret,
-}
-
-/// Where immutable content is kept.
+/// A handle on one blob store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    backend: Arc<dyn Backend>,
+    engine: Arc<dyn BlobEngine>,
 }
 
-impl Blobs {
-    /// Keeps blobs as files under `directory`, which is made if missing.
-    pub fn disk(directory: PathBuf) -> Self {
-        Self { backend: Arc::new(Disk::new(directory)) }
-    }
-
-    /// Keeps blobs in a bucket.
-    ///
-    /// # Errors
-    /// If the options do not describe a bucket.
-    pub fn s3(options: &S3Options) -> Result<Self, BlobError> {
-        Ok(Self { backend: Arc::new(S3::new(options)?) })
-    }
-
-    /// The blobs of one tenant: the same bytes of two tenants are two blobs.
-    pub fn tenant(&self, tenant: &TenantId) -> TenantBlobs {
-        TenantBlobs { backend: Arc::clone(&self.backend), tenant: tenant.clone() }
-    }
-}
-
-/// The blobs of one tenant.
+/// One tenant's blobs; nothing of another's can be reached through it.
 #[derive(Debug, Clone)]
 pub struct TenantBlobs {
-    backend: Arc<dyn Backend>,
+    engine: Arc<dyn BlobEngine>,
     tenant: TenantId,
 }
 
+/// Where bytes lie under a path. The border between blobs and the places that hold them.
+#[async_trait]
+pub(crate) trait BlobEngine: std::fmt::Debug + Send + Sync {
+    /// Makes `parts`, one after the other, durable at `path`, unless something is there already.
+    async fn put(&self, path: String, parts: [Bytes; 2]) -> Result<(), BlobError>;
+
+    /// All bytes at `path`.
+    async fn get(&self, path: String) -> Result<Option<Bytes>, BlobError>;
+
+    /// Whether something is at `path`.
+    async fn exists(&self, path: String) -> Result<bool, BlobError>;
+
+    /// Removes what is at `path`, if anything.
+    async fn delete(&self, path: String) -> Result<(), BlobError>;
+
+    /// The names of blobs in `tenant`'s folder after `after`, in order, at most `limit`.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, BlobError>;
+}
+
+/// Why a blob could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// There is no such blob.
+    #[error("blob `{digest}` of tenant `{tenant}` does not exist")]
+    NotFound {
+        /// Whose blob.
+        tenant: TenantId,
+        /// Its name.
+        digest: Digest,
+    },
+    /// The stored bytes are not those that were put: restore this blob from a copy.
+    #[error("blob `{digest}` of tenant `{tenant}` is corrupt: {reason}")]
+    Corrupt {
+        /// Whose blob.
+        tenant: TenantId,
+        /// Its name.
+        digest: Digest,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer Groundcrew wrote the blob, or one with a key that this one has not.
+    #[error("blob `{digest}` of tenant `{tenant}` cannot be read by this groundcrew: {reason}")]
+    Unsupported {
+        /// Whose blob.
+        tenant: TenantId,
+        /// Its name.
+        digest: Digest,
+        /// Which part of its header is not known.
+        reason: String,
+    },
+    /// The disk or the S3 service failed.
+    #[error("the blob store failed to {action} `{path}`")]
+    Engine {
+        /// What it was doing.
+        action: &'static str,
+        /// To which path or key.
+        path: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl BlobError {
+    fn engine(
+        action: &'static str,
+        path: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Engine { action, path: path.into(), source: source.into() }
+    }
+}
+
+impl Blobs {
+    /// Blobs in files under `directory`, which is created when absent. What a crash left half
+    /// written is removed.
+    ///
+    /// # Errors
+    /// [`BlobError::Engine`] if the directory cannot be created.
+    pub fn disk(directory: &Path) -> Result<Self, BlobError> {
+        Ok(Self { engine: Arc::new(disk::Disk::open(directory)?) })
+    }
+
+    /// Blobs in a bucket of an S3 service; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`BlobError::Engine`] if the options are not usable.
+    pub fn s3(options: S3Options) -> Result<Self, BlobError> {
+        Ok(Self { engine: Arc::new(s3::S3::open(options)?) })
+    }
+
+    /// The blobs of one tenant.
+    pub fn tenant(&self, tenant: &TenantId) -> TenantBlobs {
+        TenantBlobs { engine: self.engine.clone(), tenant: tenant.clone() }
+    }
+}
+
 impl TenantBlobs {
-    /// The tenant whose blobs these are.
+    /// Whose blobs these are.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// Stores bytes, unless they are there already, and returns their digest. When this returns,
-    /// they are durable.
+    /// Stores `bytes` and returns their name; once this returns they survive a power loss. Bytes
+    /// that are there already are not written again.
     ///
     /// # Errors
-    /// If they could not be written.
+    /// [`BlobError::Engine`] if they could not be stored.
+    #[tracing::instrument(name = "put blob", level = "debug", skip_all)]
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
         let digest = Digest::of(&bytes);
-        let key = self.key(&digest);
-        if !self.backend.exists(&key).await? {
-            let mut stored = Vec::with_capacity(bytes.len() + 6);
-            stored.extend_from_slice(MAGIC);
-            stored.extend_from_slice(&[PLAIN, 0]);
-            stored.extend_from_slice(&bytes);
-            self.backend.put(&key, stored.into()).await?;
-        }
+        self.engine.put(self.path(digest), [Bytes::from_static(&HEADER), bytes]).await?;
         Ok(digest)
     }
 
-    /// The bytes of a blob, their digest recomputed.
+    /// The bytes named `digest`, verified.
     ///
     /// # Errors
-    /// [`BlobError::Missing`], or [`BlobError::Corrupt`] if they are not what was stored.
-    pub async fn get(&self, digest: &Digest) -> Result<Bytes, BlobError> {
-        let stored = self.backend.get(&self.key(digest)).await?;
-        let stored = stored.ok_or(BlobError::Missing(*digest))?;
-        let corrupt = |why: String| BlobError::Corrupt { digest: *digest, why };
-        let plain = stored.len() >= 6 && stored[..4] == MAGIC[..] && stored[4..6] == [PLAIN, 0];
-        if !plain {
-            return Err(corrupt("its header is not one this program knows".to_owned()));
+    /// [`BlobError::NotFound`], [`BlobError::Corrupt`] if they are no longer what was put,
+    /// [`BlobError::Unsupported`] if this binary cannot read them, [`BlobError::Engine`].
+    #[tracing::instrument(name = "get blob", level = "debug", skip_all)]
+    pub async fn get(&self, digest: Digest) -> Result<Bytes, BlobError> {
+        let stored = self
+            .engine
+            .get(self.path(digest))
+            .await?
+            .ok_or_else(|| BlobError::NotFound { tenant: self.tenant.clone(), digest })?;
+        let plaintext = self.open(digest, stored)?;
+        match digest.verify(&plaintext) {
+            Ok(()) => Ok(plaintext),
+            Err(mismatch) => {
+                Err(self.corrupt(digest, format!("its digest is now `{}`", mismatch.found)))
+            }
         }
-        let bytes = stored.slice(6..);
-        digest.verify(&bytes).map_err(|mismatch| corrupt(mismatch.to_string()))?;
-        Ok(bytes)
     }
 
-    /// Whether a blob is there; its bytes are not checked.
+    /// Whether there is a blob named `digest`; its bytes are not verified.
     ///
     /// # Errors
-    /// If the place where blobs are kept failed.
-    pub async fn exists(&self, digest: &Digest) -> Result<bool, BlobError> {
-        self.backend.exists(&self.key(digest)).await
+    /// [`BlobError::Engine`].
+    pub async fn exists(&self, digest: Digest) -> Result<bool, BlobError> {
+        self.engine.exists(self.path(digest)).await
     }
 
-    /// Deletes a blob; one that is not there is no error.
+    /// Removes the blob named `digest`, if there is one.
     ///
     /// # Errors
-    /// If the place where blobs are kept failed.
-    pub async fn delete(&self, digest: &Digest) -> Result<(), BlobError> {
-        self.backend.delete(&self.key(digest)).await
+    /// [`BlobError::Engine`].
+    pub async fn delete(&self, digest: Digest) -> Result<(), BlobError> {
+        self.engine.delete(self.path(digest)).await
     }
 
-    /// The digests of all blobs of the tenant, in order.
+    /// The names of the blobs after `after`, ascending, at most `limit`.
     ///
     /// # Errors
-    /// If the place where blobs are kept failed.
-    pub async fn list(&self) -> Result<Vec<Digest>, BlobError> {
-        let names = self.backend.list(&format!("{}/", self.tenant)).await?;
-        let digests = names.iter().filter_map(|name| format!("sha256:{name}").parse().ok());
-        let mut digests: Vec<_> = digests.collect();
-        digests.sort();
-        Ok(digests)
+    /// [`BlobError::Engine`].
+    pub async fn list(
+        &self,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, BlobError> {
+        self.engine.list(&self.tenant, after, limit).await
     }
 
-    fn key(&self, digest: &Digest) -> String {
-        let hex = digest.to_hex();
-        format!("{}/{}/{hex}", self.tenant, &hex[..2])
+    fn path(&self, digest: Digest) -> String {
+        path(&self.tenant, digest)
     }
+
+    /// Reads the header and returns what follows it.
+    fn open(&self, digest: Digest, mut stored: Bytes) -> Result<Bytes, BlobError> {
+        let unsupported =
+            |reason: String| BlobError::Unsupported { tenant: self.tenant.clone(), digest, reason };
+        if stored.len() < HEADER.len() || stored[..4] != HEADER[..4] {
+            return Err(self.corrupt(digest, "it has no header".to_owned()));
+        }
+        let [version, algorithm, key_length] = [stored[4], stored[5], stored[6]];
+        if version != VERSION {
+            return Err(unsupported(format!("its header has version {version}")));
+        }
+        if algorithm != PLAIN || key_length != 0 {
+            return Err(unsupported(format!("it is encrypted with algorithm {algorithm}")));
+        }
+        Ok(stored.split_off(HEADER.len()))
+    }
+
+    fn corrupt(&self, digest: Digest, reason: String) -> BlobError {
+        BlobError::Corrupt { tenant: self.tenant.clone(), digest, reason }
+    }
+}
+
+/// What precedes every plaintext: a magic, the header's version, the algorithm that the rest is
+/// encrypted with, and the length of the key's id, which would follow.
+const HEADER: [u8; 7] = [b'G', b'C', b'B', 0, VERSION, PLAIN, 0];
+
+const VERSION: u8 = 1;
+
+/// The algorithm of bytes that are not encrypted.
+const PLAIN: u8 = 0;
+
+/// `<tenant>/<first two digits>/<digest>`: no folder grows beyond what file systems like.
+fn path(tenant: &TenantId, digest: Digest) -> String {
+    let hex = digest.to_hex();
+    format!("{tenant}/{}/{hex}", &hex[..2])
+}
+
+/// The digest that a path's last component names; `None` for what is not a blob.
+fn digest_of(name: &str) -> Option<Digest> {
+    format!("sha256:{name}").parse().ok()
 }

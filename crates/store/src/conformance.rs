@@ -1,219 +1,90 @@
-//! The suites that every engine and every blob store must pass.
+//! What every engine and every blob store must do, as tests over a fixture.
 //!
-//! Each case is a plain async function over a fresh store; the caller brings the store and the
-//! runtime. A case panics where the promise is broken.
-#![expect(clippy::expect_used, clippy::panic, reason = "a suite speaks by panicking")]
+//! An implementation's test binary calls [`engine_conformance!`](crate::engine_conformance) or
+//! [`blob_conformance!`](crate::blob_conformance) in a module of its own with an expression that
+//! makes a fresh fixture; each test of the suite then is one `#[tokio::test]` there.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test suite reports by panicking")]
+#![expect(missing_docs, reason = "the tests are sentences")]
 
-use bytes::Bytes;
-use release::{Digest, PrincipalId, TenantId, Timestamp};
+pub mod blobs;
+pub mod engine;
 
-use crate::{BlobError, Blobs, Collection, Expect, List, Store, StoreError, Transaction};
+use async_trait::async_trait;
 
-const NOTES: Collection = Collection("notes");
+use crate::{Blobs, Store};
 
-fn write() -> Transaction {
-    Transaction::new(PrincipalId::system("conformance"), Timestamp::UNIX_EPOCH)
+/// An empty database for one test.
+#[async_trait]
+pub trait EngineFixture: Send + Sync {
+    /// Opens it; again after the last store was closed, to see what it kept.
+    async fn open(&self) -> Store;
 }
 
-fn tenant(name: &str) -> TenantId {
-    name.parse().expect("a tenant's name")
+/// An empty blob store for one test.
+#[async_trait]
+pub trait BlobFixture: Send + Sync {
+    /// Opens it.
+    async fn open(&self) -> Blobs;
+
+    /// Puts `bytes` where the blob store keeps `path`, behind its back.
+    async fn overwrite(&self, path: &str, bytes: Vec<u8>);
 }
 
-fn all(prefix: &str) -> List {
-    List { prefix: prefix.to_owned(), index: None, after: None, limit: 100 }
-}
-
-/// Runs every case of the database suite, each in tenants of its own.
-pub async fn engine(store: &Store) {
-    writes_meet_their_expectation_or_change_nothing(store).await;
-    lists_are_ordered_bounded_and_indexed(store).await;
-    records_and_events_commit_together(store).await;
-    tenants_see_only_their_own(store).await;
-    leases_are_exclusive_and_fenced(store).await;
-    a_reader_racing_writers_misses_nothing(store).await;
-    racing_compare_and_swaps_lose_no_update(store).await;
-}
-
-async fn writes_meet_their_expectation_or_change_nothing(store: &Store) {
-    let notes = store.tenant(&tenant("expectations"));
-    let put = |value: &str, expect| write().put(NOTES, "a", &value, expect).expect("JSON");
-    notes.commit(put("one", Expect::Absent)).await.expect("the first write");
-    let again = notes.commit(put("two", Expect::Absent)).await;
-    assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
-    notes.commit(put("two", Expect::Version(1))).await.expect("the second write");
-    let stale = notes.commit(put("three", Expect::Version(1))).await;
-    assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
-    let found = notes.get(NOTES, "a").await.expect("a read").expect("the record");
-    assert_eq!((found.version, found.read::<String>().expect("text")), (2, "two".to_owned()));
-    notes.commit(put("four", Expect::Any)).await.expect("an unconditional write");
-    notes.commit(write().delete(NOTES, "a", Expect::Version(3))).await.expect("a delete");
-    assert_eq!(notes.get(NOTES, "a").await.expect("a read"), None);
-    notes.commit(write().delete(NOTES, "a", Expect::Absent)).await.expect("nothing to delete");
-}
-
-async fn lists_are_ordered_bounded_and_indexed(store: &Store) {
-    let notes = store.tenant(&tenant("lists"));
-    let mut batch = write();
-    for key in ["b/2", "a/1", "b/10", "b/1", "c"] {
-        let colour = [("colour", if key.ends_with('1') { "red" } else { "blue" }.to_owned())];
-        batch = batch.put_indexed((NOTES, key), &key, Expect::Absent, &colour).expect("JSON");
-    }
-    notes.commit(batch).await.expect("a write");
-    let keys = |list| async {
-        let found = notes.list(NOTES, list).await.expect("a list");
-        found.into_iter().map(|record| record.key).collect::<Vec<_>>()
-    };
-    assert_eq!(keys(all("b/")).await, ["b/1", "b/10", "b/2"]);
-    let page = List { after: Some("b/1".to_owned()), limit: 1, ..all("b/") };
-    assert_eq!(keys(page).await, ["b/10"]);
-    let red = List { index: Some(("colour", "red".to_owned())), ..all("") };
-    assert_eq!(keys(red.clone()).await, ["a/1", "b/1"]);
-    let repaint = [("colour", "blue".to_owned())];
-    let repainted = write().put_indexed((NOTES, "a/1"), &"x", Expect::Version(1), &repaint);
-    notes.commit(repainted.expect("JSON")).await.expect("a write");
-    assert_eq!(keys(red).await, ["b/1"]);
-}
-
-async fn records_and_events_commit_together(store: &Store) {
-    let notes = store.tenant(&tenant("together"));
-    let both = |n: u64, expect| {
-        write().put(NOTES, "n", &n, expect).expect("JSON").emit("n", "n.set", &n).expect("JSON")
-    };
-    let first = notes.commit(both(1, Expect::Absent)).await.expect("a write").position;
-    let failed = notes.commit(both(2, Expect::Absent)).await;
-    assert!(failed.is_err());
-    let second = notes.commit(both(3, Expect::Version(1))).await.expect("a write").position;
-    assert!(second > first);
-    let events = notes.stream("n", 0, 10).await.expect("a stream");
-    let told: Vec<_> = events.iter().map(|e| (e.sequence, e.read::<u64>().expect("n"))).collect();
-    assert_eq!(told, [(1, 1), (2, 3)], "the failed write left an event or a gap");
-
-    let local = |expected| write().append("quiet", "q", &0, expected).expect("JSON");
-    notes.commit(local(Some(0))).await.expect("a first entry");
-    let late = notes.commit(local(Some(0))).await;
-    assert!(matches!(late, Err(StoreError::StreamConflict { found: 1, .. })), "{late:?}");
-    let quiet = notes.stream("quiet", 0, 10).await.expect("a stream");
-    assert_eq!(quiet[0].position, None);
-}
-
-async fn tenants_see_only_their_own(store: &Store) {
-    let (ours, theirs) = (store.tenant(&tenant("ours")), store.tenant(&tenant("theirs")));
-    let secret = write().put(NOTES, "k", &"secret", Expect::Absent).expect("JSON");
-    ours.commit(secret.emit("s", "k", &"secret").expect("JSON")).await.expect("a write");
-    assert_eq!(theirs.get(NOTES, "k").await.expect("a read"), None);
-    assert!(theirs.list(NOTES, all("")).await.expect("a list").is_empty());
-    assert!(theirs.stream("s", 0, 9).await.expect("a stream").is_empty());
-    assert!(theirs.log(0, 9).await.expect("a log").is_empty());
-    assert_eq!(store.system().get(NOTES, "k").await.expect("a read"), None);
-    assert_eq!(ours.log(0, 9).await.expect("a log").len(), 1);
-}
-
-async fn leases_are_exclusive_and_fenced(store: &Store) {
-    let system = store.system();
-    let at = |seconds| Timestamp::new(seconds, 0).expect("a moment");
-    let first = system.acquire("job", "a", at(10), at(0)).await.expect("a lease").expect("free");
-    assert_eq!(system.acquire("job", "b", at(11), at(1)).await.expect("an answer"), None);
-    let renewed = system.acquire("job", "a", at(20), at(5)).await.expect("a lease").expect("ours");
-    assert_eq!(renewed.fence, first.fence);
-    let next = system.acquire("job", "b", at(40), at(20)).await.expect("a lease").expect("expired");
-    assert!(next.fence > first.fence);
-    system.release(&renewed).await.expect("a late release");
-    assert_eq!(system.acquire("job", "a", at(50), at(21)).await.expect("an answer"), None);
-    system.release(&next).await.expect("a release");
-    assert!(system.acquire("job", "a", at(50), at(22)).await.expect("an answer").is_some());
-}
-
-async fn a_reader_racing_writers_misses_nothing(store: &Store) {
-    const WRITERS: u64 = 16;
-    const EACH: u64 = 20;
-    let start = *store.watch().borrow();
-    let writers = (0..WRITERS).map(|writer| {
-        let notes = store.tenant(&tenant(&format!("racer-{writer}")));
-        tokio::spawn(async move {
-            for n in 0..EACH {
-                let event = write().emit("race", "lap", &(writer, n)).expect("JSON");
-                notes.commit(event).await.expect("a write");
-            }
-        })
-    });
-    let writers: Vec<_> = writers.collect();
-    let system = store.system();
-    let mut changes = store.watch();
-    let (mut position, mut seen) = (start, 0);
-    while seen < WRITERS * EACH {
-        for event in system.log(position, 7).await.expect("a log") {
-            let found = event.position.expect("a position");
-            assert_eq!(found, position + 1, "positions must be dense and in order");
-            position = found;
-            seen += u64::from(event.kind == "lap");
+/// Makes a `#[tokio::test]` of every test of [`engine`](crate::conformance::engine).
+#[macro_export]
+macro_rules! engine_conformance {
+    ($fixture:expr) => {
+        $crate::conformance_tests! { engine, $fixture,
+            a_record_is_put_read_changed_and_deleted,
+            a_stale_expectation_conflicts_and_nothing_of_the_transaction_happens,
+            records_are_listed_by_prefix_index_and_page_in_byte_order,
+            a_put_replaces_the_records_index_entries,
+            failing_transactions_do_not_disturb_those_committed_beside_them,
+            concurrent_increments_lose_none,
+            a_stream_is_dense_from_one_and_guarded_by_its_last_sequence,
+            only_emitted_events_are_in_the_global_log,
+            a_transaction_reports_what_it_brought_about,
+            one_tenant_never_sees_anothers_records_streams_or_events,
+            a_reader_racing_sixteen_writers_misses_no_event,
+            a_watch_shows_the_highest_position,
+            a_lease_is_held_by_one_until_it_expires_or_is_released,
+            a_fenced_transaction_fails_once_the_lease_was_acquired_anew,
+            what_was_committed_is_there_after_reopening,
+            a_closed_store_answers_closed,
+            unusable_names_and_values_are_refused,
+            values_and_moments_come_back_as_they_were,
         }
-        if *changes.borrow_and_update() <= position && seen < WRITERS * EACH {
-            changes.changed().await.expect("more commits");
+    };
+}
+
+/// Makes a `#[tokio::test]` of every test of [`blobs`](crate::conformance::blobs).
+#[macro_export]
+macro_rules! blob_conformance {
+    ($fixture:expr) => {
+        $crate::conformance_tests! { blobs, $fixture,
+            a_blob_is_put_found_read_and_deleted,
+            putting_twice_keeps_one,
+            concurrent_puts_of_the_same_bytes_all_succeed,
+            one_tenant_never_sees_anothers_blobs,
+            blobs_are_listed_in_order_and_by_page,
+            a_flipped_byte_is_an_error_that_names_the_blob,
+            a_truncated_or_foreign_file_is_corrupt,
+            a_blob_of_a_newer_header_or_with_a_key_is_unsupported,
+            a_large_blob_comes_back_whole,
         }
-    }
-    for writer in writers {
-        writer.await.expect("a writer");
-    }
-    assert!(system.log(position, 1).await.expect("a log").is_empty());
+    };
 }
 
-async fn racing_compare_and_swaps_lose_no_update(store: &Store) {
-    const EACH: u64 = 10;
-    let notes = store.tenant(&tenant("counters"));
-    let zero = write().put(NOTES, "count", &0_u64, Expect::Absent).expect("JSON");
-    notes.commit(zero).await.expect("a write");
-    let racers = (0..8).map(|_| {
-        let notes = notes.clone();
-        tokio::spawn(async move {
-            let mut added = 0;
-            while added < EACH {
-                let found = notes.get(NOTES, "count").await.expect("a read").expect("a record");
-                let next = found.read::<u64>().expect("a number") + 1;
-                let swap = write().put(NOTES, "count", &next, Expect::Version(found.version));
-                match notes.commit(swap.expect("JSON")).await {
-                    Ok(_) => added += 1,
-                    Err(StoreError::Conflict { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
+/// The tests of one suite, by name.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($suite:ident, $fixture:expr, $($test:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                $crate::conformance::$suite::$test(&$fixture).await;
             }
-        })
-    });
-    for racer in racers.collect::<Vec<_>>() {
-        racer.await.expect("a racer");
-    }
-    let found = notes.get(NOTES, "count").await.expect("a read").expect("a record");
-    assert_eq!(found.read::<u64>().expect("a number"), 8 * EACH);
-}
-
-/// Runs every case of the blob suite.
-pub async fn blobs(blobs: &Blobs) {
-    let ours = blobs.tenant(&tenant("ours"));
-    let bytes = Bytes::from_static(b"immutable");
-    let digest = ours.put(bytes.clone()).await.expect("a put");
-    assert_eq!(digest, Digest::of(&bytes));
-    assert_eq!(ours.put(bytes.clone()).await.expect("the same again"), digest);
-    assert_eq!(ours.get(&digest).await.expect("a get"), bytes);
-    let empty = ours.put(Bytes::new()).await.expect("an empty blob");
-    assert!(ours.get(&empty).await.expect("a get").is_empty());
-
-    let theirs = blobs.tenant(&tenant("theirs"));
-    assert!(!theirs.exists(&digest).await.expect("an answer"));
-    assert!(matches!(theirs.get(&digest).await, Err(BlobError::Missing(_))));
-    assert!(theirs.list().await.expect("a list").is_empty());
-
-    let mut expected = vec![digest, empty];
-    expected.sort();
-    assert_eq!(ours.list().await.expect("a list"), expected);
-    ours.delete(&digest).await.expect("a delete");
-    ours.delete(&digest).await.expect("nothing to delete");
-    assert!(!ours.exists(&digest).await.expect("an answer"));
-
-    let racers = (0..8).map(|_| {
-        let ours = ours.clone();
-        tokio::spawn(async move { ours.put(Bytes::from(vec![7; 100_000])).await })
-    });
-    for racer in racers.collect::<Vec<_>>() {
-        let digest = racer.await.expect("a racer").expect("a put");
-        assert_eq!(ours.get(&digest).await.expect("a get").len(), 100_000);
-    }
+        )+
+    };
 }

@@ -1,151 +1,201 @@
-//! What one logical transaction changes.
-
-use std::fmt;
+//! A transaction: changes of records and entries of streams that happen together or not at all.
 
 use release::{PrincipalId, Timestamp};
 use serde::Serialize;
 
-use crate::{Collection, StoreError};
+use crate::record::check_key;
+use crate::{Collection, Expect, Lease, StoreError};
 
-/// What a write expects to find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// Nothing under this key.
-    Absent,
-    /// The record at this version.
-    Version(u64),
-    /// Whatever is there.
-    Any,
-}
-
-impl fmt::Display for Expect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("absent"),
-            Self::Version(version) => write!(f, "at version {version}"),
-            Self::Any => f.write_str("there"),
-        }
-    }
-}
-
-/// Changes that happen together or not at all.
-#[derive(Debug, Clone)]
+/// Changes to commit together, in the scope of the handle that commits them.
+///
+/// Changes apply in the order they were added. A mistake in one (a value that is not JSON, an
+/// unusable key) is reported by the commit, which then does nothing.
+#[derive(Debug)]
+#[must_use = "a transaction does nothing until a handle commits it"]
 pub struct Transaction {
     pub(crate) actor: PrincipalId,
     pub(crate) at: Timestamp,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) operations: Vec<Operation>,
+    mistake: Option<StoreError>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) enum Step {
-    Put {
-        collection: Collection,
-        key: String,
-        value: Vec<u8>,
-        expect: Expect,
-        indexes: Vec<(&'static str, String)>,
-    },
-    Delete {
-        collection: Collection,
-        key: String,
-        expect: Expect,
-    },
-    Append {
-        stream: String,
-        kind: String,
-        payload: Vec<u8>,
-        expected_last: Option<u64>,
-        global: bool,
-    },
+/// One change.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Put { record: RecordName, value: Vec<u8>, indexes: Vec<(&'static str, String)> },
+    Delete { record: RecordName },
+    Append(Entry),
+    Fence(Lease),
 }
 
-/// What a commit did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Which record to change, and what must be there before.
+#[derive(Debug)]
+pub(crate) struct RecordName {
+    pub collection: Collection,
+    pub key: String,
+    pub expect: Expect,
+}
+
+/// An entry for a stream.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub stream: String,
+    pub kind: String,
+    pub payload: Vec<u8>,
+    pub expected_last: Option<u64>,
+    /// Whether it becomes an event of the global log too.
+    pub global: bool,
+}
+
+/// What a committed transaction brought about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// The global position of its last event, if it emitted one.
+    /// The global position of the last event it emitted.
     pub position: Option<u64>,
+    /// The version of each record it put, in order.
+    pub versions: Vec<u64>,
+    /// The sequence of each entry it appended or emitted, in order.
+    pub sequences: Vec<u64>,
 }
+
+/// The largest value or payload in bytes; larger things are blobs.
+const MAX_VALUE_BYTES: usize = 8 << 20;
 
 impl Transaction {
-    /// An empty transaction; `actor` and `at` are noted on every event.
+    /// An empty transaction of `actor` at the moment `at`.
     pub fn new(actor: PrincipalId, at: Timestamp) -> Self {
-        Self { actor, at, steps: Vec::new() }
+        Self { actor, at, operations: Vec::new(), mistake: None }
     }
 
-    /// Writes a record without index entries.
-    ///
-    /// # Errors
-    /// [`StoreError::Form`] if `value` has no JSON form.
+    /// Sets a record's value; it is then in no index.
     pub fn put(
         self,
         collection: Collection,
-        key: &str,
+        key: impl Into<String>,
         value: &impl Serialize,
         expect: Expect,
-    ) -> Result<Self, StoreError> {
-        self.put_indexed((collection, key), value, expect, &[])
+    ) -> Self {
+        self.put_indexed(collection, key, value, expect, &[])
     }
 
-    /// Writes a record that can be listed by each of `indexes`; earlier entries are replaced.
-    ///
-    /// # Errors
-    /// [`StoreError::Form`] if `value` has no JSON form.
+    /// Sets a record's value and replaces its index entries by `indexes`: pairs of the index's name
+    /// and the value to find the record by.
+    #[expect(clippy::too_many_arguments, reason = "`put` and what to index, nothing to group")]
     pub fn put_indexed(
         mut self,
-        (collection, key): (Collection, &str),
+        collection: Collection,
+        key: impl Into<String>,
         value: &impl Serialize,
         expect: Expect,
         indexes: &[(&'static str, String)],
-    ) -> Result<Self, StoreError> {
-        let value = json(key, value)?;
-        let (key, indexes) = (key.to_owned(), indexes.to_vec());
-        self.steps.push(Step::Put { collection, key, value, expect, indexes });
-        Ok(self)
-    }
-
-    /// Deletes a record and its index entries.
-    #[must_use]
-    pub fn delete(mut self, collection: Collection, key: &str, expect: Expect) -> Self {
-        self.steps.push(Step::Delete { collection, key: key.to_owned(), expect });
+    ) -> Self {
+        let record = RecordName { collection, key: key.into(), expect };
+        let value = encode(value, || format!("record `{collection}/{}`", record.key));
+        let checked = check_key("key", &record.key)
+            .and_then(|()| indexes.iter().try_for_each(|(_, v)| check_key("index value", v)))
+            .and(value);
+        match checked {
+            Ok(value) => {
+                let indexes = indexes.to_vec();
+                self.operations.push(Operation::Put { record, value, indexes });
+            }
+            Err(mistake) => self.note(mistake),
+        }
         self
     }
 
-    /// Appends to a stream that keeps its own order only. With `expected_last` the stream must end
-    /// there.
-    ///
-    /// # Errors
-    /// [`StoreError::Form`] if `payload` has no JSON form.
-    pub fn append(
+    /// Removes a record and its index entries; with [`Expect::Any`] it need not exist.
+    pub fn delete(
         mut self,
-        stream: &str,
-        kind: &str,
-        payload: &impl Serialize,
-        expected_last: Option<u64>,
-    ) -> Result<Self, StoreError> {
-        let payload = json(stream, payload)?;
-        let (stream, kind) = (stream.to_owned(), kind.to_owned());
-        self.steps.push(Step::Append { stream, kind, payload, expected_last, global: false });
-        Ok(self)
+        collection: Collection,
+        key: impl Into<String>,
+        expect: Expect,
+    ) -> Self {
+        let record = RecordName { collection, key: key.into(), expect };
+        if expect == Expect::Absent {
+            self.note(StoreError::Refused {
+                object: format!("the removal of record `{collection}/{}`", record.key),
+                reason: "an absent record cannot be removed",
+            });
+        } else if let Err(mistake) = check_key("key", &record.key) {
+            self.note(mistake);
+        } else {
+            self.operations.push(Operation::Delete { record });
+        }
+        self
     }
 
-    /// Appends to a stream and to the global event log.
-    ///
-    /// # Errors
-    /// [`StoreError::Form`] if `payload` has no JSON form.
-    pub fn emit(
-        mut self,
-        stream: &str,
-        kind: &str,
+    /// Adds an entry to a stream that has an order of its own. With `expected_last` the stream's
+    /// last sequence must be that, 0 meaning empty.
+    pub fn append(
+        self,
+        stream: impl Into<String>,
+        kind: impl Into<String>,
         payload: &impl Serialize,
-    ) -> Result<Self, StoreError> {
-        let payload = json(stream, payload)?;
-        let (stream, kind) = (stream.to_owned(), kind.to_owned());
-        let (expected_last, global) = (None, true);
-        self.steps.push(Step::Append { stream, kind, payload, expected_last, global });
-        Ok(self)
+        expected_last: Option<u64>,
+    ) -> Self {
+        let (stream, kind) = (stream.into(), kind.into());
+        let entry = Entry { stream, kind, payload: Vec::new(), expected_last, global: false };
+        self.entry(entry, payload)
+    }
+
+    /// Adds an event to a stream and to the global log.
+    pub fn emit(
+        self,
+        stream: impl Into<String>,
+        kind: impl Into<String>,
+        payload: &impl Serialize,
+    ) -> Self {
+        let (stream, kind) = (stream.into(), kind.into());
+        let entry = Entry { stream, kind, payload: Vec::new(), expected_last: None, global: true };
+        self.entry(entry, payload)
+    }
+
+    /// Makes the commit fail with [`StoreError::LeaseLost`] if `lease` was acquired anew since.
+    pub fn fenced_by(mut self, lease: &Lease) -> Self {
+        self.operations.push(Operation::Fence(lease.clone()));
+        self
+    }
+
+    /// Whether it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty() && self.mistake.is_none()
+    }
+
+    /// Returns the first mistake made in building this.
+    pub(crate) fn check(mut self) -> Result<Self, StoreError> {
+        match self.mistake.take() {
+            Some(mistake) => Err(mistake),
+            None => Ok(self),
+        }
+    }
+
+    fn entry(mut self, mut entry: Entry, payload: &impl Serialize) -> Self {
+        let payload = encode(payload, || format!("an event of stream `{}`", entry.stream));
+        let checked = check_key("stream", &entry.stream)
+            .and_then(|()| check_key("event kind", &entry.kind))
+            .and(payload);
+        match checked {
+            Ok(payload) => {
+                entry.payload = payload;
+                self.operations.push(Operation::Append(entry));
+            }
+            Err(mistake) => self.note(mistake),
+        }
+        self
+    }
+
+    fn note(&mut self, mistake: StoreError) {
+        self.mistake.get_or_insert(mistake);
     }
 }
 
-fn json(what: &str, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|source| StoreError::Form { what: what.to_owned(), source })
+fn encode(value: &impl Serialize, object: impl Fn() -> String) -> Result<Vec<u8>, StoreError> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|source| StoreError::Encode { object: object(), source })?;
+    if bytes.len() > MAX_VALUE_BYTES {
+        let reason = "it is larger than 8 MiB; store it as a blob";
+        return Err(StoreError::Refused { object: object(), reason });
+    }
+    Ok(bytes)
 }

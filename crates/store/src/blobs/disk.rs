@@ -1,117 +1,170 @@
-//! Blobs as files: written aside, synced, then renamed into place.
+//! Blobs in files.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use release::{Digest, TenantId};
 
-use super::{Backend, BlobError};
+use super::{BlobEngine, BlobError, digest_of};
 
+/// The folder of files being written; no tenant's name starts with a dot.
+const TEMPORARY: &str = ".tmp";
+
+/// Blobs under one directory.
 #[derive(Debug)]
-pub struct Disk {
+pub(super) struct Disk {
     root: PathBuf,
 }
 
 impl Disk {
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(super) fn open(root: &Path) -> Result<Self, BlobError> {
+        let temporary = root.join(TEMPORARY);
+        fs::create_dir_all(&temporary)
+            .and_then(|()| remove_abandoned(&temporary))
+            .map_err(|source| failed("open", &temporary, source))?;
+        Ok(Self { root: root.to_owned() })
     }
 
-    async fn work<T: Send + 'static>(
+    /// Runs file-system work on `path` off the async threads.
+    async fn run<T: Send + 'static>(
         &self,
-        key: &str,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+        action: &'static str,
+        path: &str,
+        work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, BlobError> {
-        let path = self.root.join(key);
-        let failed = |why: String| BlobError::Backend(format!("`{key}`: {why}"));
-        let done = tokio::task::spawn_blocking(move || work(&path)).await;
-        done.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+        let (root, path) = (self.root.clone(), self.root.join(path));
+        let run = move || work(&root, &path).map_err(|source| failed(action, &path, source));
+        tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|source| BlobError::engine(action, self.root.display().to_string(), source))?
     }
 }
 
 #[async_trait]
-impl Backend for Disk {
-    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
-        self.work(key, move |path| write(path, &bytes)).await
+impl BlobEngine for Disk {
+    async fn put(&self, path: String, parts: [Bytes; 2]) -> Result<(), BlobError> {
+        self.run("write", &path, move |root, path| write(root, path, &parts)).await
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
-        let read = |path: &Path| match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        };
-        self.work(key, read).await
+    async fn get(&self, path: String) -> Result<Option<Bytes>, BlobError> {
+        let read = self.run("read", &path, |_, path| present(fs::read(path))).await?;
+        Ok(read.map(Bytes::from))
     }
 
-    async fn exists(&self, key: &str) -> Result<bool, BlobError> {
-        self.work(key, |path| path.try_exists()).await
+    async fn exists(&self, path: String) -> Result<bool, BlobError> {
+        self.run("look at", &path, |_, path| path.try_exists()).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), BlobError> {
-        let delete = |path: &Path| match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        self.work(key, delete).await
+    async fn delete(&self, path: String) -> Result<(), BlobError> {
+        self.run("remove", &path, |_, path| present(fs::remove_file(path)).map(|_| ())).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
-        self.work(prefix, |path| {
-            let mut names = Vec::new();
-            for shard in entries(path)? {
-                for file in entries(&shard)? {
-                    names.extend(file.file_name().and_then(|n| n.to_str()).map(str::to_owned));
-                }
-            }
-            Ok(names)
-        })
-        .await
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, BlobError> {
+        let list = move |_: &Path, tenant: &Path| list(tenant, after, limit);
+        self.run("list", tenant.as_str(), list).await
     }
 }
 
-fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(directory) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+/// Writes a temporary file, syncs it, links it to its name unless that is taken, and syncs the
+/// folders: at every moment the name is absent or whole.
+fn write(root: &Path, path: &Path, parts: &[Bytes]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(root);
+    if path.try_exists()? {
+        // Perhaps another call's, linked a moment ago and not yet synced.
+        return sync(folder);
+    }
+    let temporary = root.join(TEMPORARY).join(uuid::Uuid::now_v7().to_string());
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let written = file
+        .lock()
+        .and_then(|()| parts.iter().try_for_each(|part| file.write_all(part)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| create_folders(root, folder))
+        .and_then(|()| match fs::hard_link(&temporary, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        })
+        .and_then(|()| sync(folder));
+    let removed = present(fs::remove_file(&temporary));
+    written.and(removed).map(|_| ())
+}
+
+/// Creates `folder` and makes its own name, and those above it up to `root`, durable.
+fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    for above in folder.ancestors().skip(1) {
+        sync(above)?;
+        if above == root {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn list(tenant: &Path, after: Option<Digest>, limit: usize) -> io::Result<Vec<Digest>> {
+    let first_shard = after.map(|digest| digest.to_hex()[..2].to_owned());
+    let mut found = Vec::new();
+    for shard in names(tenant)? {
+        if first_shard.as_ref().is_some_and(|first| shard < *first) {
+            continue;
+        }
+        let digests = names(&tenant.join(shard))?;
+        let digests = digests.iter().filter_map(|name| digest_of(name));
+        found.extend(digests.filter(|digest| Some(*digest) > after));
+        if found.len() >= limit {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The names in `folder`, sorted; none if it is absent.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let Some(entries) = present(fs::read_dir(folder))? else { return Ok(Vec::new()) };
+    let mut names = entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Removes the temporary files of writers that died: a living one holds its file's lock.
+fn remove_abandoned(temporary: &Path) -> io::Result<()> {
+    for name in names(temporary)? {
+        let path = temporary.join(name);
+        if let Some(file) = present(File::open(&path))?
+            && file.try_lock().is_ok()
+        {
+            present(fs::remove_file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Temporary file, sync, rename, sync of the directory: after a crash the blob is whole or absent.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static UNIQUE: AtomicU64 = AtomicU64::new(0);
-    let directory = path.parent().unwrap_or(Path::new("."));
-    make_directories(directory)?;
-    let unique = UNIQUE.fetch_add(1, Ordering::Relaxed);
-    let aside = path.with_extension(format!("{}-{unique}.tmp", std::process::id()));
-    let mut file = File::create_new(&aside)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
-        // The first error is the one to tell; what is left aside is never read.
-        let _left = fs::remove_file(&aside);
-        return Err(error);
-    }
-    File::open(directory)?.sync_all()
-}
-
-/// Makes missing directories, syncing the parent of each new one.
-fn make_directories(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = directory.parent() {
-        make_directories(parent)?;
-    }
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-        made => made?,
-    }
-    match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+fn failed(action: &'static str, path: &Path, source: io::Error) -> BlobError {
+    BlobError::engine(action, path.display().to_string(), source)
 }

@@ -1,281 +1,234 @@
-//! Postgres: the same writer over a connection pool; several processes may share a database.
+//! Postgres: shared by several processes, each with one writer.
 
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use release::Secret;
-use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection, Postgres as Database, Row};
-use tokio::sync::{mpsc, oneshot, watch};
+use sqlx::{AssertSqlSafe, Column, Row as _, TypeInfo};
+use tokio::sync::watch;
 
-use super::{Engine, EventRow, StreamPage, prefix_end};
-use crate::batch::{self, Done, Job, Param, QUEUE, Session, Work};
-use crate::schema;
-use crate::{Event, List, Record, StoreError};
+use super::{Cell, Engine, Failure, Row, Session, Statement, Value, last_position};
+use crate::StoreError;
+use crate::batch::{self, Outcome, Work, Writer};
+use crate::migrations::migrate;
 
-/// How often other processes' commits are looked for.
-const POLL: Duration = Duration::from_millis(100);
-/// How often a batch is tried that the database aborted for another process's sake.
-const ATTEMPTS: usize = 5;
-/// Guards migrations against two processes that start at once (an arbitrary number, ours).
-const MIGRATION_LOCK: i64 = 0x6772_6f75_6e64;
+/// Connections of one process: the writer's, the listener's, and the rest for queries.
+const CONNECTIONS: u32 = 8;
 
-/// A Postgres database.
-#[derive(Debug)]
-pub struct Postgres {
+/// How long another process's event may stay unseen if its notification is lost.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The channel on which processes tell each other that the log grew.
+const CHANNEL: &str = "groundcrew_log";
+
+/// The engine over one Postgres database.
+pub(crate) struct Postgres {
     pool: PgPool,
-    jobs: mpsc::Sender<Job>,
-    position: watch::Receiver<u64>,
+    writer: Writer,
+    highest: watch::Sender<u64>,
 }
 
 impl Postgres {
-    /// Connects to `url` and brings its tables up to date.
-    pub async fn open(url: &Secret) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(8).connect(url.expose()).await?;
-        migrate(&pool).await?;
-        let last: i64 = sqlx::query_scalar(schema::LAST_POSITION).fetch_one(&pool).await?;
-        let (announce, position) = watch::channel(last as u64);
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(pool.clone(), queue, announce.clone()));
-        tokio::spawn(follow(pool.clone(), announce));
-        Ok(Self { pool, jobs, position })
-    }
-}
-
-async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
-    let lock = "SELECT pg_advisory_xact_lock($1)";
-    sqlx::query(lock).bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
-    let table = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)";
-    sqlx::query(table).execute(&mut *transaction).await?;
-    let newest = "SELECT COALESCE(MAX(version), 0) FROM schema_version";
-    let found: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
-    let known = schema::POSTGRES.len() as i64;
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
-    }
-    for (number, migration) in (1_i64..).zip(schema::POSTGRES).filter(|(number, _)| *number > found)
-    {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        let note = "INSERT INTO schema_version VALUES ($1)";
-        sqlx::query(note).bind(number).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// The writer task: gathers jobs, runs them in one database transaction, answers after its commit.
-async fn write_all(pool: PgPool, mut queue: mpsc::Receiver<Job>, announce: watch::Sender<u64>) {
-    loop {
-        let jobs = batch::gather(&mut queue).await;
-        if jobs.is_empty() {
-            return;
-        }
-        let mut attempt = 1;
-        let result = loop {
-            match commit(&pool, &jobs).await {
-                Err(Failure::Aborted) if attempt < ATTEMPTS => attempt += 1,
-                Err(Failure::Aborted) => break Err("aborted again and again".to_owned()),
-                Err(Failure::Broken(error)) => break Err(error.to_string()),
-                Ok(outcomes) => break Ok(outcomes),
-            }
-        };
-        match result {
-            Ok((outcomes, last)) => {
-                if let Some(last) = last {
-                    raise(&announce, last);
-                }
-                for (job, outcome) in jobs.into_iter().zip(outcomes) {
-                    // Whoever asked may have gone; the work is done all the same.
-                    let _gone = job.reply.send(outcome);
-                }
-            }
-            Err(error) => {
-                for job in jobs {
-                    let _gone = job.reply.send(Err(StoreError::Engine(error.clone())));
-                }
-            }
-        }
-    }
-}
-
-/// Looks for what other processes committed, until nobody listens.
-async fn follow(pool: PgPool, announce: watch::Sender<u64>) {
-    while !announce.is_closed() {
-        tokio::time::sleep(POLL).await;
-        let last: Result<i64, _> = sqlx::query_scalar(schema::LAST_POSITION).fetch_one(&pool).await;
-        match last {
-            Ok(last) => raise(&announce, last as u64),
-            Err(sqlx::Error::PoolClosed) => return,
-            Err(error) => tracing::warn!(%error, "the log's position could not be read"),
-        }
-    }
-}
-
-fn raise(announce: &watch::Sender<u64>, last: u64) {
-    announce.send_if_modified(|known| {
-        let newer = last > *known;
-        *known = last.max(*known);
-        newer
-    });
-}
-
-enum Failure {
-    /// A deadlock or serialization failure: the same batch may succeed again.
-    Aborted,
-    Broken(StoreError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::Engine(text) if text.contains("deadlock detected") => Self::Aborted,
-            _ => Self::Broken(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-type Outcomes = (Vec<Result<Done, StoreError>>, Option<u64>);
-
-async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, Failure> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
-    let outcomes = batch::run(&mut Transactional(&mut transaction), jobs).await?;
-    transaction.commit().await?;
-    Ok(outcomes)
-}
-
-struct Transactional<'a>(&'a mut PgConnection);
-
-type Statement<'q> = Query<'q, Database, sqlx::postgres::PgArguments>;
-
-fn statement<'q>(sql: &str, params: &[Param<'_>]) -> Statement<'q> {
-    // Every text comes from `schema`; values are always bound.
-    params.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, param| match param {
-        Param::Text(text) => query.bind((*text).to_owned()),
-        Param::Int(number) => query.bind(*number),
-        Param::Bytes(bytes) => query.bind(bytes.to_vec()),
-    })
-}
-
-impl Session for Transactional<'_> {
-    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        Ok(statement(sql, params).execute(&mut *self.0).await?.rows_affected())
-    }
-
-    async fn integer(
-        &mut self,
-        sql: &str,
-        params: &[Param<'_>],
-    ) -> Result<Option<i64>, StoreError> {
-        let row = statement(sql, params).fetch_optional(&mut *self.0).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    pub(crate) async fn open(url: &Secret) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url.expose())
+            .map_err(|source| StoreError::engine("read the Postgres URL", source))?
+            .application_name("groundcrew");
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .map_err(|source| StoreError::engine("connect to Postgres", source))?;
+        let mut session = PostgresSession { pool: pool.clone(), connection: None };
+        migrate(&mut session).await?;
+        let (highest, _) = watch::channel(last_position(&mut session).await?);
+        session.connection = None;
+        let (writer, queue) = batch::queue();
+        tokio::spawn(batch::run(session, queue, highest.clone()));
+        tokio::spawn(listen(pool.clone(), highest.clone()));
+        Ok(Self { pool, writer, highest })
     }
 }
 
 #[async_trait]
 impl Engine for Postgres {
-    async fn write(&self, scope: &str, work: Work) -> Result<Done, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job { scope: scope.to_owned(), work, reply };
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+    async fn read(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        let mut session = PostgresSession { pool: self.pool.clone(), connection: None };
+        match session.query(statement.sql, &statement.values).await {
+            Err(_) if self.pool.is_closed() => Err(StoreError::Closed),
+            rows => rows.map_err(|failure| failure.during("run a query")),
+        }
     }
 
-    async fn get(
-        &self,
-        scope: &str,
-        collection: &str,
-        key: &str,
-    ) -> Result<Option<Record>, StoreError> {
-        let params = [Param::Text(scope), Param::Text(collection), Param::Text(key)];
-        let row = statement(schema::GET_RECORD, &params).fetch_optional(&self.pool).await?;
-        row.as_ref().map(record).transpose()
+    async fn write(&self, work: Work) -> Result<Outcome, StoreError> {
+        self.writer.write(work).await
     }
 
-    async fn list(
-        &self,
-        scope: &str,
-        collection: &str,
-        list: List,
-    ) -> Result<Vec<Record>, StoreError> {
-        let end = prefix_end(&list.prefix);
-        let after = list.after.unwrap_or_default();
-        let mut params = vec![
-            Param::Text(scope),
-            Param::Text(collection),
-            Param::Text(&after),
-            Param::Text(&list.prefix),
-            Param::Text(&end),
-        ];
-        let sql = match &list.index {
-            Some((name, value)) => {
-                params.extend([Param::Text(name), Param::Text(value)]);
-                schema::LIST_INDEXED
-            }
-            None => schema::LIST_RECORDS,
-        };
-        params.push(Param::Int(list.limit as i64));
-        let rows = statement(sql, &params).fetch_all(&self.pool).await?;
-        rows.iter().map(record).collect()
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.highest.subscribe()
     }
 
-    async fn stream(&self, page: StreamPage) -> Result<Vec<Event>, StoreError> {
-        let params = [
-            Param::Text(&page.scope),
-            Param::Text(&page.stream),
-            Param::Int(page.after as i64),
-            Param::Int(page.limit as i64),
-        ];
-        let rows = statement(&schema::read_stream(), &params).fetch_all(&self.pool).await?;
-        rows.iter().map(event).collect()
-    }
-
-    async fn log(
-        &self,
-        scope: Option<String>,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
-        let (after, limit) = (Param::Int(after as i64), Param::Int(limit as i64));
-        let rows = match &scope {
-            Some(scope) => {
-                let params = [after, Param::Text(scope), limit];
-                statement(&schema::read_tenant_log(), &params).fetch_all(&self.pool).await?
-            }
-            None => statement(&schema::read_log(), &[after, limit]).fetch_all(&self.pool).await?,
-        };
-        rows.iter().map(event).collect()
-    }
-
-    fn position(&self) -> watch::Receiver<u64> {
-        self.position.clone()
+    async fn close(&self) {
+        self.writer.stop().await;
+        self.pool.close().await;
     }
 }
 
-fn record(row: &PgRow) -> Result<Record, StoreError> {
-    let version: i64 = row.try_get(2)?;
-    Ok(Record { key: row.try_get(0)?, value: row.try_get(1)?, version: version as u64 })
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").finish_non_exhaustive()
+    }
 }
 
-fn event(row: &PgRow) -> Result<Event, StoreError> {
-    EventRow {
-        position: row.try_get(0)?,
-        scope: row.try_get(1)?,
-        stream: row.try_get(2)?,
-        sequence: row.try_get(3)?,
-        kind: row.try_get(4)?,
-        payload: row.try_get(5)?,
-        actor: row.try_get(6)?,
-        at: row.try_get(7)?,
+/// Publishes the positions that other processes commit, until the pool is closed or every handle
+/// on the store is gone. A lost notification is made up for by looking every [`POLL`].
+async fn listen(pool: PgPool, highest: watch::Sender<u64>) {
+    let mut listener = None;
+    let mut session = PostgresSession { pool: pool.clone(), connection: None };
+    while !pool.is_closed() {
+        if listener.is_none() {
+            listener = subscribe(&pool).await;
+        }
+        let wake = async {
+            match &mut listener {
+                Some(listener) => drop(listener.try_recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = wake => {}
+            () = tokio::time::sleep(POLL) => {}
+            () = pool.close_event() => return,
+        }
+        match last_position(&mut session).await {
+            Ok(position) => batch::publish(&highest, position),
+            Err(_) if pool.is_closed() => return,
+            Err(error) => {
+                tracing::warn!(error = %error, "the log's last position could not be read");
+            }
+        }
+        session.connection = None;
     }
-    .into_event()
+}
+
+async fn subscribe(pool: &PgPool) -> Option<PgListener> {
+    let subscribed = async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    subscribed
+        .await
+        .inspect_err(|error| {
+            tracing::warn!(error = %error, "no notifications from Postgres; polling instead");
+        })
+        .ok()
+}
+
+/// A connection of the pool, taken when first needed.
+struct PostgresSession {
+    pool: PgPool,
+    connection: Option<PoolConnection<sqlx::Postgres>>,
+}
+
+impl PostgresSession {
+    async fn connection(&mut self) -> Result<&mut PoolConnection<sqlx::Postgres>, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+impl Session for PostgresSession {
+    const MIGRATIONS: &'static [&'static str] =
+        &[include_str!("../../migrations/postgres/0001.sql")];
+
+    async fn begin(&mut self) -> Result<(), Failure> {
+        self.execute("BEGIN", &[]).await.map(|_| ())
+    }
+
+    async fn commit(&mut self, emitted: bool) -> Result<(), Failure> {
+        if emitted {
+            self.execute("NOTIFY groundcrew_log", &[]).await?;
+        }
+        self.execute("COMMIT", &[]).await?;
+        self.connection = None;
+        Ok(())
+    }
+
+    /// A connection in doubt is closed, never returned to the pool with its transaction open.
+    async fn rollback(&mut self) {
+        let rolled_back = self.execute("ROLLBACK", &[]).await;
+        if let Some(mut connection) = self.connection.take()
+            && rolled_back.is_err()
+        {
+            connection.close_on_drop();
+        }
+    }
+
+    async fn lock_schema(&mut self) -> Result<(), Failure> {
+        // The key is arbitrary: "ground" in ASCII.
+        self.query("SELECT pg_advisory_xact_lock(113668989906532)", &[]).await.map(|_| ())
+    }
+
+    async fn script(&mut self, sql: &'static str) -> Result<(), Failure> {
+        let connection = self.connection().await?;
+        sqlx::raw_sql(sql).execute(&mut **connection).await?;
+        Ok(())
+    }
+
+    async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure> {
+        let connection = self.connection().await?;
+        Ok(bind(sql, values).execute(&mut **connection).await?.rows_affected())
+    }
+
+    async fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let connection = self.connection().await?;
+        let rows = bind(sql, values).fetch_all(&mut **connection).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The statement in Postgres's notation: placeholders are `$1`, and no text of ours holds a `?`.
+fn bind<'q>(sql: &'static str, values: &'q [Value<'q>]) -> Query<'q, sqlx::Postgres, PgArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql.replace('?', "$")));
+    values.iter().fold(query, |query, value| match value {
+        Value::Integer(value) => query.bind(*value),
+        Value::Text(value) => query.bind(value.as_ref()),
+        Value::Blob(value) => query.bind(*value),
+    })
+}
+
+fn row(row: &PgRow) -> Result<Row, sqlx::Error> {
+    let cells = row.columns().iter().map(|column| {
+        let at = column.ordinal();
+        Ok(match column.type_info().name() {
+            "INT8" => row.try_get::<Option<i64>, _>(at)?.map_or(Cell::Null, Cell::Integer),
+            "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at)?.map_or(Cell::Null, Cell::Blob),
+            "VOID" => Cell::Null,
+            _ => row.try_get::<Option<String>, _>(at)?.map_or(Cell::Null, Cell::Text),
+        })
+    });
+    Ok(Row(cells.collect::<Result<_, sqlx::Error>>()?))
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(source: sqlx::Error) -> Self {
+        // serialization_failure and deadlock_detected, Postgres manual, appendix A.
+        let code = source.as_database_error().and_then(|error| error.code());
+        let transient = matches!(code.as_deref(), Some("40001" | "40P01"));
+        Self { transient, source: Arc::new(source) }
+    }
 }

@@ -1,277 +1,255 @@
-//! SQLite: one writer thread with group commit, a few readers.
+//! SQLite: one file, one writer thread, a few readers.
 
-use std::fs::File;
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures::executor::block_on;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, types::ToSqlOutput};
-use tokio::sync::{mpsc, oneshot, watch};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{Engine, EventRow, StreamPage, prefix_end};
-use crate::batch::{self, Done, Job, Param, QUEUE, Session, Work};
-use crate::schema;
-use crate::{Event, List, Record, StoreError};
+use super::{Cell, Engine, Failure, Row, Session, Statement, Value, last_position};
+use crate::StoreError;
+use crate::batch::{self, Outcome, Work, Writer};
+use crate::migrations::migrate;
 
-/// A SQLite database.
-#[derive(Debug)]
-pub struct Sqlite {
-    path: PathBuf,
-    jobs: mpsc::Sender<Job>,
-    position: watch::Receiver<u64>,
-    readers: Arc<Mutex<Vec<Connection>>>,
-    /// Held as long as the database is open.
-    _lock: File,
+/// At most this many queries at a time.
+const READERS: usize = 4;
+
+/// The engine over one SQLite file.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    highest: watch::Receiver<u64>,
+    readers: Arc<Readers>,
 }
 
 impl Sqlite {
-    /// Opens or makes the database at `path` and takes its lock.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let lock = take_lock(path)?;
-        let mut connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "foreign_keys", "on")?;
-        connection.set_prepared_statement_cache_capacity(64);
-        migrate(&mut connection)?;
-        let last: i64 = connection.query_row(schema::LAST_POSITION, [], |row| row.get(0))?;
-        let (announce, position) = watch::channel(last as u64);
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = std::thread::Builder::new().name("store-writer".to_owned());
-        writer
-            .spawn(move || write_all(&connection, queue, &announce))
-            .map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
-        let readers = Arc::new(Mutex::new(Vec::new()));
-        Ok(Self { path: path.to_owned(), jobs, position, readers, _lock: lock })
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let readers = Arc::clone(&self.readers);
-        let path = self.path.clone();
-        let work = move || {
-            let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => {
-                    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                    Connection::open_with_flags(&path, flags)?
+    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let (writer, queue) = batch::queue();
+        let (highest, highest_receiver) = watch::channel(0);
+        let (ready, opened) = oneshot::channel();
+        let database = path.to_owned();
+        let runtime = Handle::current();
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || match SqliteSession::open(&database, &runtime) {
+                Ok((session, last)) => {
+                    batch::publish(&highest, last);
+                    drop(ready.send(Ok(())));
+                    runtime.block_on(batch::run(session, queue, highest));
                 }
-            };
-            let result = query(&connection);
-            let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < 8 {
-                idle.push(connection);
-            }
-            result
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
-    }
-}
-
-fn take_lock(path: &Path) -> Result<File, StoreError> {
-    let lock_path = path.with_extension("lock");
-    let shown = lock_path.display().to_string();
-    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
-    let lock = lock.map_err(|source| StoreError::File { path: shown.clone(), source })?;
-    lock.try_lock().map_err(|_| StoreError::Locked { path: shown })?;
-    Ok(lock)
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = schema::SQLITE.len() as i64;
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
-    }
-    for (number, migration) in (1..).zip(schema::SQLITE).filter(|(number, _)| *number > found) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
-/// The writer thread: gathers jobs, runs them in one database transaction, answers after its
-/// commit.
-fn write_all(
-    connection: &Connection,
-    mut queue: mpsc::Receiver<Job>,
-    announce: &watch::Sender<u64>,
-) {
-    loop {
-        let jobs = block_on(batch::gather(&mut queue));
-        if jobs.is_empty() {
-            return;
-        }
-        match commit(connection, &jobs) {
-            Ok((outcomes, last)) => {
-                if let Some(last) = last {
-                    announce.send_replace(last);
-                }
-                for (job, outcome) in jobs.into_iter().zip(outcomes) {
-                    // Whoever asked may have gone; the work is done all the same.
-                    let _gone = job.reply.send(outcome);
-                }
-            }
-            Err(error) => {
-                for job in jobs {
-                    let _gone = job.reply.send(Err(StoreError::Engine(error.to_string())));
-                }
-            }
-        }
-    }
-}
-
-type Outcomes = (Vec<Result<Done, StoreError>>, Option<u64>);
-
-fn commit(connection: &Connection, jobs: &[Job]) -> Result<Outcomes, StoreError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let outcomes = block_on(batch::run(&mut Transactional(connection), jobs))
-        .and_then(|outcomes| Ok((connection.execute_batch("COMMIT")?, outcomes).1));
-    if outcomes.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK")?;
-    }
-    outcomes
-}
-
-struct Transactional<'a>(&'a Connection);
-
-impl ToSql for Param<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self {
-            Param::Text(text) => text.to_sql(),
-            Param::Int(number) => number.to_sql(),
-            Param::Bytes(bytes) => bytes.to_sql(),
-        }
-    }
-}
-
-impl Session for Transactional<'_> {
-    async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        Ok(statement.execute(rusqlite::params_from_iter(params))? as u64)
-    }
-
-    async fn integer(
-        &mut self,
-        sql: &str,
-        params: &[Param<'_>],
-    ) -> Result<Option<i64>, StoreError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        let params = rusqlite::params_from_iter(params);
-        Ok(statement.query_row(params, |row| row.get(0)).optional()?)
+                Err(error) => drop(ready.send(Err(error))),
+            })
+            .map_err(|source| StoreError::engine("start its writer", source))?;
+        opened.await.map_err(|_| StoreError::Closed)??;
+        let readers = Arc::new(Readers {
+            path: path.to_owned(),
+            permits: Arc::new(Semaphore::new(READERS)),
+            idle: Mutex::new(Vec::new()),
+        });
+        Ok(Self { writer, highest: highest_receiver, readers })
     }
 }
 
 #[async_trait]
 impl Engine for Sqlite {
-    async fn write(&self, scope: &str, work: Work) -> Result<Done, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job { scope: scope.to_owned(), work, reply };
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+    async fn read(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        let permit =
+            self.readers.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let readers = self.readers.clone();
+        let read = move || {
+            let rows = readers.query(&statement);
+            drop(permit);
+            rows
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|source| StoreError::engine("run a query", source))?
     }
 
-    async fn get(
-        &self,
-        scope: &str,
-        collection: &str,
-        key: &str,
-    ) -> Result<Option<Record>, StoreError> {
-        let params = [scope.to_owned(), collection.to_owned(), key.to_owned()];
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(schema::GET_RECORD)?;
-            Ok(statement.query_row(params, record).optional()?)
-        })
-        .await
+    async fn write(&self, work: Work) -> Result<Outcome, StoreError> {
+        self.writer.write(work).await
     }
 
-    async fn list(
-        &self,
-        scope: &str,
-        collection: &str,
-        list: List,
-    ) -> Result<Vec<Record>, StoreError> {
-        let (scope, collection) = (scope.to_owned(), collection.to_owned());
-        self.read(move |connection| {
-            let end = prefix_end(&list.prefix);
-            let after = list.after.unwrap_or_default();
-            let limit = list.limit as i64;
-            let mut params = vec![&scope as &dyn ToSql, &collection, &after, &list.prefix, &end];
-            let sql = match &list.index {
-                Some((name, value)) => {
-                    params.extend([name as &dyn ToSql, value]);
-                    schema::LIST_INDEXED
-                }
-                None => schema::LIST_RECORDS,
-            };
-            params.push(&limit);
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params.as_slice(), record)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.highest.clone()
     }
 
-    async fn stream(&self, page: StreamPage) -> Result<Vec<Event>, StoreError> {
-        self.read(move |connection| {
-            let (after, limit) = (page.after as i64, page.limit as i64);
-            let params: [&dyn ToSql; 4] = [&page.scope, &page.stream, &after, &limit];
-            events(connection, &schema::read_stream(), &params)
-        })
-        .await
-    }
-
-    async fn log(
-        &self,
-        scope: Option<String>,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
-        self.read(move |connection| {
-            let (after, limit) = (after as i64, limit as i64);
-            match scope {
-                Some(scope) => {
-                    events(connection, &schema::read_tenant_log(), &[&after, &scope, &limit])
-                }
-                None => events(connection, &schema::read_log(), &[&after, &limit]),
-            }
-        })
-        .await
-    }
-
-    fn position(&self) -> watch::Receiver<u64> {
-        self.position.clone()
+    async fn close(&self) {
+        self.readers.permits.close();
+        self.readers.idle().clear();
+        self.writer.stop().await;
     }
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let version: i64 = row.get(2)?;
-    Ok(Record { key: row.get(0)?, value: row.get(1)?, version: version as u64 })
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.readers.path).finish_non_exhaustive()
+    }
 }
 
-fn events(
-    connection: &Connection,
-    sql: &str,
-    params: &[&dyn ToSql],
-) -> Result<Vec<Event>, StoreError> {
+/// Connections that only read, opened as needed.
+struct Readers {
+    path: PathBuf,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    fn query(&self, statement: &Statement) -> Result<Vec<Row>, StoreError> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.path)
+                .map_err(|source| StoreError::engine("open a reader", source))?,
+        };
+        let rows = query(&connection, statement.sql, &statement.values)
+            .map_err(|source| StoreError::engine("run a query", source));
+        if !self.permits.is_closed() {
+            self.idle().push(connection);
+        }
+        rows
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// How long a connection waits for another's lock: a checkpoint, never a transaction.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The writer's connection; it lives on the writer's thread, so its statements may block.
+struct SqliteSession {
+    connection: Connection,
+    /// Released after the connection is closed.
+    _lock: File,
+}
+
+impl SqliteSession {
+    /// Opens the file as its only writer, migrates it, and reads the log's last position.
+    fn open(path: &Path, runtime: &Handle) -> Result<(Self, u64), StoreError> {
+        let lock = lock(path)?;
+        let failed = |source| StoreError::engine("open the database", source);
+        let connection = Connection::open(path).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let mut session = Self { connection, _lock: lock };
+        let last = runtime.block_on(async {
+            migrate(&mut session).await?;
+            last_position(&mut session).await
+        })?;
+        Ok((session, last))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let path = path.with_extension("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| StoreError::engine("open its lock file", source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+        Err(TryLockError::Error(source)) => Err(StoreError::engine("lock its lock file", source)),
+    }
+}
+
+impl Session for SqliteSession {
+    const MIGRATIONS: &'static [&'static str] = &[include_str!("../../migrations/sqlite/0001.sql")];
+
+    async fn begin(&mut self) -> Result<(), Failure> {
+        self.execute("BEGIN IMMEDIATE", &[]).await.map(|_| ())
+    }
+
+    async fn commit(&mut self, _emitted: bool) -> Result<(), Failure> {
+        self.execute("COMMIT", &[]).await.map(|_| ())
+    }
+
+    async fn rollback(&mut self) {
+        // Some failures, as a full disk, have rolled back already.
+        if !self.connection.is_autocommit()
+            && let Err(failure) = self.execute("ROLLBACK", &[]).await
+        {
+            tracing::error!(error = %failure.source, "a transaction could not be rolled back");
+        }
+    }
+
+    async fn lock_schema(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn script(&mut self, sql: &'static str) -> Result<(), Failure> {
+        Ok(self.connection.execute_batch(sql)?)
+    }
+
+    async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure> {
+        let changed =
+            self.connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(values))?;
+        Ok(changed as u64)
+    }
+
+    async fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        Ok(query(&self.connection, sql, values)?)
+    }
+}
+
+fn query(connection: &Connection, sql: &str, values: &[Value<'_>]) -> rusqlite::Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params, |row| {
-        Ok(EventRow {
-            position: row.get(0)?,
-            scope: row.get(1)?,
-            stream: row.get(2)?,
-            sequence: row.get(3)?,
-            kind: row.get(4)?,
-            payload: row.get(5)?,
-            actor: row.get(6)?,
-            at: row.get(7)?,
-        })
-    })?;
-    rows.map(|row| row?.into_event()).collect()
+    let columns = statement.column_count();
+    let mut found = statement.query(rusqlite::params_from_iter(values))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let cells = (0..columns).map(|column| {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(value) => Cell::Integer(value),
+                ValueRef::Text(_) => Cell::Text(row.get(column)?),
+                ValueRef::Blob(value) => Cell::Blob(value.to_vec()),
+                ValueRef::Real(_) => Err(rusqlite::Error::InvalidColumnType(
+                    column,
+                    "real".to_owned(),
+                    rusqlite::types::Type::Real,
+                ))?,
+            })
+        });
+        rows.push(Row(cells.collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(rows)
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Integer(None) => ValueRef::Null,
+            Value::Integer(Some(value)) => ValueRef::Integer(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(source: rusqlite::Error) -> Self {
+        Self { transient: false, source: Arc::new(source) }
+    }
 }
