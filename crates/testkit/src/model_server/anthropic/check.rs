@@ -1,17 +1,20 @@
 //! Checks a request as Anthropic's API does, with its words, and reads the conversation from it.
 
+mod settings;
+mod tools;
+
 use serde_json::{Value, json};
 
-use super::super::answer::{Conversation, Format, Tool, ToolChoice};
-use super::super::dialect::{Failure, Refusal};
-use super::super::http::Request;
 use super::request_id;
+use crate::model_server::answer::Conversation;
+use crate::model_server::dialect::{Failure, Refusal};
+use crate::model_server::http::Request;
 
 type Checked<T> = Result<T, Refusal>;
 
 /// What the request is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Purpose {
+pub(in crate::model_server) enum Purpose {
     Message,
     CountTokens,
 }
@@ -49,7 +52,11 @@ const BLOCKS: &[&str] = &[
 ];
 
 /// A 4xx in Anthropic's envelope. The request id is filled in when it is sent.
-pub(in super::super) fn refusal(status: u16, kind: &str, message: impl Into<String>) -> Refusal {
+pub(in crate::model_server) fn refusal(
+    status: u16,
+    kind: &str,
+    message: impl Into<String>,
+) -> Refusal {
     let message: String = message.into();
     let error = json!({ "type": kind, "message": message });
     let body = json!({ "type": "error", "error": error, "request_id": null });
@@ -61,7 +68,7 @@ fn invalid<T>(message: impl Into<String>) -> Checked<T> {
 }
 
 /// Whether the request carries a key and a version; the key `sk-invalid` is a wrong one.
-pub(in super::super) fn authorised(request: &Request, number: u64) -> Checked<()> {
+pub(in crate::model_server) fn authorised(request: &Request, number: u64) -> Checked<()> {
     match request.header("x-api-key") {
         Some("sk-invalid") => {
             return Err(Refusal { status: 401, body: super::failure(Failure::WrongKey, number) });
@@ -78,7 +85,7 @@ pub(in super::super) fn authorised(request: &Request, number: u64) -> Checked<()
 
 impl Refusal {
     /// Puts the request's id into Anthropic's envelope; OpenAI's has none.
-    pub(in super::super) fn with_request_id(mut self, number: u64) -> Self {
+    pub(in crate::model_server) fn with_request_id(mut self, number: u64) -> Self {
         if let Some(id) = self.body.get_mut("request_id") {
             *id = json!(request_id(number));
         }
@@ -87,7 +94,10 @@ impl Refusal {
 }
 
 /// Reads a request for a message or for a count of its tokens.
-pub(in super::super) fn conversation(body: &Value, purpose: Purpose) -> Checked<Conversation> {
+pub(in crate::model_server) fn conversation(
+    body: &Value,
+    purpose: Purpose,
+) -> Checked<Conversation> {
     if !body.is_object() {
         return invalid("Input should be a valid dictionary or object to extract fields from");
     }
@@ -108,9 +118,9 @@ pub(in super::super) fn conversation(body: &Value, purpose: Purpose) -> Checked<
         asked.max_tokens = Some(max_tokens(body)?);
     }
     asked.system = system(body)?;
-    tools(body, &mut asked)?;
+    tools::tools(body, &mut asked)?;
     messages(body, &mut asked)?;
-    settings(body, &mut asked)?;
+    settings::settings(body, &mut asked)?;
     Ok(asked)
 }
 
@@ -360,158 +370,4 @@ fn unanswered(index: usize, ids: &[String]) -> Checked<()> {
          next message.",
         ids.join(", ")
     ))
-}
-
-fn tools(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    match body.get("tools") {
-        None => {}
-        Some(Value::Array(tools)) => {
-            for (index, tool) in tools.iter().enumerate() {
-                asked.tools.extend(self::tool(tool, index)?);
-            }
-        }
-        Some(_) => return invalid("tools: Input should be a valid list"),
-    }
-    let Some(choice) = body.get("tool_choice") else { return Ok(()) };
-    asked.parallel_tools = choice.get("disable_parallel_tool_use") != Some(&json!(true));
-    let kind = choice.get("type").and_then(Value::as_str);
-    if asked.tools.is_empty() && kind != Some("none") {
-        return invalid("tool_choice: may only be specified while providing tools");
-    }
-    asked.tool_choice = match kind {
-        Some("auto") => ToolChoice::Auto,
-        Some("any") => ToolChoice::Required,
-        Some("none") => ToolChoice::None,
-        Some("tool") => match choice.get("name").and_then(Value::as_str) {
-            Some(name) if asked.tools.iter().any(|tool| tool.name == name) => {
-                ToolChoice::Named(name.to_owned())
-            }
-            Some(name) => {
-                return invalid(format!("Tool '{name}' not found in provided tools"));
-            }
-            None => return invalid("tool_choice.tool.name: Field required"),
-        },
-        Some(other) => {
-            return invalid(format!(
-                "tool_choice: Input tag '{other}' found using 'type' does not match any of the \
-                 expected tags: 'auto', 'any', 'tool', 'none'"
-            ));
-        }
-        None => return invalid("tool_choice.type: Field required"),
-    };
-    Ok(())
-}
-
-/// A tool of the client's; `None` for one that the provider runs itself.
-fn tool(tool: &Value, index: usize) -> Checked<Option<Tool>> {
-    match tool.get("type").and_then(Value::as_str) {
-        None | Some("custom") => {}
-        // OpenAI's form, untranslated.
-        Some("function") => {
-            return invalid(format!(
-                "tools.{index}: Input tag 'function' found using 'type' does not match any of \
-                 the expected tags: 'custom'"
-            ));
-        }
-        Some(_) => return Ok(None),
-    }
-    let Some(Value::String(name)) = tool.get("name") else {
-        return invalid(format!("tools.{index}.custom.name: Field required"));
-    };
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > 128 || !name.chars().all(legal) {
-        return invalid(format!(
-            "tools.{index}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
-        ));
-    }
-    let Some(schema) = tool.get("input_schema") else {
-        return invalid(format!("tools.{index}.custom.input_schema: Field required"));
-    };
-    match schema.get("type").and_then(Value::as_str) {
-        Some("object") => Ok(Some(Tool { name: name.clone(), schema: schema.clone() })),
-        Some(_) => {
-            invalid(format!("tools.{index}.custom.input_schema.type: Input should be 'object'"))
-        }
-        None => invalid(format!("tools.{index}.custom.input_schema.type: Field required")),
-    }
-}
-
-fn settings(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    for name in ["temperature", "top_p"] {
-        match body.get(name) {
-            None => {}
-            Some(value) => match value.as_f64() {
-                Some(number) if (0.0..=1.0).contains(&number) => {}
-                Some(_) => return invalid(format!("{name}: range: 0..1")),
-                None => return invalid(format!("{name}: Input should be a valid number")),
-            },
-        }
-    }
-    if body.get("top_k").is_some_and(|value| !value.is_u64()) {
-        return invalid("top_k: Input should be a valid integer");
-    }
-    asked.stream = match body.get("stream") {
-        None => false,
-        Some(Value::Bool(stream)) => *stream,
-        Some(_) => return invalid("stream: Input should be a valid boolean"),
-    };
-    asked.stop_sequences = match body.get("stop_sequences") {
-        None => Vec::new(),
-        Some(Value::Array(many)) if many.iter().all(Value::is_string) => {
-            many.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        Some(_) => return invalid("stop_sequences: Input should be a valid list"),
-    };
-    if asked.stop_sequences.iter().any(|sequence| sequence.trim().is_empty()) {
-        return invalid("stop_sequences: each stop sequence must contain non-whitespace");
-    }
-    thinking(body, asked)?;
-    output_format(body, asked)
-}
-
-fn thinking(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    let Some(thinking) = body.get("thinking") else { return Ok(()) };
-    match thinking.get("type").and_then(Value::as_str) {
-        Some("disabled") => Ok(()),
-        Some("adaptive") => {
-            asked.thinking = true;
-            Ok(())
-        }
-        Some("enabled") => {
-            let Some(budget) = thinking.get("budget_tokens").and_then(Value::as_u64) else {
-                return invalid("thinking.enabled.budget_tokens: Field required");
-            };
-            if budget < 1024 {
-                return invalid(
-                    "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
-                );
-            }
-            if asked.max_tokens.is_some_and(|max| max <= budget) {
-                return invalid("`max_tokens` must be greater than `thinking.budget_tokens`.");
-            }
-            asked.thinking = true;
-            Ok(())
-        }
-        _ => invalid(
-            "thinking: Input tag found using 'type' does not match any of the expected tags: \
-             'adaptive', 'disabled', 'enabled'",
-        ),
-    }
-}
-
-/// The format stands in `output_config`, or at the top level in the older beta.
-fn output_format(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    let format = body.pointer("/output_config/format").or_else(|| body.get("output_format"));
-    let Some(format) = format.filter(|format| !format.is_null()) else { return Ok(()) };
-    if format.get("type").and_then(Value::as_str) != Some("json_schema") {
-        return invalid("output_format.type: Input should be 'json_schema'");
-    }
-    match format.get("schema") {
-        Some(schema) if schema.is_object() => {
-            asked.format = Format::Schema(schema.clone());
-            Ok(())
-        }
-        Some(_) => invalid("output_format.schema: Input should be a valid dictionary"),
-        None => invalid("output_format.schema: Field required"),
-    }
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::super::Script;
-use super::super::answer::{Answer, Conversation, Stop, Usage};
-use super::super::dialect::{Dialect, Event, EventKind, Failure};
-use super::super::http::{Head, LAST_CHUNK, push_chunk};
-use super::super::reply::{Reply, Step, Then};
-use super::super::{anthropic, openai};
 use super::{Broken, Cut, RetryAfter, Shape};
+use crate::model_server::Script;
+use crate::model_server::answer::{Answer, Conversation, Stop, Usage};
+use crate::model_server::dialect::{Dialect, Event, EventKind, Failure};
+use crate::model_server::http::{Head, LAST_CHUNK, push_chunk};
+use crate::model_server::reply::{Reply, Step, Then};
+use crate::model_server::{anthropic, openai};
 
 /// What a reply depends on besides the answer.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Exchange<'a> {
+pub(in crate::model_server) struct Exchange<'a> {
     pub dialect: Dialect,
     pub script: &'a Script,
     pub number: u64,
@@ -81,7 +81,7 @@ impl Exchange<'_> {
 }
 
 /// The reply to a conversation.
-pub(in super::super) fn reply(
+pub(in crate::model_server) fn reply(
     exchange: Exchange<'_>,
     asked: &Conversation,
     answer: Answer,

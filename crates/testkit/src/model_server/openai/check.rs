@@ -1,11 +1,16 @@
 //! Checks a request as OpenAI's API does, with its words, and reads the conversation from it.
 
+mod embeddings;
+mod sampling;
+mod tools;
+
 use serde_json::{Value, json};
 
-use super::super::answer::{Conversation, Format, Tool, ToolChoice};
-use super::super::dialect::{Failure, Refusal};
-use super::super::embedding::DIMENSIONS;
-use super::super::http::Request;
+use crate::model_server::answer::Conversation;
+use crate::model_server::dialect::{Failure, Refusal};
+use crate::model_server::http::Request;
+
+pub(in crate::model_server) use embeddings::{EmbeddingRequest, embedding_request};
 
 type Checked<T> = Result<T, Refusal>;
 
@@ -14,7 +19,7 @@ const FOREIGN: &[&str] =
     &["system", "stop_sequences", "thinking", "output_format", "anthropic_version", "top_k"];
 
 /// A 4xx in OpenAI's envelope.
-pub(in super::super) fn refusal(
+pub(in crate::model_server) fn refusal(
     status: u16,
     message: impl Into<String>,
     param: Option<&str>,
@@ -50,7 +55,7 @@ fn missing<T>(param: &str) -> Checked<T> {
 }
 
 /// Whether the request carries a key; the key `sk-invalid` is a wrong one.
-pub(in super::super) fn authorised(request: &Request) -> Checked<()> {
+pub(in crate::model_server) fn authorised(request: &Request) -> Checked<()> {
     let key = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     match key.map(str::trim) {
         Some("sk-invalid") => Err(Refusal { status: 401, body: super::failure(Failure::WrongKey) }),
@@ -66,7 +71,7 @@ pub(in super::super) fn authorised(request: &Request) -> Checked<()> {
 }
 
 /// Reads a chat completion request.
-pub(in super::super) fn conversation(body: &Value) -> Checked<Conversation> {
+pub(in crate::model_server) fn conversation(body: &Value) -> Checked<Conversation> {
     let model = model(body)?;
     for name in FOREIGN {
         if body.get(*name).is_some() {
@@ -77,10 +82,10 @@ pub(in super::super) fn conversation(body: &Value) -> Checked<Conversation> {
     let mut asked =
         Conversation { model, parallel_tools: true, choices: 1, ..Conversation::default() };
     messages(body, &mut asked)?;
-    sampling(body, &mut asked)?;
-    streaming(body, &mut asked)?;
-    tools(body, &mut asked)?;
-    response_format(body, &mut asked)?;
+    sampling::sampling(body, &mut asked)?;
+    sampling::streaming(body, &mut asked)?;
+    tools::tools(body, &mut asked)?;
+    tools::response_format(body, &mut asked)?;
     Ok(asked)
 }
 
@@ -304,376 +309,4 @@ fn all_answered(unanswered: Option<(usize, Vec<String>)>) -> Checked<()> {
         ),
         _ => Ok(()),
     }
-}
-
-fn sampling(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    within(body, "temperature", 0.0, 2.0)?;
-    within(body, "top_p", 0.0, 1.0)?;
-    within(body, "frequency_penalty", -2.0, 2.0)?;
-    within(body, "presence_penalty", -2.0, 2.0)?;
-    let max_tokens = whole(body, "max_tokens", 1, u64::MAX)?;
-    let max_completion_tokens = whole(body, "max_completion_tokens", 1, u64::MAX)?;
-    if max_tokens.is_some() && max_completion_tokens.is_some() {
-        return invalid(
-            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-            "max_tokens",
-            Some("invalid_parameter_combination"),
-        );
-    }
-    asked.max_tokens = max_tokens.or(max_completion_tokens);
-    asked.choices = whole(body, "n", 1, 128)?.unwrap_or(1);
-    asked.stop_sequences = match body.get("stop") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(many)) if many.iter().all(Value::is_string) => {
-            if many.len() > 4 {
-                return invalid(
-                    format!(
-                        "Invalid 'stop': array too long. Expected an array with maximum length 4, \
-                         but got an array with length {} instead.",
-                        many.len()
-                    ),
-                    "stop",
-                    Some("array_above_max_length"),
-                );
-            }
-            many.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        Some(other) => return invalid_type("stop", "one of a string or array of strings", other),
-    };
-    Ok(())
-}
-
-fn within(body: &Value, name: &str, least: f64, most: f64) -> Checked<()> {
-    let value = match body.get(name) {
-        None | Some(Value::Null) => return Ok(()),
-        Some(value) => value,
-    };
-    let Some(number) = value.as_f64() else {
-        return invalid_type(name, "a decimal", value);
-    };
-    let (side, sign, bound) = if number < least {
-        ("below minimum", ">=", least)
-    } else if number > most {
-        ("above maximum", "<=", most)
-    } else {
-        return Ok(());
-    };
-    invalid(
-        format!(
-            "Invalid '{name}': decimal {side} value. Expected a value {sign} {bound}, but got \
-             {number} instead."
-        ),
-        name,
-        Some(if sign == ">=" { "decimal_below_min_value" } else { "decimal_above_max_value" }),
-    )
-}
-
-fn whole(body: &Value, name: &str, least: u64, most: u64) -> Checked<Option<u64>> {
-    let value = match body.get(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(value) => value,
-    };
-    if !value.is_i64() && !value.is_u64() {
-        return invalid_type(name, "an integer", value);
-    }
-    let number = value.as_u64().unwrap_or(0);
-    if number < least {
-        return invalid(
-            format!(
-                "Invalid '{name}': integer below minimum value. Expected a value >= {least}, but \
-                 got {value} instead."
-            ),
-            name,
-            Some("integer_below_min_value"),
-        );
-    }
-    if number > most {
-        return invalid(
-            format!(
-                "Invalid '{name}': integer above maximum value. Expected a value <= {most}, but \
-                 got {value} instead."
-            ),
-            name,
-            Some("integer_above_max_value"),
-        );
-    }
-    Ok(Some(number))
-}
-
-fn streaming(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    asked.stream = flag(body, "stream", false)?;
-    match body.get("stream_options") {
-        None | Some(Value::Null) => {}
-        Some(_) if !asked.stream => {
-            return invalid(
-                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-                "stream_options",
-                None,
-            );
-        }
-        Some(options) if options.is_object() => {
-            asked.stream_usage = flag(options, "include_usage", false)?;
-        }
-        Some(other) => return invalid_type("stream_options", "an object", other),
-    }
-    Ok(())
-}
-
-fn flag(body: &Value, name: &str, default: bool) -> Checked<bool> {
-    match body.get(name) {
-        None | Some(Value::Null) => Ok(default),
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(other) => invalid_type(name, "a boolean", other),
-    }
-}
-
-fn tools(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    match body.get("tools") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(tools)) if tools.is_empty() => {
-            return invalid(
-                "Invalid 'tools': empty array. Expected an array with minimum length 1, but got \
-                 an empty array instead.",
-                "tools",
-                Some("empty_array"),
-            );
-        }
-        Some(Value::Array(tools)) => {
-            for (index, tool) in tools.iter().enumerate() {
-                asked.tools.push(self::tool(tool, index)?);
-            }
-        }
-        Some(other) => return invalid_type("tools", "an array of objects", other),
-    }
-    for name in ["tool_choice", "parallel_tool_calls"] {
-        if asked.tools.is_empty() && body.get(name).is_some_and(|value| !value.is_null()) {
-            let message = format!(
-                "Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified."
-            );
-            return invalid(message, name, None);
-        }
-    }
-    asked.parallel_tools = flag(body, "parallel_tool_calls", true)?;
-    asked.tool_choice = tool_choice(body, &asked.tools)?;
-    Ok(())
-}
-
-fn tool(tool: &Value, index: usize) -> Checked<Tool> {
-    match tool.get("type").and_then(Value::as_str) {
-        Some("function") => {}
-        Some(other) => {
-            return invalid(
-                format!("Invalid value: '{other}'. Supported values are: 'function' and 'custom'."),
-                &format!("tools[{index}].type"),
-                Some("invalid_value"),
-            );
-        }
-        None => return missing(&format!("tools[{index}].type")),
-    }
-    let Some(Value::String(name)) = tool.pointer("/function/name") else {
-        return missing(&format!("tools[{index}].function.name"));
-    };
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
-        return invalid(
-            format!(
-                "Invalid 'tools[{index}].function.name': string does not match pattern. Expected \
-                 a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
-            ),
-            &format!("tools[{index}].function.name"),
-            Some("invalid_value"),
-        );
-    }
-    let schema = match tool.pointer("/function/parameters") {
-        None => json!({ "type": "object", "properties": {} }),
-        Some(schema) if schema.get("type") == Some(&json!("object")) => schema.clone(),
-        Some(_) => {
-            return invalid(
-                format!(
-                    "Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \
-                     \"object\"'."
-                ),
-                &format!("tools[{index}].function.parameters"),
-                Some("invalid_function_parameters"),
-            );
-        }
-    };
-    if tool.pointer("/function/strict") == Some(&json!(true)) {
-        strict_schema(&schema, &format!("function '{name}'"), "tools", 0)?;
-    }
-    Ok(Tool { name: name.clone(), schema })
-}
-
-fn tool_choice(body: &Value, tools: &[Tool]) -> Checked<ToolChoice> {
-    match body.get("tool_choice") {
-        None | Some(Value::Null) => Ok(ToolChoice::Auto),
-        Some(Value::String(choice)) => match choice.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => invalid(
-                format!(
-                    "Invalid value: '{choice}'. Supported values are: 'none', 'auto', and \
-                     'required'."
-                ),
-                "tool_choice",
-                Some("invalid_value"),
-            ),
-        },
-        Some(choice) => match choice.pointer("/function/name").and_then(Value::as_str) {
-            Some(name) if tools.iter().any(|tool| tool.name == name) => {
-                Ok(ToolChoice::Named(name.to_owned()))
-            }
-            Some(name) => invalid(
-                format!(
-                    "Invalid value for 'tool_choice': tool choice '{name}' not found in 'tools' \
-                     parameter."
-                ),
-                "tool_choice",
-                None,
-            ),
-            None => missing("tool_choice.function"),
-        },
-    }
-}
-
-fn response_format(body: &Value, asked: &mut Conversation) -> Checked<()> {
-    let format = match body.get("response_format") {
-        None | Some(Value::Null) => return Ok(()),
-        Some(format) => format,
-    };
-    asked.format = match format.get("type").and_then(Value::as_str) {
-        Some("text") => Format::Text,
-        Some("json_object") => Format::AnyObject,
-        Some("json_schema") => Format::Schema(json_schema(format)?),
-        Some(other) => {
-            return invalid(
-                format!(
-                    "Invalid value: '{other}'. Supported values are: 'json_object', \
-                     'json_schema', and 'text'."
-                ),
-                "response_format.type",
-                Some("invalid_value"),
-            );
-        }
-        None => return missing("response_format.type"),
-    };
-    let said = format!("{} {}", asked.system, asked.text).to_lowercase();
-    if matches!(asked.format, Format::AnyObject) && !said.contains("json") {
-        return invalid(
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of \
-             type 'json_object'.",
-            "messages",
-            None,
-        );
-    }
-    Ok(())
-}
-
-fn json_schema(format: &Value) -> Checked<Value> {
-    let Some(Value::String(name)) = format.pointer("/json_schema/name") else {
-        return missing("response_format.json_schema.name");
-    };
-    let Some(schema) = format.pointer("/json_schema/schema") else {
-        return missing("response_format.json_schema.schema");
-    };
-    if !schema.is_object() {
-        return invalid_type("response_format.json_schema.schema", "an object", schema);
-    }
-    if format.pointer("/json_schema/strict") == Some(&json!(true)) {
-        strict_schema(schema, &format!("response_format '{name}'"), "response_format", 0)?;
-    }
-    Ok(schema.clone())
-}
-
-/// What strict mode wants of every object in a schema.
-fn strict_schema(schema: &Value, owner: &str, param: &str, depth: usize) -> Checked<()> {
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        if schema.get("additionalProperties") != Some(&json!(false)) {
-            let message = format!(
-                "Invalid schema for {owner}: In context=(), 'additionalProperties' is required \
-                 to be supplied and to be false."
-            );
-            return invalid(message, param, None);
-        }
-        let required = schema.get("required").and_then(Value::as_array);
-        for name in properties.keys() {
-            if !required.is_some_and(|names| names.iter().any(|one| one == name.as_str())) {
-                let message = format!(
-                    "Invalid schema for {owner}: In context=(), 'required' is required to be \
-                     supplied and to be an array including every key in properties. Missing \
-                     '{name}'."
-                );
-                return invalid(message, param, None);
-            }
-        }
-        if depth < 32 {
-            for property in properties.values() {
-                strict_schema(property, owner, param, depth + 1)?;
-            }
-        }
-    }
-    match schema.get("items") {
-        Some(items) if depth < 32 => strict_schema(items, owner, param, depth + 1),
-        _ => Ok(()),
-    }
-}
-
-/// A checked embeddings request.
-pub(in super::super) struct EmbeddingRequest {
-    pub model: String,
-    pub inputs: Vec<String>,
-    pub dimensions: usize,
-    pub base64: bool,
-}
-
-/// Reads an embeddings request.
-pub(in super::super) fn embedding_request(body: &Value) -> Checked<EmbeddingRequest> {
-    let model = model(body)?;
-    let base64 = match body.get("encoding_format") {
-        None | Some(Value::Null) => false,
-        Some(Value::String(format)) if format == "float" => false,
-        Some(Value::String(format)) if format == "base64" => true,
-        Some(other) => {
-            return invalid(
-                format!("Invalid value: {other}. Supported values are: 'float' and 'base64'."),
-                "encoding_format",
-                Some("invalid_value"),
-            );
-        }
-    };
-    let dimensions = whole(body, "dimensions", 1, 4096)?;
-    let dimensions = dimensions.and_then(|one| usize::try_from(one).ok()).unwrap_or(DIMENSIONS);
-    Ok(EmbeddingRequest { model, inputs: inputs(body)?, dimensions, base64 })
-}
-
-/// The texts; tokens count as words of digits.
-fn inputs(body: &Value) -> Checked<Vec<String>> {
-    let tokens = |tokens: &[Value]| {
-        tokens
-            .iter()
-            .map(|token| token.as_u64().map(|id| id.to_string()))
-            .collect::<Option<Vec<_>>>()
-    };
-    let malformed = || {
-        let message = "'input' must be a string, an array of strings, an array of tokens or an \
-                       array of token arrays, and may not be empty.";
-        refusal(400, message, Some("input"), None)
-    };
-    let many = match body.get("input") {
-        None => return missing("input"),
-        Some(Value::String(text)) if !text.is_empty() => return Ok(vec![text.clone()]),
-        Some(Value::Array(many)) if (1..=2048).contains(&many.len()) => many,
-        Some(_) => return Err(malformed()),
-    };
-    if many.iter().all(Value::is_u64) {
-        return tokens(many).map(|ids| vec![ids.join(" ")]).ok_or_else(malformed);
-    }
-    let text = |one: &Value| match one {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Array(ids) if !ids.is_empty() => Some(tokens(ids)?.join(" ")),
-        _ => None,
-    };
-    many.iter().map(text).collect::<Option<Vec<_>>>().ok_or_else(malformed)
 }
