@@ -47,7 +47,7 @@ pub(super) fn events(asked: &Conversation, answer: &Answer, number: u64) -> Vec<
     start.insert("stop_reason".to_owned(), Value::Null);
     start.insert("stop_sequence".to_owned(), Value::Null);
     if let Some(usage) = answer.usage {
-        start.insert("usage".to_owned(), self::usage(usage, 1));
+        start.insert("usage".to_owned(), self::usage(Usage { reasoning: 0, ..usage }, 1));
     }
     let mut stream = Stream { events: Vec::with_capacity(answer.text.len() + 8), block: 0 };
     stream.push(EventKind::Start, "message_start", json!({ "message": start }));
@@ -74,7 +74,9 @@ pub(super) fn events(asked: &Conversation, answer: &Answer, number: u64) -> Vec<
     let (reason, sequence) = stop_reason(answer);
     let mut last = json!({ "delta": { "stop_reason": reason, "stop_sequence": sequence } });
     if let (Some(usage), Some(last)) = (answer.usage, last.as_object_mut()) {
-        last.insert("usage".to_owned(), json!({ "output_tokens": usage.output }));
+        let details = json!({ "thinking_tokens": usage.reasoning });
+        let usage = json!({ "output_tokens": usage.output, "output_tokens_details": details });
+        last.insert("usage".to_owned(), usage);
     }
     stream.push(EventKind::Finish, "message_delta", last);
     stream.push(EventKind::Done, "message_stop", json!({}));
@@ -157,6 +159,7 @@ fn usage(usage: Usage, output: i64) -> Value {
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": usage.cached,
         "output_tokens": output,
+        "output_tokens_details": { "thinking_tokens": usage.reasoning },
         "service_tier": "standard"
     })
 }

@@ -63,6 +63,9 @@ async fn cached_input_is_counted_apart_and_thinking_has_its_own_block() {
     let events = thought.events();
     assert_eq!(events[1]["content_block"]["type"], "thinking");
     assert!(events.iter().any(|event| event["delta"]["type"] == "signature_delta"));
+    let usage = &events[events.len() - 2]["usage"];
+    assert_eq!(usage["output_tokens"], 84);
+    assert_eq!(usage["output_tokens_details"]["thinking_tokens"], 24);
     assert_eq!(thought.streamed_text(), ANSWER);
 }
 
@@ -217,6 +220,10 @@ async fn keys_and_version_are_checked_first() {
     let unversioned = send(&server, &request(MESSAGES, "x-api-key: k\r\n", &body)).await;
     assert_eq!(unversioned.status, 400);
     assert!(unversioned.text().contains("anthropic-version: header is required"));
+    let bearer = "authorization: Bearer k\r\nanthropic-version: 2026-10-21\r\n";
+    assert_eq!(send(&server, &request(MESSAGES, bearer, &body)).await.status, 200);
+    let ancient = "x-api-key: k\r\nanthropic-version: 1999-01-01\r\n";
+    assert_eq!(send(&server, &request(MESSAGES, ancient, &body)).await.status, 400);
     let broken = send(&server, &request(MESSAGES, ANTHROPIC_KEY, "{")).await;
     assert_eq!(broken.status, 400);
     assert!(broken.text().contains("not valid JSON"));

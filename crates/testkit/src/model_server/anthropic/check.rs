@@ -67,9 +67,14 @@ fn invalid<T>(message: impl Into<String>) -> Checked<T> {
     Err(refusal(400, "invalid_request_error", message))
 }
 
-/// Whether the request carries a key and a version; the key `sk-invalid` is a wrong one.
+/// The values of `anthropic-version` that SDKs send.
+const VERSIONS: &[&str] = &["2023-01-01", "2023-06-01", "2026-10-21"];
+
+/// Whether the request carries a key and a version; the key `sk-invalid` is a wrong one. Newer
+/// SDKs send the key as a bearer token instead of in `x-api-key`.
 pub(in crate::model_server) fn authorised(request: &Request, number: u64) -> Checked<()> {
-    match request.header("x-api-key") {
+    let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    match request.header("x-api-key").or(bearer).map(str::trim) {
         Some("sk-invalid") => {
             return Err(Refusal { status: 401, body: super::failure(Failure::WrongKey, number) });
         }
@@ -77,7 +82,7 @@ pub(in crate::model_server) fn authorised(request: &Request, number: u64) -> Che
         _ => return Err(refusal(401, "authentication_error", "x-api-key header is required")),
     }
     match request.header("anthropic-version") {
-        Some("2023-06-01" | "2023-01-01") => Ok(()),
+        Some(version) if VERSIONS.contains(&version) => Ok(()),
         Some(other) => invalid(format!("anthropic-version: \"{other}\" is not a valid version")),
         None => invalid("anthropic-version: header is required"),
     }
