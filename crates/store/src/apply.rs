@@ -1,5 +1,7 @@
 //! One logical transaction as statements, the same for both engines.
 
+use std::sync::LazyLock;
+
 use crate::batch::Rejected;
 use crate::engine::{Failure, Session, Value, number, only_number, text};
 use crate::lease::LeaseChange;
@@ -28,8 +30,7 @@ pub(crate) async fn apply<'w, S: Session>(
         match operation {
             Operation::Put { record, value, indexes } => {
                 let mut target = Target { session: &mut *session, scope, record };
-                committed.versions.push(target.put(value).await?);
-                target.replace_indexes(indexes).await?;
+                committed.versions.push(target.put(value, indexes).await?);
             }
             Operation::Delete { record } => {
                 Target { session: &mut *session, scope, record }.delete().await?
@@ -41,7 +42,7 @@ pub(crate) async fn apply<'w, S: Session>(
                 if entry.global {
                     events.push(event);
                 } else {
-                    event.insert(session, None).await?;
+                    insert(session, &[event], None).await?;
                 }
             }
             Operation::Fence(lease) => check_fence(session, lease).await?,
@@ -58,32 +59,28 @@ struct Target<'s, S> {
 }
 
 impl<S: Session> Target<'_, S> {
-    async fn put(&mut self, value: &[u8]) -> Result<u64, Rejected> {
-        let [scope, collection, key] = self.name();
-        let value = Value::Blob(value);
-        match self.record.expect {
-            Expect::Absent => {
-                let inserted =
-                    self.session.execute(INSERT, &[scope, collection, key, value]).await?;
-                if inserted == 1 { Ok(1) } else { Err(self.conflict().await?) }
-            }
-            Expect::Version(version) => {
-                let values = [scope, collection, key, value, number(version)];
-                let updated = self.session.execute(UPDATE, &values).await?;
-                if updated == 1 { Ok(version + 1) } else { Err(self.conflict().await?) }
-            }
-            Expect::Any => {
-                let rows = self.session.query(UPSERT, &[scope, collection, key, value]).await?;
-                Ok(only_number(rows)?)
-            }
-        }
-    }
-
-    async fn replace_indexes(
+    /// Sets the value and the index entries; returns the new version.
+    async fn put(
         &mut self,
+        value: &[u8],
         indexes: &[(&'static str, String)],
-    ) -> Result<(), Rejected> {
-        if self.record.expect != Expect::Absent {
+    ) -> Result<u64, Rejected> {
+        let entries = indexes.len() as u64;
+        let [scope, collection, key] = self.name();
+        let values = [scope, collection, key, Value::Blob(value), number(entries)];
+        let rows = match self.record.expect {
+            Expect::Absent => self.session.query(INSERT, &values).await?,
+            Expect::Any => self.session.query(UPSERT, &values).await?,
+            Expect::Version(version) => {
+                let [scope, collection, key, value, entries] = values;
+                let values = [scope, collection, key, value, entries, number(version)];
+                self.session.query(UPDATE, &values).await?
+            }
+        };
+        let Some(row) = rows.into_iter().next() else { return Err(self.conflict().await?) };
+        let mut cells = row.cells();
+        let (version, indexed) = (cells.number()?, cells.number()?);
+        if indexed > entries {
             self.session.execute(DELETE_INDEXES, &self.name()).await?;
         }
         for (name, value) in indexes {
@@ -91,23 +88,27 @@ impl<S: Session> Target<'_, S> {
             let values = [scope, collection, text(name), text(value), key];
             self.session.execute(INSERT_INDEX, &values).await?;
         }
-        Ok(())
+        Ok(version)
     }
 
     async fn delete(&mut self) -> Result<(), Rejected> {
         let [scope, collection, key] = self.name();
-        match self.record.expect {
+        let rows = match self.record.expect {
             Expect::Version(version) => {
                 let values = [scope, collection, key, number(version)];
-                if self.session.execute(DELETE_VERSION, &values).await? == 0 {
+                let rows = self.session.query(DELETE_VERSION, &values).await?;
+                if rows.is_empty() {
                     return Err(self.conflict().await?);
                 }
+                rows
             }
             Expect::Any | Expect::Absent => {
-                self.session.execute(DELETE, &[scope, collection, key]).await?;
+                self.session.query(DELETE, &[scope, collection, key]).await?
             }
+        };
+        if !rows.is_empty() && only_number(rows)? > 0 {
+            self.session.execute(DELETE_INDEXES, &self.name()).await?;
         }
-        self.session.execute(DELETE_INDEXES, &self.name()).await?;
         Ok(())
     }
 
@@ -148,26 +149,30 @@ async fn next_sequence<S: Session>(
     }
 }
 
-impl PendingEvent<'_> {
-    async fn insert<S: Session>(
-        &self,
-        session: &mut S,
-        position: Option<u64>,
-    ) -> Result<(), Failure> {
-        let actor = self.transaction.actor.to_string();
-        let at = self.transaction.at.to_string();
-        let values = [
-            position.map_or(Value::Integer(None), number),
-            text(self.scope),
-            text(&self.entry.stream),
-            number(self.sequence),
-            text(&self.entry.kind),
-            Value::Blob(&self.entry.payload),
-            text(&actor),
-            text(&at),
-        ];
-        session.execute(INSERT_EVENT, &values).await.map(|_| ())
+/// Inserts `events` with their positions, if they have any, several with one statement.
+async fn insert<S: Session>(
+    session: &mut S,
+    events: &[PendingEvent<'_>],
+    first_position: Option<u64>,
+) -> Result<(), Failure> {
+    let mut positions = first_position.into_iter().flat_map(|first| first..);
+    for chunk in events.chunks(EVENTS_PER_INSERT) {
+        let mut values = Vec::with_capacity(8 * chunk.len());
+        for PendingEvent { scope, transaction, entry, sequence, .. } in chunk {
+            values.extend([
+                positions.next().map_or(Value::Integer(None), number),
+                text(scope),
+                text(&entry.stream),
+                number(*sequence),
+                text(&entry.kind),
+                Value::Blob(&entry.payload),
+                Value::Text(transaction.actor.to_string().into()),
+                Value::Text(transaction.at.to_string().into()),
+            ]);
+        }
+        session.execute(&INSERT_EVENTS[chunk.len() - 1], &values).await?;
     }
+    Ok(())
 }
 
 /// Gives the batch's events their positions; returns the last.
@@ -180,9 +185,7 @@ pub(crate) async fn insert_events<S: Session>(
     }
     let count = events.len() as u64;
     let last = only_number(session.query(TAKE_POSITIONS, &[number(count)]).await?)?;
-    for (position, event) in (last + 1 - count..).zip(events) {
-        event.insert(session, Some(position)).await?;
-    }
+    insert(session, events, Some(last + 1 - count)).await?;
     Ok(Some(last))
 }
 
@@ -233,20 +236,25 @@ fn micros(moment: release::Timestamp) -> Value<'static> {
     Value::Integer(Some(moment.as_microsecond()))
 }
 
-const INSERT: &str = "INSERT INTO records (tenant, collection, key, version, value) \
-    VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING";
+/// `indexed` counts the index entries ever made, so that a record without any costs no search.
+const INSERT: &str = "INSERT INTO records (tenant, collection, key, version, value, indexed) \
+    VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT DO NOTHING RETURNING version, indexed";
 
-const UPDATE: &str = "UPDATE records SET version = version + 1, value = ?4 \
-    WHERE tenant = ?1 AND collection = ?2 AND key = ?3 AND version = ?5";
+const UPDATE: &str = "UPDATE records \
+    SET version = version + 1, value = ?4, indexed = indexed + ?5 \
+    WHERE tenant = ?1 AND collection = ?2 AND key = ?3 AND version = ?6 \
+    RETURNING version, indexed";
 
-const UPSERT: &str = "INSERT INTO records (tenant, collection, key, version, value) \
-    VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (tenant, collection, key) \
-    DO UPDATE SET version = records.version + 1, value = excluded.value RETURNING version";
+const UPSERT: &str = "INSERT INTO records (tenant, collection, key, version, value, indexed) \
+    VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT (tenant, collection, key) \
+    DO UPDATE SET version = records.version + 1, value = excluded.value, \
+    indexed = records.indexed + excluded.indexed RETURNING version, indexed";
 
-const DELETE: &str = "DELETE FROM records WHERE tenant = ?1 AND collection = ?2 AND key = ?3";
+const DELETE: &str = "DELETE FROM records \
+    WHERE tenant = ?1 AND collection = ?2 AND key = ?3 RETURNING indexed";
 
-const DELETE_VERSION: &str =
-    "DELETE FROM records WHERE tenant = ?1 AND collection = ?2 AND key = ?3 AND version = ?4";
+const DELETE_VERSION: &str = "DELETE FROM records \
+    WHERE tenant = ?1 AND collection = ?2 AND key = ?3 AND version = ?4 RETURNING indexed";
 
 const VERSION: &str =
     "SELECT version FROM records WHERE tenant = ?1 AND collection = ?2 AND key = ?3";
@@ -260,9 +268,25 @@ const INSERT_INDEX: &str = "INSERT INTO record_indexes (tenant, collection, name
 const NEXT_SEQUENCE: &str = "INSERT INTO streams (tenant, stream, last) VALUES (?1, ?2, 1) \
     ON CONFLICT (tenant, stream) DO UPDATE SET last = streams.last + 1 RETURNING last";
 
-const INSERT_EVENT: &str = "INSERT INTO events \
-    (position, tenant, stream, sequence, kind, payload, actor, at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const EVENTS_PER_INSERT: usize = 16;
+
+/// The statements that insert 1, 2, … [`EVENTS_PER_INSERT`] events.
+static INSERT_EVENTS: LazyLock<[String; EVENTS_PER_INSERT]> = LazyLock::new(|| {
+    std::array::from_fn(|last| {
+        let rows: Vec<_> = (0..=last)
+            .map(|row| {
+                let placeholders: Vec<_> =
+                    (1..=8).map(|column| format!("?{}", 8 * row + column)).collect();
+                format!("({})", placeholders.join(", "))
+            })
+            .collect();
+        format!(
+            "INSERT INTO events \
+             (position, tenant, stream, sequence, kind, payload, actor, at) VALUES {}",
+            rows.join(", ")
+        )
+    })
+});
 
 const TAKE_POSITIONS: &str = "UPDATE log_position SET last = last + ?1 RETURNING last";
 

@@ -152,23 +152,25 @@ async fn commit_once<S: Session>(session: &mut S, work: &[Work]) -> Result<Batch
     session.begin().await?;
     let mut outcomes = Vec::with_capacity(work.len());
     let mut events = Vec::new();
+    session.savepoint(false).await?;
     for work in work {
-        session.execute("SAVEPOINT work", &[]).await?;
         let earlier = events.len();
-        let outcome = match apply_work(session, work, &mut events).await {
-            Ok(outcome) => Ok(outcome),
+        match apply_work(session, work, &mut events).await {
+            Ok(outcome) => {
+                session.savepoint(true).await?;
+                for event in &mut events[earlier..] {
+                    event.outcome = outcomes.len();
+                }
+                outcomes.push(Ok(outcome));
+            }
             Err(Rejected::Failed(failure)) if failure.transient => return Err(failure),
             Err(rejected) => {
-                events.truncate(earlier);
+                // The savepoint stays set, for the next one.
                 session.execute("ROLLBACK TO SAVEPOINT work", &[]).await?;
-                Err(rejected.into())
+                events.truncate(earlier);
+                outcomes.push(Err(rejected.into()));
             }
-        };
-        session.execute("RELEASE SAVEPOINT work", &[]).await?;
-        for event in &mut events[earlier..] {
-            event.outcome = outcomes.len();
         }
-        outcomes.push(outcome);
     }
     let last = insert_events(session, &events).await?;
     let first = last.map_or(0, |last| last + 1 - events.len() as u64);

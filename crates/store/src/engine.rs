@@ -44,6 +44,9 @@ pub(crate) trait Session: Send {
     /// Opens a transaction that may write.
     fn begin(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Sets the savepoint `work`, in place of the one before if `replace`.
+    fn savepoint(&mut self, replace: bool) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// Makes the transaction durable; with `emitted`, tells other processes to look at the log.
     fn commit(&mut self, emitted: bool) -> impl Future<Output = Result<(), Failure>> + Send;
 

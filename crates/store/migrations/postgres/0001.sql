@@ -6,6 +6,8 @@ CREATE TABLE records (
     key        TEXT COLLATE "C" NOT NULL,
     version    BIGINT NOT NULL,
     value      BYTEA NOT NULL,
+    -- How many index entries it was ever given: 0 means there are none to remove.
+    indexed    BIGINT NOT NULL,
     PRIMARY KEY (tenant, collection, key)
 );
 

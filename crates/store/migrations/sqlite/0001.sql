@@ -5,6 +5,8 @@ CREATE TABLE records (
     key        TEXT    NOT NULL,
     version    INTEGER NOT NULL,
     value      BLOB    NOT NULL,
+    -- How many index entries it was ever given: 0 means there are none to remove.
+    indexed    INTEGER NOT NULL,
     PRIMARY KEY (tenant, collection, key)
 ) STRICT;
 

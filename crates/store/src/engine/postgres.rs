@@ -155,6 +155,12 @@ impl Session for PostgresSession {
         self.execute("BEGIN", &[]).await.map(|_| ())
     }
 
+    async fn savepoint(&mut self, replace: bool) -> Result<(), Failure> {
+        // One round trip, not two.
+        let sql = "RELEASE SAVEPOINT work; SAVEPOINT work";
+        self.script(if replace { sql } else { "SAVEPOINT work" }).await
+    }
+
     async fn commit(&mut self, emitted: bool) -> Result<(), Failure> {
         if emitted {
             self.execute("NOTIFY groundcrew_log", &[]).await?;

@@ -177,6 +177,13 @@ impl Session for SqliteSession {
         self.execute("BEGIN IMMEDIATE", &[]).await.map(|_| ())
     }
 
+    async fn savepoint(&mut self, replace: bool) -> Result<(), Failure> {
+        if replace {
+            self.execute("RELEASE SAVEPOINT work", &[]).await?;
+        }
+        self.execute("SAVEPOINT work", &[]).await.map(|_| ())
+    }
+
     async fn commit(&mut self, _emitted: bool) -> Result<(), Failure> {
         self.execute("COMMIT", &[]).await.map(|_| ())
     }
