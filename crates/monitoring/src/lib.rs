@@ -21,13 +21,16 @@
 //! ```
 
 pub mod attributes;
+mod capture;
 mod frame;
 mod log;
 mod otlp;
 mod record;
 
+pub use capture::{Capture, Captured};
 pub use frame::{Frame, FrameError, Reader};
 pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
 pub use record::{
-    AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
+    AnswerRecord, Finding, Generation, Outcome, OutcomeKind, Retrieval, RetrievedChunk, Step,
+    TraceId,
 };

@@ -12,7 +12,8 @@ use prost::Message;
 use release::{Currency, Digest, Money, PlanId, TenantId, Timestamp, Unit};
 
 use crate::attributes as name;
-use crate::record::{AnswerRecord, Captured, Generation, Outcome, Retrieval, Step, TraceId};
+use crate::capture::Captured;
+use crate::record::{AnswerRecord, Generation, Outcome, Retrieval, Step, TraceId};
 
 /// The name of the request's own span.
 const ROOT: &str = "answer";

@@ -9,6 +9,8 @@ use release::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::capture::Captured;
+
 /// A trace's id: 16 bytes, written as 32 hex digits (W3C Trace Context).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -214,38 +216,64 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome without its details.
+    pub const fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Answered => OutcomeKind::Answered,
+            Self::Blocked { .. } => OutcomeKind::Blocked,
+            Self::Cancelled => OutcomeKind::Cancelled,
+            Self::Failed { .. } => OutcomeKind::Failed,
+        }
+    }
+
     /// The outcome as one word.
     pub const fn as_str(&self) -> &'static str {
+        self.kind().as_str()
+    }
+}
+
+/// How a request ended, without details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// The client got the whole answer.
+    Answered,
+    /// A guardrail refused the request or the answer.
+    Blocked,
+    /// The client hung up first.
+    Cancelled,
+    /// It failed.
+    Failed,
+}
+
+impl OutcomeKind {
+    const ALL: [Self; 4] = [Self::Answered, Self::Blocked, Self::Cancelled, Self::Failed];
+
+    /// The outcome as one word.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
-            Self::Blocked { .. } => "blocked",
+            Self::Blocked => "blocked",
             Self::Cancelled => "cancelled",
-            Self::Failed { .. } => "failed",
+            Self::Failed => "failed",
         }
     }
 }
 
-/// What is kept of a text, by the app's capture policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "captured", rename_all = "snake_case")]
-pub enum Captured {
-    /// All of it, as JSON.
-    Full {
-        /// The messages.
-        json: String,
-    },
-    /// Its digest.
-    Hashed {
-        /// The digest.
-        digest: Digest,
-        /// Its length.
-        bytes: u64,
-    },
-    /// Its length only.
-    Length {
-        /// The length.
-        bytes: u64,
-    },
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OutcomeKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            "an outcome is one of `answered`, `blocked`, `cancelled` and `failed`".to_owned()
+        })
+    }
 }
 
 #[cfg(test)]
