@@ -21,11 +21,7 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn open(root: &Path) -> Result<Self, BlobError> {
-        let temporary = root.join(TEMPORARY);
-        fs::create_dir_all(&temporary)
-            .and_then(|()| remove_abandoned(&temporary))
-            .map_err(|source| failed("open", &temporary, source))?;
-        Ok(Self { root: root.to_owned() })
+        prepare(root).map(|root| Self { root }).map_err(|source| failed("open", root, source))
     }
 
     /// Runs file-system work on `path` off the async threads.
@@ -76,10 +72,9 @@ impl BlobEngine for Disk {
 /// Writes a temporary file, syncs it, links it to its name unless that is taken, and syncs the
 /// folders: at every moment the name is absent or whole.
 fn write(root: &Path, path: &Path, parts: &[Bytes]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(root);
     if path.try_exists()? {
         // Perhaps another call's, linked a moment ago and not yet synced.
-        return sync(folder);
+        return sync_folders(root, path);
     }
     let temporary = root.join(TEMPORARY).join(uuid::Uuid::now_v7().to_string());
     let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
@@ -87,29 +82,21 @@ fn write(root: &Path, path: &Path, parts: &[Bytes]) -> io::Result<()> {
         .lock()
         .and_then(|()| parts.iter().try_for_each(|part| file.write_all(part)))
         .and_then(|()| file.sync_all())
-        .and_then(|()| create_folders(root, folder))
+        .and_then(|()| fs::create_dir_all(path.parent().unwrap_or(root)))
         .and_then(|()| match fs::hard_link(&temporary, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
         })
-        .and_then(|()| sync(folder));
+        .and_then(|()| sync_folders(root, path));
     let removed = present(fs::remove_file(&temporary));
     written.and(removed).map(|_| ())
 }
 
-/// Creates `folder` and makes its own name, and those above it up to `root`, durable.
-fn create_folders(root: &Path, folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    for above in folder.ancestors().skip(1) {
-        sync(above)?;
-        if above == root {
-            break;
-        }
-    }
-    Ok(())
+/// Makes the name of `path` and of each folder between it and `root` durable, whoever created them;
+/// an unchanged folder costs next to nothing.
+fn sync_folders(root: &Path, path: &Path) -> io::Result<()> {
+    let within = |folder: &&Path| folder.starts_with(root);
+    path.ancestors().skip(1).take_while(within).try_for_each(sync)
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
@@ -142,6 +129,17 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
         .collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable();
     Ok(names)
+}
+
+/// Creates the folders, durably, and removes what dead writers left; returns the absolute path.
+fn prepare(root: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(root.join(TEMPORARY))?;
+    let root = root.canonicalize()?;
+    if let Some(parent) = root.parent() {
+        sync(parent)?;
+    }
+    remove_abandoned(&root.join(TEMPORARY))?;
+    Ok(root)
 }
 
 /// Removes the temporary files of writers that died: a living one holds its file's lock.

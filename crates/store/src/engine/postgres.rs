@@ -31,14 +31,16 @@ const CHANNEL: &str = "groundcrew_log";
 pub(crate) struct Postgres {
     pool: PgPool,
     writer: Writer,
-    highest: watch::Sender<u64>,
+    highest: watch::Receiver<u64>,
 }
 
 impl Postgres {
     pub(crate) async fn open(url: &Secret) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url.expose())
-            .map_err(|source| StoreError::engine("read the Postgres URL", source))?
-            .application_name("groundcrew");
+        let mut options = PgConnectOptions::from_str(url.expose())
+            .map_err(|source| StoreError::engine("read the Postgres URL", source))?;
+        if options.get_application_name().is_none() {
+            options = options.application_name("groundcrew");
+        }
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
@@ -47,13 +49,22 @@ impl Postgres {
             .map_err(|source| StoreError::engine("connect to Postgres", source))?;
         let mut session = PostgresSession { pool: pool.clone(), connection: None };
         migrate(&mut session).await?;
-        let (highest, _) = watch::channel(last_position(&mut session).await?);
+        let (sender, highest) = watch::channel(last_position(&mut session).await?);
         session.connection = None;
         let (writer, queue) = batch::queue();
-        tokio::spawn(batch::run(session, queue, highest.clone()));
-        tokio::spawn(listen(pool.clone(), highest.clone()));
+        tokio::spawn(serve(pool.clone(), batch::run(session, queue, sender.clone()), sender));
         Ok(Self { pool, writer, highest })
     }
+}
+
+/// Writes, and publishes what other processes commit, until the store is closed or every handle on
+/// it is gone.
+async fn serve(pool: PgPool, write: impl Future<Output = ()>, highest: watch::Sender<u64>) {
+    tokio::select! {
+        () = write => {}
+        () = listen(&pool, &highest) => {}
+    }
+    pool.close().await;
 }
 
 #[async_trait]
@@ -71,7 +82,7 @@ impl Engine for Postgres {
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
-        self.highest.subscribe()
+        self.highest.clone()
     }
 
     async fn close(&self) {
@@ -86,31 +97,30 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// Publishes the positions that other processes commit, until the pool is closed or every handle
-/// on the store is gone. A lost notification is made up for by looking every [`POLL`].
-async fn listen(pool: PgPool, highest: watch::Sender<u64>) {
+/// Publishes the positions that other processes commit, for ever. A lost notification is made up
+/// for by looking every [`POLL`].
+async fn listen(pool: &PgPool, highest: &watch::Sender<u64>) {
     let mut listener = None;
     let mut session = PostgresSession { pool: pool.clone(), connection: None };
-    while !pool.is_closed() {
+    loop {
         if listener.is_none() {
-            listener = subscribe(&pool).await;
+            listener = subscribe(pool).await;
         }
-        let wake = async {
+        let notified = async {
             match &mut listener {
-                Some(listener) => drop(listener.try_recv().await),
+                Some(listener) => listener.try_recv().await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = wake => {}
-            () = tokio::time::sleep(POLL) => {}
-            () = pool.close_event() => return,
+        if let Ok(Err(_) | Ok(None)) = tokio::time::timeout(POLL, notified).await {
+            // The connection is gone: subscribe anew, after looking at what was missed.
+            listener = None;
         }
         match last_position(&mut session).await {
-            Ok(position) => batch::publish(&highest, position),
-            Err(_) if pool.is_closed() => return,
+            Ok(position) => batch::publish(highest, position),
             Err(error) => {
                 tracing::warn!(error = %error, "the log's last position could not be read");
+                tokio::time::sleep(POLL).await;
             }
         }
         session.connection = None;

@@ -37,7 +37,7 @@ impl Postgres {
     pub fn url(&self) -> String {
         let url = url();
         let separator = if url.contains('?') { '&' } else { '?' };
-        format!("{url}{separator}options=-csearch_path%3D{}", self.schema)
+        format!("{url}{separator}options=-csearch_path%3D{0}&application_name={0}", self.schema)
     }
 }
 
@@ -127,4 +127,28 @@ async fn a_statement_that_the_database_refuses_fails_its_batch_and_the_next_comm
     assert!(matches!(outcome, Err(StoreError::Engine { .. })), "{outcome:?}");
     let committed = store.system().commit(transaction().emit("s", "k", &2)).await.unwrap();
     assert_eq!((committed.position, committed.sequences), (Some(2), vec![2]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_all_its_connections_broke_a_store_commits_and_is_woken_again() {
+    let fixture = Postgres::new().await;
+    let (one, other) = (fixture.open().await, fixture.open().await);
+    one.system().commit(transaction().emit("s", "k", &1)).await.unwrap();
+    let sessions = format!("pg_stat_activity WHERE application_name = '{}'", fixture.schema);
+    execute(format!("SELECT pg_terminate_backend(pid) FROM {sessions}")).await;
+    let mut watch = other.watch();
+    let committed = one.system().commit(transaction().emit("s", "k", &2)).await.unwrap();
+    assert_eq!(committed.position, Some(2));
+    let woken = tokio::time::timeout(Duration::from_secs(10), watch.wait_for(|at| *at == 2)).await;
+    woken.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_handles_are_gone_ends_its_writer_and_its_watch() {
+    let fixture = Postgres::new().await;
+    let store = fixture.open().await;
+    let mut watch = store.watch();
+    drop(store);
+    let ended = async { while watch.changed().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
 }
