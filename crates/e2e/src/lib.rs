@@ -51,12 +51,18 @@ impl Stage {
     /// # Errors
     /// If a step fails.
     pub fn support_desk() -> Result<Self> {
+        Self::support_desk_with("")
+    }
+
+    /// The example project with more in its `server.toml`, released in `prod`.
+    ///
+    /// # Errors
+    /// If a step fails.
+    pub fn support_desk_with(more: &str) -> Result<Self> {
         let mut stage = Self::empty()?;
         copy(&repository().join("examples/support-desk"), stage.home.path())?;
-        stage.write(
-            "server.toml",
-            "listen = \"127.0.0.1:0\"\n[directories.project]\npath = \".\"\n",
-        )?;
+        let base = "listen = \"127.0.0.1:0\"\n[directories.project]\npath = \".\"\n";
+        stage.write("server.toml", &format!("{base}{more}"))?;
         stage.start()?;
         stage.groundcrew(&["apply"])?;
         stage.groundcrew(&["knowledge", "refresh", "handbook"])?;

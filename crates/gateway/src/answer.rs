@@ -15,6 +15,7 @@ use models::{
     Bound as BoundProvider, Call, ChatRequest, ClientSystemMessage, Dialect, EmbedRequest,
     Embeddings, Event, FinishReason, Message, Passage, ProviderError, RequestField, Role, Sampling,
 };
+use monitoring::TraceId;
 use prompts::PassageView;
 use release::{AppName, Binding, Caller, EnvironmentName, TenantId, Unit};
 use security::guardrails::{Hit, OutputScreen, RuleAction, Screened};
@@ -55,6 +56,8 @@ pub struct Admitted {
 
 /// A request that is bound to a release, to its end.
 pub struct Bound {
+    /// The request's trace.
+    pub trace: TraceId,
     /// Who asks.
     pub identity: Arc<Identity>,
     /// Whose app.
@@ -144,9 +147,10 @@ fn admit(gateway: &Gateway, arrived: Arrived) -> Result<Admitted, GatewayError> 
 fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
     let Admitted { identity, tenant, app, environment, arrived } = admitted;
     let live = Arc::clone(&gateway.parts.live.borrow());
+    let trace = (gateway.parts.trace_ids)();
     let unit = match arrived.session {
         Some(session) => Unit::Stuck(session),
-        None => Unit::Unstuck((gateway.parts.trace_ids)().to_string()),
+        None => Unit::Unstuck(trace.to_string()),
     };
     let header = |name: &str| arrived.headers.get(name)?.to_str().ok();
     let caller = Caller { tenant: &tenant, unit, header: &header };
@@ -160,7 +164,7 @@ fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
         }
     }
     let (request, set) = (arrived.request, arrived.set);
-    Ok(Bound { identity, tenant, app, binding, loaded, request, set })
+    Ok(Bound { trace, identity, tenant, app, binding, loaded, request, set })
 }
 
 /// With the passages that fit the question, from the snapshot the release pins.

@@ -117,6 +117,16 @@ impl RoutingTable {
         apps.filter(|(_, environments)| live(environments)).map(|(app, _)| app.clone()).collect()
     }
 
+    /// One environment, as the table has it.
+    pub fn environment(
+        &self,
+        tenant: &TenantId,
+        app: &AppName,
+        environment: &EnvironmentName,
+    ) -> Option<&Environment> {
+        self.tenants.get(tenant)?.get(app)?.get(environment)
+    }
+
     /// Every (tenant, environment) of the table, in no particular order.
     pub fn environments(&self) -> impl Iterator<Item = (&TenantId, &Environment)> {
         self.tenants.iter().flat_map(|(tenant, apps)| {

@@ -8,6 +8,7 @@ mod openapi;
 mod problem;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,7 +19,7 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use monitoring::TraceLog;
-use release::TenantId;
+use release::{DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub use problem::Problem;
 
 /// The most bytes of a request: a whole project.
 const MAX_BODY: usize = 64 << 20;
+
+/// How long a request that moves an environment waits for this server to follow.
+const LAG: Duration = Duration::from_secs(5);
 
 /// What the API works with.
 pub struct Api {
@@ -90,6 +94,21 @@ impl Call {
             value.parse().map_err(|error| Problem::bad_request(format!("`{name}`: {error}")))
         };
         value.map(|(_, value)| parse(value)).transpose()
+    }
+
+    /// Waits until this server answers by `moves`, so that whoever moved an environment sees it
+    /// moved. The moves are committed already; a server that lags behind says so in its log.
+    pub async fn serving(&self, moves: &[DeploymentEntry]) {
+        let mut live = self.api.live.clone();
+        let reached = live.wait_for(|live| {
+            moves.iter().all(|entry| {
+                let found = live.table.environment(&self.tenant, &entry.app, &entry.environment);
+                found.is_some_and(|found| found.generation >= entry.generation)
+            })
+        });
+        if !matches!(tokio::time::timeout(LAG, reached).await, Ok(Ok(_))) {
+            tracing::warn!("a move is committed, but this server does not answer by it yet");
+        }
     }
 
     /// The body, as `T`.

@@ -3,5 +3,6 @@
 
 mod bad_input;
 mod crash;
+mod engines;
 mod release;
 mod sdks;

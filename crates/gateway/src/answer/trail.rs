@@ -31,7 +31,7 @@ impl Trail {
         let capture = bound.loaded.config.capture;
         let input = serde_json::to_string(&bound.request.messages).unwrap_or_default();
         let record = AnswerRecord {
-            trace: (gateway.parts.trace_ids)(),
+            trace: bound.trace,
             tenant: bound.tenant.clone(),
             app: bound.app.clone(),
             environment: binding.environment.clone(),

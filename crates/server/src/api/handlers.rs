@@ -309,7 +309,9 @@ async fn apply(call: Call) -> Result<Value, Problem> {
         reason: body.reason,
         prune: body.prune,
     };
-    to_json(&call.delivery().apply(&upload).await?)
+    let applied = call.delivery().apply(&upload).await?;
+    call.serving(&applied.promoted).await;
+    to_json(&applied)
 }
 
 async fn apps(call: Call) -> Result<Value, Problem> {
@@ -356,14 +358,18 @@ async fn promote(call: Call) -> Result<Value, Problem> {
     let PromoteBody { release, expected } = call.body()?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
     let wish = Promotion { app, environment, release, expected };
-    to_json(&call.delivery().promote(&wish).await?)
+    let entry = call.delivery().promote(&wish).await?;
+    call.serving(std::slice::from_ref(&entry)).await;
+    to_json(&entry)
 }
 
 async fn rollback(call: Call) -> Result<Value, Problem> {
     let RollbackBody { release, reason } = call.body()?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
     let wish = Rollback { app, environment, release, reason };
-    to_json(&call.delivery().roll_back(&wish).await?)
+    let entry = call.delivery().roll_back(&wish).await?;
+    call.serving(std::slice::from_ref(&entry)).await;
+    to_json(&entry)
 }
 
 async fn clear_hold(call: Call) -> Result<Value, Problem> {
@@ -378,7 +384,9 @@ async fn knowledge(call: Call) -> Result<Value, Problem> {
 }
 
 async fn refresh(call: Call) -> Result<Value, Problem> {
-    to_json(&call.delivery().refresh(&call.path("name")?).await?)
+    let refreshed = call.delivery().refresh(&call.path("name")?).await?;
+    call.serving(&refreshed.promoted).await;
+    to_json(&refreshed)
 }
 
 async fn search(call: Call) -> Result<Value, Problem> {
