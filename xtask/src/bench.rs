@@ -133,7 +133,7 @@ fn nginx(home: &Path, upstream: u16, shots: Shots<'_>) -> Result<Target> {
     let config = format!(
         "daemon off; worker_processes 1; pid {home}/nginx.pid; error_log {home}/nginx.log;\n\
          events {{ worker_connections 1024; }}\n\
-         http {{ access_log off; upstream up {{ server 127.0.0.1:{upstream}; keepalive 64; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000; upstream up {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000000; }}\n\
          server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://up;\n\
          proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n",
         home = home.display()

@@ -5,12 +5,13 @@
 //! sees the end of its answer only after that record is written.
 
 mod client;
+mod output;
 mod trail;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use http::HeaderMap;
 use models::{
     Bound as BoundProvider, Call, ChatRequest, ClientSystemMessage, Dialect, EmbedRequest,
     Embeddings, Event, FinishReason, Message, Passage, ProviderError, RequestField, Role, Sampling,
@@ -18,11 +19,13 @@ use models::{
 use monitoring::TraceId;
 use prompts::PassageView;
 use release::{AppName, Binding, Caller, EnvironmentName, TenantId, Unit};
-use security::guardrails::{Hit, OutputScreen, RuleAction, Screened};
+use security::guardrails::{Hit, RuleAction};
 use security::{Action, Identity, Resource, authorize};
 
 pub use client::{Client, Out, Responding};
 pub use trail::Trail;
+
+use output::Output;
 
 use crate::dialect::{Parsed, arrived};
 use crate::{Gateway, GatewayError, Loaded};
@@ -38,7 +41,7 @@ pub struct Arrived {
     /// What the client says the request belongs to.
     pub session: Option<String>,
     /// The request's headers, for routes.
-    pub headers: http::HeaderMap,
+    pub headers: HeaderMap,
     /// The conversation.
     pub request: ChatRequest,
     /// The request fields that the client set itself.
@@ -241,11 +244,17 @@ fn screen(composed: Composed, trail: &mut Trail) -> Result<Cleared, GatewayError
     let said = composed.call.request.messages.iter().skip(1).map(Message::text);
     let text = said.collect::<Vec<_>>().join("\n");
     let hits = composed.loaded.guardrails.input(&text);
-    trail.findings("input", &hits);
     trail.step("screen", begin);
+    passed(hits, trail)?;
+    Ok(Cleared(composed))
+}
+
+/// Notes what the guardrails found in the input; a rule that blocks ends the request.
+fn passed(hits: Vec<Hit>, trail: &mut Trail) -> Result<(), GatewayError> {
+    trail.findings("input", &hits);
     match hits.into_iter().find(|hit| hit.action == RuleAction::Block) {
         Some(Hit { rule, message, .. }) => Err(GatewayError::Blocked { rule, message }),
-        None => Ok(Cleared(composed)),
+        None => Ok(()),
     }
 }
 
@@ -263,8 +272,11 @@ async fn generate(
     let BoundProvider { provider: target, binding } =
         gateway.parts.providers.resolve(&tenant, &environment, provider)?;
     trail.called(&loaded.model, *binding);
-    let mut events = target.chat(call).await?;
-    let mut output = Output::new(loaded.guardrails.output());
+    let mut events = tokio::select! {
+        begun = target.chat(call) => begun?,
+        () = client.gone() => return Err(GatewayError::HungUp),
+    };
+    let mut output = Output::new(&loaded.guardrails);
     let mut finish = None;
     while finish.is_none() {
         let event = tokio::select! {
@@ -273,7 +285,7 @@ async fn generate(
         };
         let Some(event) = event.transpose()? else { break };
         trail.event(&event);
-        for event in output.pass(event, trail)? {
+        for event in output.pass(event, trail) {
             match event {
                 Event::Finished(reason) => finish = Some(reason),
                 event => client.send(event).await?,
@@ -284,106 +296,40 @@ async fn generate(
     finish.ok_or_else(|| ProviderError::Truncated { provider: provider.to_owned() }.into())
 }
 
-/// Vectors by the app's model: admitted, bound and recorded like an answer.
+/// Vectors by the app's model: admitted, bound, screened and recorded like an answer, and like one
+/// run in a task of its own.
 pub async fn embed(
     gateway: &Gateway,
-    headers: &http::HeaderMap,
-    target: &str,
+    headers: HeaderMap,
+    target: String,
     wanted: EmbedRequest,
 ) -> Result<Embeddings, GatewayError> {
     let mut request = ChatRequest::new(Dialect::OpenAi);
     request.messages = wanted.input.iter().map(|text| Message::text_of(Role::User, text)).collect();
-    let parsed = Parsed {
-        target: target.to_owned(),
-        session: None,
-        request,
-        set: Vec::new(),
-        include_usage: false,
-    };
-    let bound = bind(gateway, admit(gateway, arrived(parsed, headers.clone()))?)?;
+    let parsed = Parsed { target, session: None, request, set: Vec::new(), include_usage: false };
+    let bound = bind(gateway, admit(gateway, arrived(parsed, headers))?)?;
     let mut trail = Trail::begin(gateway, &bound);
-    let begin = trail.now();
-    let (environment, model) = (&bound.binding.environment, &bound.loaded.model);
-    let provider = model.provider.as_str();
-    let target = gateway.parts.providers.resolve(&bound.tenant, environment, provider);
-    let result = match target {
-        Ok(target) => {
-            trail.called(model, target.binding);
-            target.provider.embed(model, wanted).await
-        }
-        Err(error) => Err(error),
-    };
-    if let Ok(embeddings) = &result {
-        trail.event(&Event::Usage(embeddings.usage));
-        trail.step("embed", begin);
-    }
-    let result = result.map_err(GatewayError::from);
-    let outcome = match &result {
-        Ok(_) => Ok(FinishReason::Stop),
-        Err(error) => Err(error),
-    };
-    trail.settle(gateway, outcome.as_ref().map_err(|error| *error));
+    let result = vectors(gateway, bound, wanted, &mut trail).await;
+    trail.settle(gateway, result.as_ref().map(|_| &FinishReason::Stop));
     gateway.parts.traces.append(&trail.into_record()).await.map_err(GatewayError::Unrecorded)?;
     result
 }
 
-/// The answer on its way past the guardrails. Text may be held back; what refers to it waits.
-struct Output {
-    screen: Option<OutputScreen>,
-    /// Bytes of text that came in, and that went out.
-    pushed: usize,
-    released: usize,
-    /// Events that refer to text before `pushed` bytes.
-    waiting: VecDeque<(usize, Event)>,
-}
-
-impl Output {
-    fn new(screen: Option<OutputScreen>) -> Self {
-        Self { screen, pushed: 0, released: 0, waiting: VecDeque::new() }
-    }
-
-    /// What may go to the client after this event.
-    fn pass(&mut self, event: Event, trail: &mut Trail) -> Result<Vec<Event>, GatewayError> {
-        let Some(screen) = &mut self.screen else { return Ok(vec![event]) };
-        let screened = match &event {
-            Event::TextDelta { text } => {
-                self.pushed += text.len();
-                screen.push(text)
-            }
-            // What is complete has nothing left that could still become a match.
-            Event::Finished(_) | Event::ToolCallStarted { .. } => screen.finish(),
-            Event::Citation(_) => {
-                self.waiting.push_back((self.pushed, event));
-                return Ok(self.due());
-            }
-            _ => return Ok(vec![event]),
-        };
-        trail.findings("output", screen.flagged());
-        match screened {
-            Screened::Release(text) => {
-                self.released += text.len();
-                let text = Some(text).filter(|text| !text.is_empty());
-                let mut out: Vec<_> =
-                    text.map(|text| Event::TextDelta { text }).into_iter().collect();
-                out.extend(self.due());
-                if !matches!(event, Event::TextDelta { .. }) {
-                    out.push(event);
-                }
-                Ok(out)
-            }
-            Screened::Blocked(hit) => {
-                trail.findings("output", std::slice::from_ref(&hit));
-                trail.blocked(&hit.rule);
-                // What was released stays; the rule's own words take the place of the rest.
-                let words = Event::TextDelta { text: hit.message };
-                Ok(vec![words, Event::Finished(FinishReason::ContentFilter)])
-            }
-        }
-    }
-
-    /// The waiting events whose text has gone out.
-    fn due(&mut self) -> Vec<Event> {
-        let due = self.waiting.iter().take_while(|(after, _)| *after <= self.released).count();
-        self.waiting.drain(..due).map(|(_, event)| event).collect()
-    }
+async fn vectors(
+    gateway: &Gateway,
+    bound: Bound,
+    wanted: EmbedRequest,
+    trail: &mut Trail,
+) -> Result<Embeddings, GatewayError> {
+    let (environment, model) = (&bound.binding.environment, &bound.loaded.model);
+    let refused = bound.loaded.guardrails.input(&wanted.input.join("\n"));
+    passed(refused, trail)?;
+    let begin = trail.now();
+    let provider = model.provider.as_str();
+    let target = gateway.parts.providers.resolve(&bound.tenant, environment, provider)?;
+    trail.called(model, target.binding);
+    let embeddings = target.provider.embed(model, wanted).await?;
+    trail.event(&Event::Usage(embeddings.usage));
+    trail.step("embed", begin);
+    Ok(embeddings)
 }

@@ -16,7 +16,7 @@ use release::TenantId;
 use security::{Action, Identity, Resource, authorize};
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Client, Out, Responding, answer};
+use crate::answer::{self, Client, Out, Responding, answer};
 use crate::dialect::anthropic::Anthropic;
 use crate::dialect::openai::OpenAi;
 use crate::dialect::{
@@ -184,14 +184,14 @@ async fn models(State(gateway): Shared, headers: HeaderMap) -> Response {
 
 /// Vectors by the app's model.
 async fn embeddings(State(gateway): Shared, request: Request) -> Response {
-    match embed(&gateway, request).await {
+    match embed(gateway, request).await {
         Ok(body) => axum::Json(body).into_response(),
         Err(error) => error_response::<OpenAi>(&error, None),
     }
 }
 
-async fn embed(gateway: &Gateway, request: Request) -> Result<Value, GatewayError> {
-    let (headers, body) = read(gateway, request).await?;
+async fn embed(gateway: Arc<Gateway>, request: Request) -> Result<Value, GatewayError> {
+    let (headers, body) = read(&gateway, request).await?;
     let mut fields = Fields(body);
     let target = fields.text("model")?;
     let target = target.ok_or_else(|| GatewayError::bad("model", "`model` is missing"))?;
@@ -207,7 +207,8 @@ async fn embed(gateway: &Gateway, request: Request) -> Result<Value, GatewayErro
     let base64 = fields.text("encoding_format")?.as_deref() == Some("base64");
     let dimensions = fields.count("dimensions")?;
     let request = EmbedRequest { input, dimensions };
-    let embeddings = crate::answer::embed(gateway, &headers, &target, request).await?;
+    let work = async move { answer::embed(&gateway, headers, target, request).await };
+    let embeddings = tokio::spawn(work).await.map_err(|_| GatewayError::HungUp)??;
     let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {
         let vector = if base64 { encoded(vector) } else { json!(vector) };
         json!({"object": "embedding", "index": index, "embedding": vector})

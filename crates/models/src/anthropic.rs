@@ -62,7 +62,7 @@ impl Provider for Anthropic {
 
 /// The request as Anthropic has it; `Err` names a field that cannot cross.
 fn request(call: &Call) -> Result<Value, String> {
-    let request = &call.request;
+    let request = call.request.crossing(Dialect::Anthropic)?;
     let mut body = Map::new();
     body.insert("model".to_owned(), call.model.id().into());
     let (system, messages) = conversation(&request.messages)?;
@@ -75,8 +75,8 @@ fn request(call: &Call) -> Result<Value, String> {
         body.insert("system".to_owned(), system.into());
     }
     if !request.tools.is_empty() {
-        let tools: Result<Vec<_>, _> = request.tools.iter().map(tool).collect();
-        body.insert("tools".to_owned(), tools?.into());
+        let tools: Vec<_> = request.tools.iter().map(tool).collect();
+        body.insert("tools".to_owned(), tools.into());
     }
     if !request.tools.is_empty() || request.tool_choice.is_some() {
         let mut choice = match request.tool_choice.as_ref() {
@@ -117,9 +117,6 @@ fn request(call: &Call) -> Result<Value, String> {
     set("stop_sequences", Some(sampling.stop).filter(|stop| !stop.is_empty()).map(Into::into));
     set("stream", request.stream.then(|| true.into()));
     for (name, value) in &request.rest {
-        if request.dialect != Dialect::Anthropic {
-            return Err(name.clone());
-        }
         // `output_config` may hold more than the format set above.
         match (body.get_mut(name).and_then(Value::as_object_mut), value.as_object()) {
             (Some(present), Some(more)) => present.extend(more.clone()),
@@ -131,7 +128,7 @@ fn request(call: &Call) -> Result<Value, String> {
     Ok(body.into())
 }
 
-fn tool(tool: &Tool) -> Result<Value, String> {
+fn tool(tool: &Tool) -> Value {
     match tool {
         Tool::Function(function) => {
             let mut own = Map::new();
@@ -140,13 +137,9 @@ fn tool(tool: &Tool) -> Result<Value, String> {
             own.insert("input_schema".to_owned(), function.parameters.clone());
             own.extend(function.strict.map(|strict| ("strict".to_owned(), strict.into())));
             own.extend(function.rest.clone());
-            Ok(own.into())
+            own.into()
         }
-        Tool::Other { dialect: Dialect::Anthropic, value } => Ok(value.clone()),
-        Tool::Other { value, .. } => {
-            let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-            Err(format!("tools of type {kind}"))
-        }
+        Tool::Other { value, .. } => value.clone(),
     }
 }
 
@@ -172,13 +165,19 @@ fn conversation(messages: &[Message]) -> Result<(Vec<Value>, Vec<Value>), String
         }
     }
     turns.retain(|(_, content)| !content.is_empty());
-    let turns = turns.into_iter().map(|(role, content)| match content.as_slice() {
-        [only] if only["type"] == "text" && only.as_object().map(Map::len) == Some(2) => {
-            json!({"role": role, "content": only["text"]})
-        }
-        _ => json!({"role": role, "content": content}),
-    });
+    let turns = turns.into_iter();
+    let turns = turns.map(|(role, content)| json!({"role": role, "content": plain(content)}));
     Ok((system, turns.collect()))
+}
+
+/// Content as plain text where it is no more than that.
+fn plain(mut content: Vec<Value>) -> Value {
+    match content.as_mut_slice() {
+        [only] if only["type"] == "text" && only.as_object().map(Map::len) == Some(2) => {
+            only["text"].take()
+        }
+        _ => content.into(),
+    }
 }
 
 fn block(block: &Block) -> Result<Option<Value>, String> {
@@ -199,6 +198,8 @@ fn block(block: &Block) -> Result<Option<Value>, String> {
             json!({"type": "tool_use", "id": id, "name": name, "input": input})
         }
         Part::ToolResult { call_id, content, is_error } => {
+            let content: Result<Vec<_>, String> = content.iter().map(self::block).collect();
+            let content = plain(content?.into_iter().flatten().collect());
             let mut result =
                 json!({"type": "tool_result", "tool_use_id": call_id, "content": content});
             if let (true, Some(result)) = (*is_error, result.as_object_mut()) {
@@ -211,16 +212,10 @@ fn block(block: &Block) -> Result<Option<Value>, String> {
         }
         // Unsigned thinking is another provider's; Anthropic would refuse it.
         Part::Reasoning { signature: None, .. } => return Ok(None),
-        Part::Other { dialect: Dialect::Anthropic, value } => value.clone(),
-        Part::Other { value, .. } => {
-            let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-            return Err(format!("content of type {kind}"));
-        }
+        Part::Other { value, .. } => value.clone(),
     };
     if let Some(own) = own.as_object_mut() {
-        // OpenAI's `detail` of a picture means nothing here.
-        let kept = block.rest.iter().filter(|(name, _)| *name != "detail");
-        own.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+        own.extend(block.rest.clone());
     }
     Ok(Some(own))
 }
@@ -233,6 +228,8 @@ struct MessageDecoder {
     started: bool,
     /// The provider's block index of each tool call.
     calls: Vec<u64>,
+    /// A block that is not understood, in the making: its index, its head and its input.
+    other: Option<(u64, Value, String)>,
     written: u64,
     usage: Map<String, Value>,
     finish: Option<FinishReason>,
@@ -248,6 +245,7 @@ impl MessageDecoder {
             strict_json: matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. })),
             started: false,
             calls: Vec::new(),
+            other: None,
             written: 0,
             usage: Map::new(),
             finish: None,
@@ -259,8 +257,10 @@ impl MessageDecoder {
         self.started = true;
         let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
         let (id, model) = (text("id").to_owned(), text("model").to_owned());
-        out.push_back(Event::Started(Started { id, model, fingerprint: None }));
         self.used(message.get("usage"));
+        // What the beginning is told to have used already.
+        out.extend(usage_of(&self.usage).map(Event::Usage));
+        out.push_back(Event::Started(Started { id, model, fingerprint: None }));
     }
 
     fn used(&mut self, usage: Option<&Value>) {
@@ -292,7 +292,13 @@ impl MessageDecoder {
     ) -> Result<(), ProviderError> {
         let text = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
         match text("type") {
-            "text" => self.delta(index, &json!({"type": "text_delta", "text": text("text")}), out),
+            "text" => {
+                out.push_back(Event::TextStarted);
+                self.delta(index, &json!({"type": "text_delta", "text": text("text")}), out)?;
+                let cited = block.get("citations").and_then(Value::as_array).into_iter().flatten();
+                out.extend(cited.cloned().map(cited_by_provider));
+                Ok(())
+            }
             "thinking" => {
                 let signature = Some(text("signature").to_owned()).filter(|s| !s.is_empty());
                 let text = text("thinking").to_owned();
@@ -308,7 +314,9 @@ impl MessageDecoder {
                 let (id, name) = (text("id").to_owned(), text("name").to_owned());
                 let ours = self.calls.len();
                 self.calls.push(index);
-                out.push_back(Event::ToolCallStarted { index: ours, id, name });
+                let mut rest = block.as_object().cloned().unwrap_or_default();
+                rest.retain(|name, _| !["type", "id", "name", "input"].contains(&name.as_str()));
+                out.push_back(Event::ToolCallStarted { index: ours, id, name, rest });
                 match block
                     .get("input")
                     .filter(|input| input.as_object().is_some_and(|i| !i.is_empty()))
@@ -328,12 +336,26 @@ impl MessageDecoder {
                 }
                 Ok(())
             }
+            // A piece of the provider's own, as a search of its: passed on once it is whole.
             _ => {
-                let fields = Map::from_iter([("content_block".to_owned(), block.clone())]);
-                out.push_back(Event::Rest { dialect: Dialect::Anthropic, fields });
+                self.other = Some((index, block.clone(), String::new()));
                 Ok(())
             }
         }
+    }
+
+    /// The end of a block.
+    fn block_stop(&mut self, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
+        let Some((_, mut value, input)) = self.other.take() else { return Ok(()) };
+        if !input.is_empty() {
+            let input: Value = serde_json::from_str(&input)
+                .map_err(|_| self.protocol("a block whose input is not JSON"))?;
+            if let Some(value) = value.as_object_mut() {
+                value.insert("input".to_owned(), input);
+            }
+        }
+        out.push_back(Event::Other { dialect: Dialect::Anthropic, value });
+        Ok(())
     }
 
     fn delta(
@@ -357,7 +379,12 @@ impl MessageDecoder {
                 let signature = Some(text("signature").to_owned());
                 out.push_back(Event::ReasoningDelta { text: String::new(), signature });
             }
+            "citations_delta" => out.extend(delta.get("citation").cloned().map(cited_by_provider)),
             "input_json_delta" => {
+                if let Some((_, _, input)) = self.other.as_mut().filter(|(at, ..)| *at == index) {
+                    input.push_str(text("partial_json"));
+                    return Ok(());
+                }
                 let ours = self.calls.iter().position(|known| *known == index);
                 let index = ours.ok_or_else(|| self.protocol("arguments of no tool call"))?;
                 let fragment = text("partial_json").to_owned();
@@ -400,6 +427,7 @@ impl Decoder for MessageDecoder {
             "content_block_delta" => {
                 self.delta(index, document.get("delta").unwrap_or(&Value::Null), out)?;
             }
+            "content_block_stop" => self.block_stop(out)?,
             "message_delta" => {
                 self.stopped(document.get("delta").unwrap_or(&Value::Null));
                 self.used(document.get("usage"));
@@ -418,6 +446,7 @@ impl Decoder for MessageDecoder {
         self.start(body, out);
         for (index, block) in blocks.iter().enumerate() {
             self.block(index as u64, block, out)?;
+            self.block_stop(out)?;
         }
         self.stopped(body);
         Ok(())
@@ -444,6 +473,10 @@ impl Decoder for MessageDecoder {
     fn done(&self) -> bool {
         self.done
     }
+}
+
+fn cited_by_provider(value: Value) -> Event {
+    Event::ProviderCitation { dialect: Dialect::Anthropic, value }
 }
 
 /// Usage as reported; Anthropic counts cached input apart, our form within.

@@ -4,8 +4,11 @@
 //! Fields that nobody here understands are kept in `rest`, tagged with the dialect they came in,
 //! and go out again only in that dialect.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The API a client or a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,10 +62,65 @@ impl ChatRequest {
         }
     }
 
+    /// This request as a provider of `dialect` may get it. In its own dialect that is the request as
+    /// it is; in another, without the hints that change no answer.
+    ///
+    /// # Errors
+    /// The name of the first field or piece that only the request's own dialect understands.
+    pub fn crossing(&self, dialect: Dialect) -> Result<Cow<'_, Self>, String> {
+        if self.dialect == dialect {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut request = self.clone();
+        strip(&mut request.rest, "")?;
+        for tool in &mut request.tools {
+            match tool {
+                Tool::Function(function) => strip(&mut function.rest, "tools[].")?,
+                Tool::Other { value, .. } => {
+                    return Err(format!("tools of type {}", kind(value)));
+                }
+            }
+        }
+        for message in &mut request.messages {
+            strip(&mut message.rest, "messages[].")?;
+            cross(&mut message.blocks)?;
+        }
+        Ok(Cow::Owned(request))
+    }
+
     /// The text of the last user message: what is retrieved for.
     pub fn question(&self) -> Option<String> {
         self.messages.iter().rev().find(|m| m.role == Role::User).map(Message::text)
     }
+}
+
+/// Fields that tell a provider how to cache or scale and change no answer: they may be left behind.
+const HINTS: [&str; 4] = ["cache_control", "detail", "prompt_cache_key", "prompt_cache_retention"];
+
+fn strip(rest: &mut Map<String, Value>, place: &str) -> Result<(), String> {
+    match rest.keys().find(|name| !HINTS.contains(&name.as_str())) {
+        Some(name) => Err(format!("{place}{name}")),
+        None => {
+            rest.clear();
+            Ok(())
+        }
+    }
+}
+
+fn cross(blocks: &mut [Block]) -> Result<(), String> {
+    for block in blocks {
+        strip(&mut block.rest, "messages[].content[].")?;
+        match &mut block.part {
+            Part::Other { value, .. } => return Err(format!("content of type {}", kind(value))),
+            Part::ToolResult { content, .. } => cross(content)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn kind(value: &Value) -> &str {
+    value.get("type").and_then(Value::as_str).unwrap_or("unknown")
 }
 
 /// Who speaks.
@@ -148,8 +206,8 @@ pub enum Part {
     ToolResult {
         /// The call it answers.
         call_id: String,
-        /// What it returned.
-        content: String,
+        /// What it returned: texts, pictures, or what only its dialect understands.
+        content: Vec<Block>,
         /// Whether it failed.
         is_error: bool,
     },
@@ -300,6 +358,8 @@ impl Sampling {
 pub enum Event {
     /// The provider has begun.
     Started(Started),
+    /// A block of text begins, where the provider tells blocks apart.
+    TextStarted,
     /// More text.
     TextDelta {
         /// The text.
@@ -325,6 +385,9 @@ pub enum Event {
         id: String,
         /// The tool.
         name: String,
+        /// Fields of the dialect that have no place above, as a signature to give back.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        rest: Map<String, Value>,
     },
     /// More of a tool call's arguments.
     ToolCallDelta {
@@ -335,17 +398,52 @@ pub enum Event {
     },
     /// What a part of the answer rests on.
     Citation(Citation),
+    /// A citation that the provider makes itself, of the text last begun.
+    ProviderCitation {
+        /// The provider's dialect.
+        dialect: Dialect,
+        /// The citation, in the form of the dialect.
+        value: Value,
+    },
+    /// A whole piece of the answer that only its dialect understands.
+    Other {
+        /// The provider's dialect.
+        dialect: Dialect,
+        /// The piece.
+        value: Value,
+    },
     /// Fields of the provider's answer that have no place here, as OpenAI's `logprobs`.
     Rest {
         /// The provider's dialect.
         dialect: Dialect,
+        /// Where they stood.
+        place: RestPlace,
         /// The fields.
         fields: Map<String, Value>,
     },
-    /// What was used. May come before or after [`Event::Finished`].
+    /// What was used so far; the last one counts. It may come before everything else.
     Usage(Usage),
     /// The answer is complete.
     Finished(FinishReason),
+}
+
+impl Event {
+    /// Whether this is something the model says, thinks or does, and no mere beginning.
+    pub fn says_something(&self) -> bool {
+        !matches!(self, Self::Started(_) | Self::TextStarted | Self::Usage(_) | Self::Rest { .. })
+    }
+}
+
+/// Where in a provider's answer a field stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestPlace {
+    /// Beside the answer's id.
+    Answer,
+    /// In OpenAI's choice.
+    Choice,
+    /// In OpenAI's message or delta.
+    Message,
 }
 
 /// How the provider names what it does.
@@ -451,35 +549,17 @@ pub struct Passage {
 pub struct Answer {
     /// How the provider names it.
     pub started: Started,
-    /// Its text.
-    pub text: String,
-    /// The model's thinking.
-    pub reasoning: String,
-    /// The signature of the thinking.
-    pub signature: Option<String>,
-    /// Why the model declined, if it did.
-    pub refusal: String,
-    /// What it wants called.
-    pub tool_calls: Vec<ToolCall>,
-    /// What it rests on.
+    /// Its pieces in the order they came: text, thinking, refusals, tool calls and others.
+    pub content: Vec<Block>,
+    /// What its text rests on.
     pub citations: Vec<Citation>,
-    /// Fields of the provider's answer that have no place here.
-    pub rest: Map<String, Value>,
+    /// Fields of the provider's answer that have no place here, by where they stood.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rest: BTreeMap<RestPlace, Map<String, Value>>,
     /// What it used.
     pub usage: Usage,
     /// Why it ended; none if it did not.
     pub finish: Option<FinishReason>,
-}
-
-/// A tool call of an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Names the call.
-    pub id: String,
-    /// The tool.
-    pub name: String,
-    /// Its arguments as JSON text.
-    pub arguments: String,
 }
 
 impl Answer {
@@ -487,29 +567,71 @@ impl Answer {
     pub fn push(&mut self, event: &Event) {
         match event {
             Event::Started(started) => self.started.clone_from(started),
-            Event::TextDelta { text } => self.text.push_str(text),
-            Event::ReasoningDelta { text, signature } => {
-                self.reasoning.push_str(text);
-                if signature.is_some() {
-                    self.signature.clone_from(signature);
+            Event::TextStarted => self.content.push(Part::Text { text: String::new() }.into()),
+            Event::TextDelta { text } => match self.last() {
+                Some(Part::Text { text: before }) => before.push_str(text),
+                _ => self.content.push(Part::Text { text: text.clone() }.into()),
+            },
+            Event::ReasoningDelta { text, signature } => match self.last() {
+                // A signed thought is whole; what follows is another.
+                Some(Part::Reasoning { text: before, signature: signed @ None }) => {
+                    before.push_str(text);
+                    signed.clone_from(signature);
                 }
+                _ => {
+                    let (text, signature) = (text.clone(), signature.clone());
+                    self.content.push(Part::Reasoning { text, signature }.into());
+                }
+            },
+            Event::RefusalDelta { text } => match self.last() {
+                Some(Part::Refusal { text: before }) => before.push_str(text),
+                _ => self.content.push(Part::Refusal { text: text.clone() }.into()),
+            },
+            Event::ToolCallStarted { id, name, rest, .. } => {
+                let (id, name) = (id.clone(), name.clone());
+                let part = Part::ToolCall { id, name, arguments: String::new() };
+                self.content.push(Block { part, rest: rest.clone() });
             }
-            Event::RefusalDelta { text } => self.refusal.push_str(text),
-            Event::ToolCallStarted { id, name, .. } => self.tool_calls.push(ToolCall {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: String::new(),
-            }),
             Event::ToolCallDelta { index, fragment } => {
-                if let Some(call) = self.tool_calls.get_mut(*index) {
-                    call.arguments.push_str(fragment);
+                let calls = self.content.iter_mut().filter_map(|block| match &mut block.part {
+                    Part::ToolCall { arguments, .. } => Some(arguments),
+                    _ => None,
+                });
+                if let Some(arguments) = calls.into_iter().nth(*index) {
+                    arguments.push_str(fragment);
                 }
             }
             Event::Citation(citation) => self.citations.push(citation.clone()),
-            Event::Rest { fields, .. } => self.rest.extend(fields.clone()),
+            Event::ProviderCitation { value, .. } => {
+                let texts = self.content.iter_mut().rev();
+                let mut texts = texts.filter(|block| matches!(block.part, Part::Text { .. }));
+                if let Some(block) = texts.next() {
+                    let cited = block.rest.entry("citations").or_insert_with(|| json!([]));
+                    cited.as_array_mut().map(|cited| cited.push(value.clone()));
+                }
+            }
+            Event::Other { dialect, value } => {
+                self.content.push(Part::Other { dialect: *dialect, value: value.clone() }.into());
+            }
+            Event::Rest { place, fields, .. } => {
+                self.rest.entry(*place).or_default().extend(fields.clone());
+            }
             Event::Usage(usage) => self.usage = *usage,
             Event::Finished(reason) => self.finish = Some(reason.clone()),
         }
+    }
+
+    /// Its text, without what stands between.
+    pub fn text(&self) -> String {
+        let texts = self.content.iter().filter_map(|block| match &block.part {
+            Part::Text { text } => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    fn last(&mut self) -> Option<&mut Part> {
+        self.content.last_mut().map(|block| &mut block.part)
     }
 }
 

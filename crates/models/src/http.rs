@@ -277,7 +277,7 @@ impl<D: Decoder> Streaming<D> {
             }
             self.decoder.event(event, &mut self.ready)?;
         }
-        self.spoke |= self.ready.iter().any(|event| !matches!(event, Event::Started(_)));
+        self.spoke |= self.ready.iter().any(Event::says_something);
         if piece.is_none() || self.decoder.done() {
             self.decoder.end(&mut self.ready)?;
             self.state = State::Ended;
@@ -358,11 +358,15 @@ fn kind_of(status: u16, r#type: &str, code: &str, message: &str) -> RefusalKind 
     }
 }
 
-/// `retry-after-ms`, or `retry-after` in seconds, whole or not.
+/// `retry-after-ms`, or `retry-after` in seconds, whole or not, or as a date: that counts from the
+/// provider's own `date`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1e3).or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
+    let date = |name: &str| jiff::fmt::rfc2822::parse(text(name)?).ok();
+    let until = || Some(date("retry-after")?.timestamp().duration_since(date("date")?.timestamp()));
+    let seconds = number("retry-after-ms").map(|ms| ms / 1e3).or_else(|| number("retry-after"));
+    Duration::try_from_secs_f64(seconds.or_else(|| until().map(|wait| wait.as_secs_f64()))?).ok()
 }
 
 fn shorten(text: &str) -> String {

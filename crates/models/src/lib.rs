@@ -22,7 +22,7 @@
 //! let mut answer = Answer::default();
 //! answer.push(&Event::TextDelta { text: "Thirty days.".into() });
 //! answer.push(&Event::Finished(FinishReason::Stop));
-//! assert_eq!(answer.text, "Thirty days.");
+//! assert_eq!(answer.text(), "Thirty days.");
 //! ```
 
 mod anthropic;
@@ -38,8 +38,8 @@ mod tokens;
 
 pub use chat::{
     Answer, Block, ChatRequest, Citation, Dialect, EmbedRequest, Embeddings, Event, FinishReason,
-    Function, Image, Message, Part, Passage, ResponseFormat, Role, Sampling, Started, Tool,
-    ToolCall, ToolChoice, Usage,
+    Function, Image, Message, Part, Passage, ResponseFormat, RestPlace, Role, Sampling, Started,
+    Tool, ToolChoice, Usage,
 };
 pub use error::{ProviderError, Refusal, RefusalKind, Stage};
 pub use extractive::NO_ANSWER;

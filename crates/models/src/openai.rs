@@ -13,7 +13,7 @@ use crate::sse::SseEvent;
 use crate::tokens::estimate;
 use crate::{
     ChatRequest, Dialect, EmbedRequest, Embeddings, Event, FinishReason, Image, Message, ModelSpec,
-    Part, ProviderError, ResponseFormat, Role, Tool, ToolChoice, Usage,
+    Part, ProviderError, ResponseFormat, RestPlace, Role, Tool, ToolChoice, Usage,
 };
 
 /// A provider that speaks OpenAI's Chat Completions.
@@ -97,15 +97,15 @@ fn embeddings(answer: &Value, request: &EmbedRequest) -> Option<Embeddings> {
 
 /// The request as OpenAI has it; `Err` names a field that cannot cross.
 fn request(call: &Call, token_limit: &str) -> Result<Value, String> {
-    let request = &call.request;
+    let request = call.request.crossing(Dialect::OpenAi)?;
     let mut body = Map::new();
     body.insert("model".to_owned(), call.model.id().into());
     let messages: Result<Vec<_>, String> = request.messages.iter().map(self::messages).collect();
     let messages: Vec<Value> = messages?.into_iter().flatten().collect();
     body.insert("messages".to_owned(), messages.into());
     if !request.tools.is_empty() {
-        let tools: Result<Vec<_>, _> = request.tools.iter().map(tool).collect();
-        body.insert("tools".to_owned(), tools?.into());
+        let tools: Vec<_> = request.tools.iter().map(tool).collect();
+        body.insert("tools".to_owned(), tools.into());
     }
     if let Some(choice) = &request.tool_choice {
         let value = match choice {
@@ -136,12 +136,7 @@ fn request(call: &Call, token_limit: &str) -> Result<Value, String> {
         set("stream", Some(true.into()));
         set("stream_options", Some(json!({"include_usage": true})));
     }
-    for (name, value) in &request.rest {
-        if request.dialect != Dialect::OpenAi {
-            return Err(name.clone());
-        }
-        body.insert(name.clone(), value.clone());
-    }
+    body.extend(request.rest.clone());
     Ok(body.into())
 }
 
@@ -159,7 +154,7 @@ fn response_format(format: &ResponseFormat) -> Value {
     }
 }
 
-fn tool(tool: &Tool) -> Result<Value, String> {
+fn tool(tool: &Tool) -> Value {
     match tool {
         Tool::Function(function) => {
             let mut inner = Map::new();
@@ -168,14 +163,10 @@ fn tool(tool: &Tool) -> Result<Value, String> {
                 .extend(function.description.clone().map(|d| ("description".to_owned(), d.into())));
             inner.insert("parameters".to_owned(), function.parameters.clone());
             inner.extend(function.strict.map(|strict| ("strict".to_owned(), strict.into())));
-            // What Anthropic's clients hang on a tool (`cache_control`) means nothing here.
-            Ok(json!({"type": "function", "function": inner}))
+            inner.extend(function.rest.clone());
+            json!({"type": "function", "function": inner})
         }
-        Tool::Other { dialect: Dialect::OpenAi, value } => Ok(value.clone()),
-        Tool::Other { value, .. } => {
-            let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-            Err(format!("tools of type {kind}"))
-        }
+        Tool::Other { value, .. } => value.clone(),
     }
 }
 
@@ -203,20 +194,20 @@ fn messages(message: &Message) -> Result<Vec<Value>, String> {
                 keep(&mut inner, rest);
                 content.push(json!({"type": "image_url", "image_url": inner}));
             }
-            Part::ToolCall { id, name, arguments } => calls.push(json!({
-                "id": id, "type": "function", "function": {"name": name, "arguments": arguments},
-            })),
+            Part::ToolCall { id, name, arguments } => {
+                let function = json!({"name": name, "arguments": arguments});
+                let mut call = json!({"id": id, "type": "function", "function": function});
+                keep(&mut call, rest);
+                calls.push(call);
+            }
             Part::ToolResult { call_id, content, .. } => {
+                let content = tool_result(content)?;
                 results.push(json!({"role": "tool", "tool_call_id": call_id, "content": content}))
             }
             // Another provider's thinking cannot be given back to OpenAI, and need not be.
             Part::Reasoning { .. } => {}
             Part::Refusal { text } => refusal = Some(text.clone()),
-            Part::Other { dialect: Dialect::OpenAi, value } => content.push(value.clone()),
-            Part::Other { value, .. } => {
-                let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-                return Err(format!("content of type {kind}"));
-            }
+            Part::Other { value, .. } => content.push(value.clone()),
         }
     }
     let mut all = results;
@@ -250,11 +241,25 @@ fn messages(message: &Message) -> Result<Vec<Value>, String> {
     Ok(all)
 }
 
-/// Keeps a block's unknown fields, but for those that only Anthropic's caching understands.
-fn keep(block: &mut Value, rest: &Map<String, Value>) {
-    if let Some(block) = block.as_object_mut() {
-        let kept = rest.iter().filter(|(name, _)| *name != "cache_control");
-        block.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+/// What a tool returned: one text, or texts; nothing else can be told to OpenAI's models this way.
+fn tool_result(content: &[Block]) -> Result<Value, String> {
+    let texts = content.iter().map(|block| match &block.part {
+        Part::Text { text } => Ok(text.as_str()),
+        Part::Image(_) => Err("a tool's result of type image".to_owned()),
+        _ => Err("a tool's result that is not text".to_owned()),
+    });
+    let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
+    Ok(match texts.as_slice() {
+        [] => "".into(),
+        [only] => (*only).into(),
+        texts => texts.iter().map(|text| json!({"type": "text", "text": text})).collect(),
+    })
+}
+
+/// Keeps unknown fields.
+fn keep(own: &mut Value, rest: &Map<String, Value>) {
+    if let Some(own) = own.as_object_mut() {
+        own.extend(rest.clone());
     }
 }
 
@@ -303,15 +308,7 @@ impl ChatDecoder {
             model: text("model").unwrap_or_default(),
             fingerprint: text("system_fingerprint"),
         }));
-        let known = ["id", "object", "created", "model", "choices", "usage", "system_fingerprint"];
-        let rest = document.as_object().into_iter().flatten();
-        let rest = rest.filter(|(name, value)| {
-            !known.contains(&name.as_str()) && *name != "obfuscation" && !value.is_null()
-        });
-        let fields: Map<_, _> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
-        if !fields.is_empty() {
-            out.push_back(Event::Rest { dialect: Dialect::OpenAi, fields });
-        }
+        rest(document, RestPlace::Answer, &ANSWER_FIELDS, out);
     }
 
     /// A message or a delta; both have the same fields.
@@ -341,7 +338,8 @@ impl ChatDecoder {
                     let index = self.calls.len();
                     self.calls.push(theirs);
                     let (id, name) = (id.to_owned(), name.to_owned());
-                    out.push_back(Event::ToolCallStarted { index, id, name });
+                    let rest = unknown(call, &["index", "id", "type", "function"]);
+                    out.push_back(Event::ToolCallStarted { index, id, name, rest });
                     index
                 }
             };
@@ -351,6 +349,12 @@ impl ChatDecoder {
                 out.push_back(Event::ToolCallDelta { index, fragment: fragment.to_owned() });
             }
         }
+        let cited = said.get("annotations").and_then(Value::as_array).into_iter().flatten();
+        out.extend(cited.map(|value| {
+            let (dialect, value) = (Dialect::OpenAi, value.clone());
+            Event::ProviderCitation { dialect, value }
+        }));
+        rest(said, RestPlace::Message, &MESSAGE_FIELDS, out);
         Ok(())
     }
 
@@ -365,10 +369,7 @@ impl ChatDecoder {
             if let Some(said) = choice.get(said) {
                 self.said(said, out)?;
             }
-            if let Some(logprobs) = choice.get("logprobs").filter(|value| !value.is_null()) {
-                let fields = Map::from_iter([("logprobs".to_owned(), logprobs.clone())]);
-                out.push_back(Event::Rest { dialect: Dialect::OpenAi, fields });
-            }
+            rest(choice, RestPlace::Choice, &CHOICE_FIELDS, out);
             if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
                 self.finish = Some(match reason {
                     "stop" => FinishReason::Stop,
@@ -440,6 +441,27 @@ impl Decoder for ChatDecoder {
     fn done(&self) -> bool {
         self.done
     }
+}
+
+/// The fields that have a place in our form; `obfuscation` is noise by design.
+const ANSWER_FIELDS: [&str; 8] =
+    ["id", "object", "created", "model", "choices", "usage", "system_fingerprint", "obfuscation"];
+const CHOICE_FIELDS: [&str; 4] = ["index", "message", "delta", "finish_reason"];
+const MESSAGE_FIELDS: [&str; 7] =
+    ["role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "annotations"];
+
+/// Passes the unknown fields of `value` on.
+fn rest(value: &Value, place: RestPlace, known: &[&str], out: &mut VecDeque<Event>) {
+    let fields = unknown(value, known);
+    if !fields.is_empty() {
+        out.push_back(Event::Rest { dialect: Dialect::OpenAi, place, fields });
+    }
+}
+
+fn unknown(value: &Value, known: &[&str]) -> Map<String, Value> {
+    let fields = value.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null());
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Usage as reported; `None` if it is absurd (more than a thousand million tokens).

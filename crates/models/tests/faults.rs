@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use models::{
-    Answer, Call, ChatRequest, Dialect, FinishReason, Message, Provider, ProviderBinding,
+    Answer, Call, ChatRequest, Dialect, FinishReason, Message, Part, Provider, ProviderBinding,
     ProviderEntry, ProviderError, ProviderKind, Providers, Role, Timers, TokenLimitField,
 };
 use release::{Secret, TenantId};
@@ -76,13 +76,15 @@ async fn every_fault_ends_cleanly(kind: ProviderKind) {
             let whole = |answer: &Answer| {
                 let ended = answer.finish.is_some();
                 let harmless = HARMLESS.contains(&fault.name);
-                let calls = answer
-                    .tool_calls
-                    .iter()
-                    .all(|call| serde_json::from_str::<serde_json::Value>(&call.arguments).is_ok());
+                let calls = answer.content.iter().filter_map(|block| match &block.part {
+                    Part::ToolCall { arguments, .. } => Some(arguments),
+                    _ => None,
+                });
+                let calls: Vec<_> = calls.collect();
+                let json = |text: &&String| serde_json::from_str::<serde_json::Value>(text).is_ok();
                 ended
-                    && calls
-                    && (answer.text == ANSWER || harmless || !answer.tool_calls.is_empty())
+                    && calls.iter().all(json)
+                    && (answer.text() == ANSWER || harmless || !calls.is_empty())
             };
             match &result {
                 Ok(answer) if !whole(answer) => {
@@ -102,7 +104,7 @@ async fn every_fault_ends_cleanly(kind: ProviderKind) {
             }
         }
         let healthy = ask(provider.as_ref(), "healthy", true).await;
-        let healthy = healthy.map(|answer| (answer.text, answer.finish));
+        let healthy = healthy.map(|answer| (answer.text(), answer.finish));
         if !matches!(&healthy, Ok((text, Some(FinishReason::Stop))) if text == ANSWER) {
             wrong.push(format!("after {}: {healthy:?}", fault.name));
         }

@@ -118,7 +118,7 @@ impl Trail {
     }
 
     pub fn event(&mut self, event: &Event) {
-        if self.first_piece.is_none() && !matches!(event, Event::Started(_)) {
+        if self.first_piece.is_none() && event.says_something() {
             self.first_piece = Some(self.began.elapsed().as_secs_f64());
         }
         self.answer.push(event);

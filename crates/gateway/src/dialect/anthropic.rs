@@ -91,29 +91,18 @@ impl Dialect for Anthropic {
     }
 
     fn answer(reply: &Reply, answer: &Answer) -> Value {
-        let mut content = Vec::new();
-        if !answer.reasoning.is_empty() || answer.signature.is_some() {
-            let signature = answer.signature.as_deref().unwrap_or_default();
-            content.push(
-                json!({"type": "thinking", "thinking": answer.reasoning, "signature": signature}),
-            );
+        let mut content: Vec<_> = answer.content.iter().filter_map(content_block).collect();
+        // Our citations are of the answer as a whole, which is one text then.
+        let cited = answer.citations.iter().map(citation);
+        if let (false, Some(block)) = (
+            answer.citations.is_empty(),
+            content.iter_mut().filter_map(Value::as_object_mut).find(|b| b["type"] == "text"),
+        ) {
+            block.insert("citations".to_owned(), cited.collect());
         }
-        let text = format!("{}{}", answer.text, answer.refusal);
-        if !text.is_empty() {
-            let mut block = json!({"type": "text", "text": text});
-            if let (false, Some(block)) = (answer.citations.is_empty(), block.as_object_mut()) {
-                let cited: Vec<_> = answer.citations.iter().map(citation).collect();
-                block.insert("citations".to_owned(), cited.into());
-            }
-            content.push(block);
-        }
-        for call in &answer.tool_calls {
-            let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
-            content.push(
-                json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}),
-            );
-        }
-        let (reason, sequence) = stop_reason(answer.finish.as_ref());
+        let refused = |block: &Block| matches!(block.part, Part::Refusal { .. });
+        let refused = answer.content.iter().any(refused);
+        let (reason, sequence) = stop_reason(answer.finish.as_ref(), refused);
         json!({
             "id": reply.id("msg_"),
             "type": "message",
@@ -127,7 +116,7 @@ impl Dialect for Anthropic {
     }
 
     fn encoder(reply: Reply, _: bool) -> BlockEncoder {
-        BlockEncoder { reply, open: None, index: 0, usage: Usage::default() }
+        BlockEncoder { reply, open: None, index: 0, refused: false, usage: Usage::default() }
     }
 
     fn error(error: &GatewayError, bound: Option<&Responding>) -> Value {
@@ -243,12 +232,9 @@ fn block(value: Value, place: &str) -> Result<Block, GatewayError> {
             let call_id = fields.text("tool_use_id")?.ok_or_else(|| required("tool_use_id"))?;
             let is_error = fields.flag("is_error")?.unwrap_or(false);
             let content = match fields.take("content") {
-                None => String::new(),
-                Some(Value::String(text)) => text,
-                Some(Value::Array(parts)) => {
-                    let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
-                    texts.collect::<Vec<_>>().join("\n")
-                }
+                None => Vec::new(),
+                Some(Value::String(text)) => vec![Part::Text { text }.into()],
+                Some(Value::Array(parts)) => blocks(parts, &format!("{place}.content"))?,
                 Some(_) => return Err(required("content")),
             };
             Part::ToolResult { call_id, content, is_error }
@@ -302,9 +288,31 @@ fn tool_choice(choice: &Map<String, Value>) -> Result<ToolChoice, GatewayError> 
     }
 }
 
-fn stop_reason(finish: Option<&FinishReason>) -> (Option<&str>, Option<&str>) {
+/// A piece of an answer; none for what Anthropic's clients cannot have asked for.
+fn content_block(block: &Block) -> Option<Value> {
+    let mut own = match &block.part {
+        Part::Text { text } | Part::Refusal { text } if text.is_empty() => return None,
+        Part::Text { text } | Part::Refusal { text } => json!({"type": "text", "text": text}),
+        Part::Reasoning { text, signature } => json!({
+            "type": "thinking", "thinking": text,
+            "signature": signature.as_deref().unwrap_or_default(),
+        }),
+        Part::ToolCall { id, name, arguments } => {
+            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+            json!({"type": "tool_use", "id": id, "name": name, "input": input})
+        }
+        Part::Other { dialect: Speaks::Anthropic, value } => value.clone(),
+        _ => return None,
+    };
+    own.as_object_mut()?.extend(block.rest.clone());
+    Some(own)
+}
+
+/// OpenAI's models decline in words of their own kind and then just stop; `refused` says so.
+fn stop_reason(finish: Option<&FinishReason>, refused: bool) -> (Option<&str>, Option<&str>) {
     match finish {
         None => (None, None),
+        Some(FinishReason::Stop) if refused => (Some("refusal"), None),
         Some(FinishReason::Stop) => (Some("end_turn"), None),
         Some(FinishReason::StopSequence(text)) => (Some("stop_sequence"), Some(text)),
         Some(FinishReason::Length) => (Some("max_tokens"), None),
@@ -345,6 +353,7 @@ enum Open {
     Text,
     Thinking,
     Tool(usize),
+    Other,
 }
 
 /// Writes Anthropic's events.
@@ -352,7 +361,15 @@ pub struct BlockEncoder {
     reply: Reply,
     open: Option<Open>,
     index: usize,
+    refused: bool,
     usage: Usage,
+}
+
+fn with(mut block: Value, rest: &Map<String, Value>) -> Value {
+    if let Some(block) = block.as_object_mut() {
+        block.extend(rest.clone());
+    }
+    block
 }
 
 fn line(kind: &str, data: &Value) -> String {
@@ -409,7 +426,11 @@ impl Encoder for BlockEncoder {
                 });
                 line("message_start", &json!({"type": "message_start", "message": message}))
             }
-            Event::TextDelta { text } | Event::RefusalDelta { text } => self.text(text),
+            Event::TextDelta { text } => self.text(text),
+            Event::RefusalDelta { text } => {
+                self.refused = true;
+                self.text(text)
+            }
             Event::ReasoningDelta { text, signature } => {
                 let block = || json!({"type": "thinking", "thinking": "", "signature": ""});
                 let mut out = self.open(Open::Thinking, block);
@@ -421,10 +442,12 @@ impl Encoder for BlockEncoder {
                 }
                 out
             }
-            Event::ToolCallStarted { index, id, name } => self.open(
-                Open::Tool(*index),
-                || json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-            ),
+            Event::TextStarted if self.open == Some(Open::Text) => self.close(),
+            Event::TextStarted => String::new(),
+            Event::ToolCallStarted { index, id, name, rest } => self
+                .open(Open::Tool(*index), || {
+                    with(json!({"type": "tool_use", "id": id, "name": name, "input": {}}), rest)
+                }),
             Event::ToolCallDelta { fragment, .. } => {
                 self.delta(&json!({"type": "input_json_delta", "partial_json": fragment}))
             }
@@ -432,18 +455,30 @@ impl Encoder for BlockEncoder {
                 let out = self.open(Open::Text, || json!({"type": "text", "text": ""}));
                 out + &self.delta(&json!({"type": "citations_delta", "citation": citation(cited)}))
             }
+            Event::ProviderCitation { dialect: Speaks::Anthropic, value } => {
+                let out = self.open(Open::Text, || json!({"type": "text", "text": ""}));
+                out + &self.delta(&json!({"type": "citations_delta", "citation": value}))
+            }
+            Event::Other { dialect: Speaks::Anthropic, value } => {
+                let out = self.close() + &self.open(Open::Other, || value.clone());
+                out + &self.close()
+            }
             Event::Usage(usage) => {
                 self.usage = *usage;
                 String::new()
             }
-            Event::Rest { .. } | Event::Finished(_) => String::new(),
+            // Pieces that only another dialect's clients could have asked for.
+            Event::ProviderCitation { .. }
+            | Event::Other { .. }
+            | Event::Rest { .. }
+            | Event::Finished(_) => String::new(),
         };
         out.into()
     }
 
     fn finish(&mut self, finish: &FinishReason) -> Bytes {
         let mut out = self.close();
-        let (reason, sequence) = stop_reason(Some(finish));
+        let (reason, sequence) = stop_reason(Some(finish), self.refused);
         let delta = json!({
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},

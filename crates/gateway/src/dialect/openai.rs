@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use models::{
     Answer, Block, ChatRequest, Citation, Dialect as Speaks, Event, FinishReason, Function, Image,
-    Message, Part, ProviderError, RequestField, ResponseFormat, Role, Tool, ToolCall, ToolChoice,
+    Message, Part, ProviderError, RequestField, ResponseFormat, RestPlace, Role, Tool, ToolChoice,
     Usage,
 };
 use serde_json::{Map, Value, json};
@@ -67,43 +67,51 @@ impl Dialect for OpenAi {
     }
 
     fn answer(reply: &Reply, answer: &Answer) -> Value {
-        let text = Some(answer.text.as_str()).filter(|text| !text.is_empty());
-        let mut message = json!({"role": "assistant", "content": text, "refusal": null});
+        let text = answer.text();
+        let refusal = join(answer, |part| match part {
+            Part::Refusal { text } => Some(text),
+            _ => None,
+        });
+        let reasoning = join(answer, |part| match part {
+            Part::Reasoning { text, .. } => Some(text),
+            _ => None,
+        });
+        let calls: Vec<_> = answer.content.iter().filter_map(tool_call).collect();
+        let mut cited = annotations(answer, &text);
+        let text = Some(text).filter(|text| !text.is_empty());
+        let refusal = Some(refusal).filter(|text| !text.is_empty());
+        let mut message = json!({"role": "assistant", "content": text, "refusal": refusal});
         if let Some(message) = message.as_object_mut() {
-            if !answer.refusal.is_empty() {
-                message.insert("refusal".to_owned(), answer.refusal.clone().into());
+            if !reasoning.is_empty() {
+                message.insert("reasoning_content".to_owned(), reasoning.into());
             }
-            if !answer.reasoning.is_empty() {
-                message.insert("reasoning_content".to_owned(), answer.reasoning.clone().into());
-            }
-            if !answer.tool_calls.is_empty() {
-                let calls: Vec<_> = answer.tool_calls.iter().map(tool_call).collect();
+            if !calls.is_empty() {
                 message.insert("tool_calls".to_owned(), calls.into());
             }
-            if !answer.citations.is_empty() {
-                let places = places(answer);
-                let cited = answer.citations.iter().zip(places);
-                let cited: Vec<_> = cited.map(|(c, place)| annotation(c, place)).collect();
+            cited.extend(answer.content.iter().filter_map(native_annotations).flatten());
+            if !cited.is_empty() {
                 message.insert("annotations".to_owned(), cited.into());
             }
+            message.extend(rest(answer, RestPlace::Message));
         }
         let finish = answer.finish.as_ref().map(finish_reason);
-        let mut rest = answer.rest.clone();
-        let logprobs = rest.shift_remove("logprobs").unwrap_or_default();
+        let mut choice = json!(
+            {"index": 0, "message": message, "logprobs": null, "finish_reason": finish}
+        );
+        if let Some(choice) = choice.as_object_mut() {
+            choice.extend(rest(answer, RestPlace::Choice));
+        }
         let mut body = json!({
             "id": reply.id("chatcmpl-"),
             "object": "chat.completion",
             "created": reply.created,
             "model": reply.model(&answer.started.model),
-            "choices": [
-                {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish},
-            ],
+            "choices": [choice],
             "usage": usage(&answer.usage),
             "system_fingerprint": answer.started.fingerprint,
         });
         if let Some(body) = body.as_object_mut() {
-            rest.shift_remove("content_block");
-            body.extend(rest);
+            body.extend(rest(answer, RestPlace::Answer));
         }
         body
     }
@@ -116,6 +124,7 @@ impl Dialect for OpenAi {
             model,
             fingerprint: None,
             begun: false,
+            rest: Map::new(),
             usage: Usage::default(),
             length: 0,
             last: 0,
@@ -235,11 +244,8 @@ fn message(value: Value, place: &str) -> Result<Message, GatewayError> {
         let call_id = fields.text("tool_call_id")?;
         let call_id = call_id.ok_or_else(|| bad("tool_call_id", "`tool_call_id` is missing"))?;
         let content = match content {
-            Some(Value::String(text)) => text,
-            Some(Value::Array(parts)) => {
-                let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
-                texts.collect::<Vec<_>>().join("\n")
-            }
+            Some(Value::String(text)) => vec![Part::Text { text }.into()],
+            Some(Value::Array(parts)) => self::blocks(parts, &format!("{place}.content"))?,
             _ => return Err(bad("content", "a tool's `content` must be text")),
         };
         blocks.push(Part::ToolResult { call_id, content, is_error: false }.into());
@@ -248,9 +254,7 @@ fn message(value: Value, place: &str) -> Result<Message, GatewayError> {
             None => {}
             Some(Value::String(text)) => blocks.push(Part::Text { text }.into()),
             Some(Value::Array(parts)) => {
-                for (index, part) in parts.into_iter().enumerate() {
-                    blocks.push(block(part, &format!("{place}.content[{index}]"))?);
-                }
+                blocks.extend(self::blocks(parts, &format!("{place}.content"))?);
             }
             Some(_) => return Err(bad("content", "`content` must be a string or an array")),
         }
@@ -268,7 +272,9 @@ fn message(value: Value, place: &str) -> Result<Message, GatewayError> {
                 "a tool call needs `id`, `function.name` and `.arguments`",
             ));
         };
-        blocks.push(Part::ToolCall { id, name, arguments }.into());
+        let mut rest = call.as_object().cloned().unwrap_or_default();
+        rest.retain(|name, _| !["id", "type", "function", "index"].contains(&name.as_str()));
+        blocks.push(Block { part: Part::ToolCall { id, name, arguments }, rest });
     }
     if role == Role::User && blocks.is_empty() {
         return Err(bad("content", "`content` is missing"));
@@ -277,6 +283,11 @@ fn message(value: Value, place: &str) -> Result<Message, GatewayError> {
     fields.take("reasoning_content");
     fields.take("annotations");
     Ok(Message { role, blocks, rest: fields.0 })
+}
+
+fn blocks(parts: Vec<Value>, place: &str) -> Result<Vec<Block>, GatewayError> {
+    let parts = parts.into_iter().enumerate();
+    parts.map(|(index, part)| block(part, &format!("{place}[{index}]"))).collect()
 }
 
 fn block(value: Value, place: &str) -> Result<Block, GatewayError> {
@@ -332,7 +343,7 @@ fn tool(value: Value, place: &str) -> Result<Tool, GatewayError> {
             .take("parameters")
             .unwrap_or_else(|| json!({"type": "object", "properties": {}})),
         strict: function.flag("strict")?,
-        rest: Map::new(),
+        rest: function.0,
     }))
 }
 
@@ -374,9 +385,27 @@ fn response_format(format: Value) -> Result<ResponseFormat, GatewayError> {
     }
 }
 
-fn tool_call(call: &ToolCall) -> Value {
-    let function = json!({"name": call.name, "arguments": call.arguments});
-    json!({"id": call.id, "type": "function", "function": function})
+fn join<'a>(answer: &'a Answer, text: impl Fn(&'a Part) -> Option<&'a String>) -> String {
+    answer.content.iter().filter_map(|block| text(&block.part)).map(String::as_str).collect()
+}
+
+/// The unknown fields of a place; they all are OpenAI's, for no other provider has such places.
+fn rest(answer: &Answer, place: RestPlace) -> Map<String, Value> {
+    answer.rest.get(&place).cloned().unwrap_or_default()
+}
+
+fn tool_call(block: &Block) -> Option<Value> {
+    let Part::ToolCall { id, name, arguments } = &block.part else { return None };
+    let function = json!({"name": name, "arguments": arguments});
+    let mut call = json!({"id": id, "type": "function", "function": function});
+    call.as_object_mut()?.extend(block.rest.clone());
+    Some(call)
+}
+
+/// The annotations that an OpenAI provider made itself.
+fn native_annotations(block: &Block) -> Option<Vec<Value>> {
+    let cited = block.rest.get("citations")?.as_array()?.iter();
+    Some(cited.filter(|cited| cited["type"] == "url_citation").cloned().collect())
 }
 
 fn finish_reason(reason: &FinishReason) -> &str {
@@ -399,14 +428,15 @@ fn usage(usage: &Usage) -> Value {
     })
 }
 
-/// Where in the answer each citation's sentence stands, in characters: from its first occurrence.
-fn places(answer: &Answer) -> Vec<(usize, usize)> {
+/// Our citations, each with where its words first stand in the answer, in characters.
+fn annotations(answer: &Answer, text: &str) -> Vec<Value> {
     let place = |citation: &Citation| {
-        let at = answer.text.find(&citation.cited_text)?;
-        let start = answer.text[..at].chars().count();
+        let at = text.find(&citation.cited_text)?;
+        let start = text[..at].chars().count();
         Some((start, start + citation.cited_text.chars().count()))
     };
-    answer.citations.iter().map(|citation| place(citation).unwrap_or((0, 0))).collect()
+    let cited = answer.citations.iter();
+    cited.map(|citation| annotation(citation, place(citation).unwrap_or((0, 0)))).collect()
 }
 
 fn annotation(citation: &Citation, (start, end): (usize, usize)) -> Value {
@@ -434,6 +464,8 @@ pub struct ChunkEncoder {
     model: String,
     fingerprint: Option<String>,
     begun: bool,
+    /// Unknown fields of the provider's, repeated with every chunk as the provider does.
+    rest: Map<String, Value>,
     usage: Usage,
     /// Characters of text so far, and before the last piece.
     length: usize,
@@ -465,8 +497,11 @@ impl ChunkEncoder {
             "system_fingerprint": self.fingerprint,
             "choices": choices,
         });
-        if let (true, Some(chunk)) = (self.include_usage, chunk.as_object_mut()) {
-            chunk.insert("usage".to_owned(), usage.unwrap_or_default());
+        if let Some(chunk) = chunk.as_object_mut() {
+            if self.include_usage {
+                chunk.insert("usage".to_owned(), usage.unwrap_or_default());
+            }
+            chunk.extend(self.rest.clone());
         }
         format!("data: {chunk}\n\n").into()
     }
@@ -491,10 +526,13 @@ impl Encoder for ChunkEncoder {
                 self.chunk(json!({"reasoning_content": text}), None, none)
             }
             Event::RefusalDelta { text } => self.chunk(json!({"refusal": text}), None, none),
-            Event::ToolCallStarted { index, id, name } => {
+            Event::ToolCallStarted { index, id, name, rest } => {
                 let function = json!({"name": name, "arguments": ""});
-                let call =
+                let mut call =
                     json!({"index": index, "id": id, "type": "function", "function": function});
+                if let Some(call) = call.as_object_mut() {
+                    call.extend(rest.clone());
+                }
                 self.chunk(json!({"tool_calls": [call]}), None, none)
             }
             Event::ToolCallDelta { index, fragment } => {
@@ -505,14 +543,27 @@ impl Encoder for ChunkEncoder {
                 let annotation = annotation(citation, (self.last, self.length));
                 self.chunk(json!({"annotations": [annotation]}), None, none)
             }
-            Event::Rest { dialect: Speaks::OpenAi, fields } if fields.contains_key("logprobs") => {
-                self.chunk(json!({}), None, fields.clone())
+            Event::ProviderCitation { dialect: Speaks::OpenAi, value } => {
+                self.chunk(json!({"annotations": [value]}), None, none)
             }
+            Event::Rest { dialect: Speaks::OpenAi, place, fields } => match place {
+                RestPlace::Answer => {
+                    self.rest.extend(fields.clone());
+                    Bytes::new()
+                }
+                RestPlace::Choice => self.chunk(json!({}), None, fields.clone()),
+                RestPlace::Message => self.chunk(fields.clone().into(), None, none),
+            },
             Event::Usage(usage) => {
                 self.usage = *usage;
                 Bytes::new()
             }
-            Event::Rest { .. } | Event::Finished(_) => Bytes::new(),
+            // Pieces that only another dialect's clients could have asked for.
+            Event::TextStarted
+            | Event::ProviderCitation { .. }
+            | Event::Other { .. }
+            | Event::Rest { .. }
+            | Event::Finished(_) => Bytes::new(),
         }
     }
 

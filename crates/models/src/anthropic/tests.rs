@@ -21,7 +21,12 @@ fn conversation() -> ChatRequest {
     let result = |id: &str| Message {
         role: Role::Tool,
         blocks: vec![
-            Part::ToolResult { call_id: id.into(), content: "4 °C".into(), is_error: false }.into(),
+            Part::ToolResult {
+                call_id: id.into(),
+                content: vec![Part::Text { text: "4 °C".into() }.into()],
+                is_error: false,
+            }
+            .into(),
         ],
         rest: Map::new(),
     };
@@ -111,7 +116,8 @@ fn a_stream_with_thinking_text_and_a_tool_is_put_together() {
     .unwrap();
     insta::assert_json_snapshot!(events);
     assert_eq!(answer.usage.input_tokens, 14);
-    assert_eq!(answer.signature.as_deref(), Some("sig"));
+    let thought = Part::Reasoning { text: "Hm.".into(), signature: Some("sig".into()) };
+    assert_eq!(answer.content[0].part, thought);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn conversation() -> ChatRequest {
             blocks: vec![
                 Part::ToolResult {
                     call_id: "call_1".into(),
-                    content: "4 °C".into(),
+                    content: vec![Part::Text { text: "4 °C".into() }.into()],
                     is_error: false,
                 }
                 .into(),
@@ -123,7 +123,8 @@ fn a_streamed_tool_call_is_put_together() {
     ])
     .unwrap();
     insta::assert_json_snapshot!(events);
-    assert_eq!(answer.tool_calls[0].arguments, "{\"city\":1}");
+    let Part::ToolCall { arguments, .. } = &answer.content[0].part else { panic!("{answer:?}") };
+    assert_eq!(arguments, "{\"city\":1}");
     assert_eq!((answer.usage.cache_read_tokens, answer.usage.estimated), (8, false));
 }
 

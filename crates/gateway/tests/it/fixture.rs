@@ -1,0 +1,171 @@
+//! A gateway of real parts around one app.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use cost::PriceBook;
+use gateway::{Gateway, Limits, LiveReleases, Parts};
+use http::{Request, Response, StatusCode};
+use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
+use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TraceLog};
+use release::{
+    CanonicalJson, Clock, Environment, PrincipalId, Release, RoutingTable, Secret, SlotName,
+    TenantId, Timestamp,
+};
+use security::{KeyRing, Role};
+use serde_json::{Value, json};
+use store::{Blobs, Store};
+use tempfile::TempDir;
+use testkit::clock::ManualClock;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// A clock that stands still.
+#[derive(Debug, Default)]
+struct Still(ManualClock);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+/// What the app's release is made of.
+pub struct App {
+    pub provider: ProviderKind,
+    /// The provider's base address.
+    pub endpoint: String,
+    pub model: &'static str,
+    pub guardrails: Value,
+    pub config: Value,
+    pub traces: LogOptions,
+}
+
+impl App {
+    pub fn over(provider: ProviderKind, endpoint: &str) -> Self {
+        Self {
+            provider,
+            endpoint: endpoint.to_owned(),
+            model: "up",
+            guardrails: json!({}),
+            config: json!({}),
+            traces: LogOptions::default(),
+        }
+    }
+}
+
+/// A gateway that serves `app` in `prod`.
+pub struct Served {
+    pub router: axum::Router,
+    pub traces: TraceLog,
+    pub key: String,
+    /// Kept as long as the gateway is.
+    _directory: TempDir,
+}
+
+pub async fn serve(app: App) -> Served {
+    // Another test of this process may have installed it already.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(Still::default());
+    let (keys, key) = keys(directory.path(), &clock).await;
+    let blobs = Blobs::disk(directory.path().join("blobs"));
+    let table = table(&blobs, &app).await;
+    let (_publisher, table) = watch::channel(Arc::new(table));
+    let mut live = LiveReleases::new(blobs, table);
+    live.catch_up().await;
+    let traces = TraceLog::open(&directory.path().join("traces"), app.traces).unwrap();
+    let gateway = Gateway::new(Parts {
+        keys,
+        live: live.watch(),
+        providers: Arc::new(providers(&app)),
+        prices: PriceBook::new(Vec::new()),
+        traces: traces.clone(),
+        clock,
+        trace_ids: Box::new(|| TraceId::from_bytes([7; 16])),
+        environment: "prod".parse().unwrap(),
+        limits: Limits { body_bytes: 1 << 20, json_values: 10_000, ..Limits::default() },
+    });
+    Served { router: gateway.router(), traces, key, _directory: directory }
+}
+
+async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String) {
+    let store = Store::open_sqlite(&directory.join("control.db")).await.unwrap();
+    let pepper = Secret::new("pepper");
+    let keys = KeyRing::open(store, Arc::clone(clock), &pepper).await.unwrap();
+    let (system, ada) = (PrincipalId::system("test"), PrincipalId::user("ada").unwrap());
+    keys.create_tenant(&system, TenantId::DEFAULT).await.unwrap();
+    let tenant = Some(TenantId::DEFAULT);
+    keys.create_principal(&system, ada.clone(), tenant, Role::Admin).await.unwrap();
+    let key = keys.issue(&system, &ada, None).await.unwrap().key.expose().to_owned();
+    (Arc::new(keys), key)
+}
+
+async fn table(blobs: &Blobs, app: &App) -> RoutingTable {
+    let blobs = blobs.tenant(&TenantId::DEFAULT);
+    let json = |value: &Value| CanonicalJson::of(value).unwrap().into_bytes().into();
+    let model = json!({"provider": "upstream", "model": app.model});
+    let slots = [
+        (SlotName::MODEL, blobs.put(json(&model)).await.unwrap()),
+        (SlotName::PROMPT, blobs.put("You are helpful.\n".into()).await.unwrap()),
+        (SlotName::GUARDRAILS, blobs.put(json(&app.guardrails)).await.unwrap()),
+        (SlotName::CONFIG, blobs.put(json(&app.config)).await.unwrap()),
+    ];
+    let release = Release::seal("app".parse().unwrap(), slots).unwrap();
+    blobs.put(release.bytes().to_vec().into()).await.unwrap();
+    let mut environment = Environment::empty("app".parse().unwrap(), "prod".parse().unwrap());
+    environment.stable = Some(release.digest());
+    let mut table = RoutingTable::at(1);
+    table.insert(TenantId::DEFAULT, environment);
+    table
+}
+
+fn providers(app: &App) -> Providers {
+    let binding = ProviderBinding {
+        kind: app.provider,
+        endpoint: app.endpoint.clone(),
+        region: None,
+        credential: Some(Secret::new("upstream-key")),
+        timers: Timers { first_byte: 2.0, idle: 2.0, total: 5.0, ..Timers::default() },
+        token_limit_field: TokenLimitField::default(),
+    };
+    let (tenants, environments) = (vec![TenantId::DEFAULT], BTreeMap::new());
+    let entry = ProviderEntry { tenants, default: binding, environments };
+    Providers::new(BTreeMap::from([("upstream".to_owned(), entry)])).unwrap()
+}
+
+impl Served {
+    /// A request with the key and the content type that it needs.
+    pub fn request(&self, path: &str) -> http::request::Builder {
+        Request::post(path)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", "application/json")
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Posts `body`; gives the status, the content type and the whole body.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, String, String) {
+        let request = self.request(path).body(Body::from(body.to_string())).unwrap();
+        read(self.send(request).await).await
+    }
+
+    /// The records of the app, newest first.
+    pub fn records(&self) -> Vec<AnswerRecord> {
+        let found = self.traces.list(&TenantId::DEFAULT, &Filter::default(), 100).unwrap();
+        let records = found.iter().map(|found| self.traces.show(&TenantId::DEFAULT, found.trace));
+        records.map(|record| record.unwrap().unwrap()).collect()
+    }
+}
+
+pub async fn read(response: Response<Body>) -> (StatusCode, String, String) {
+    let (parts, body) = response.into_parts();
+    let kind = parts.headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+    let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    (parts.status, kind.unwrap_or_default(), text)
+}
