@@ -30,6 +30,9 @@ use output::Output;
 use crate::dialect::{Parsed, arrived};
 use crate::{Gateway, GatewayError, Loaded};
 
+/// How many events go to the client together at most.
+const TOGETHER: usize = 64;
+
 /// A request as its dialect understood it, with the key it came with.
 pub struct Arrived {
     /// The key, if there was one.
@@ -272,24 +275,41 @@ async fn generate(
     let BoundProvider { provider: target, binding } =
         gateway.parts.providers.resolve(&tenant, &environment, provider)?;
     trail.called(&loaded.model, *binding);
-    let mut events = tokio::select! {
+    let events = tokio::select! {
         begun = target.chat(call) => begun?,
         () = client.gone() => return Err(GatewayError::HungUp),
     };
+    // What is there already goes on together.
+    let mut pieces = events.ready_chunks(TOGETHER);
     let mut output = Output::new(&loaded.guardrails);
     let mut finish = None;
     while finish.is_none() {
-        let event = tokio::select! {
-            event = events.next() => event,
+        let piece = tokio::select! {
+            piece = pieces.next() => piece,
             () = client.gone() => return Err(GatewayError::HungUp),
         };
-        let Some(event) = event.transpose()? else { break };
-        trail.event(&event);
-        for event in output.pass(event, trail) {
+        let Some(piece) = piece else { break };
+        let mut passed = Vec::with_capacity(piece.len());
+        let mut broken = None;
+        for event in piece {
             match event {
-                Event::Finished(reason) => finish = Some(reason),
-                event => client.send(event).await?,
+                Ok(event) => {
+                    trail.event(&event);
+                    output.pass(event, trail, &mut passed);
+                }
+                Err(error) => broken = Some(error),
             }
+        }
+        if let Some(end) = passed.iter().position(|event| matches!(event, Event::Finished(_))) {
+            if let Some(Event::Finished(reason)) = passed.drain(end..).next() {
+                finish = Some(reason);
+            }
+        }
+        if !passed.is_empty() {
+            client.send(passed).await?;
+        }
+        if let Some(error) = broken.filter(|_| finish.is_none()) {
+            return Err(error.into());
         }
     }
     trail.step("generate", begin);

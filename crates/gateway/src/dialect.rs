@@ -6,10 +6,10 @@ pub mod openai;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use models::{Answer, Event, FinishReason, ProviderError, RefusalKind, RequestField};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::GatewayError;
@@ -76,16 +76,25 @@ pub trait Dialect: Send + Sync + 'static {
     }
 }
 
-/// Writes one stream.
+/// Writes one stream: the bytes of each piece go to the end of `out`.
 pub trait Encoder: Send + 'static {
-    /// The bytes for an event.
-    fn event(&mut self, event: &Event) -> Bytes;
+    /// An event.
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>);
 
-    /// The bytes of the end.
-    fn finish(&mut self, finish: &FinishReason) -> Bytes;
+    /// The end.
+    fn finish(&mut self, finish: &FinishReason, out: &mut Vec<u8>);
 
-    /// The bytes of a failure after the beginning: never a finish reason.
-    fn fail(&mut self, error: &GatewayError) -> Bytes;
+    /// A failure after the beginning: never a finish reason.
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>);
+}
+
+/// Writes a value as JSON.
+pub fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    #[expect(
+        clippy::expect_used,
+        reason = "texts, numbers and JSON written to memory cannot fail"
+    )]
+    serde_json::to_writer(out, value).expect("JSON is written");
 }
 
 /// An error as a response of dialect `D`.

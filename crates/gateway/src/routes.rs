@@ -1,5 +1,6 @@
 //! The routes below `/v1`: paths to handlers, and nothing else of substance.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -64,7 +65,7 @@ async fn chat<D: Dialect>(State(gateway): Shared, request: Request) -> Response 
                 bound_headers(bound, response.headers_mut());
                 return response;
             }
-            Out::Event(event) if !stream => whole.push(&event),
+            Out::Events(events) if !stream => events.iter().for_each(|event| whole.push(event)),
             first => {
                 let encoder = D::encoder(reply(bound), include_usage);
                 return streamed(bound, encoder, first, back);
@@ -87,12 +88,15 @@ fn streamed(
                 Some(out) => out,
                 None => back.recv().await?.1,
             };
-            let bytes = match &out {
-                Out::Event(event) => encoder.event(event),
-                Out::Finished(finish) => encoder.finish(finish),
-                Out::Failed(error) => encoder.fail(error),
-            };
-            Some((Ok::<Bytes, std::convert::Infallible>(bytes), (encoder, None, back)))
+            let mut bytes = Vec::new();
+            match &out {
+                Out::Events(events) => {
+                    events.iter().for_each(|event| encoder.event(event, &mut bytes));
+                }
+                Out::Finished(finish) => encoder.finish(finish, &mut bytes),
+                Out::Failed(error) => encoder.fail(error, &mut bytes),
+            }
+            Some((Ok::<_, Infallible>(Bytes::from(bytes)), (encoder, None, back)))
         });
     let pieces = futures::StreamExt::filter(pieces, |piece| {
         std::future::ready(piece.as_ref().is_ok_and(|bytes| !bytes.is_empty()))

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::chat::{Block, Started};
-use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header};
+use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header, url};
 use crate::provider::{Call, EventStream, Provider, ProviderBinding};
 use crate::sse::SseEvent;
 use crate::tokens::estimate;
@@ -25,6 +26,7 @@ const DEFAULT_MAX_TOKENS: u32 = 4_096;
 #[derive(Debug)]
 pub struct Anthropic {
     endpoint: Endpoint,
+    messages: Url,
 }
 
 impl Anthropic {
@@ -38,7 +40,8 @@ impl Anthropic {
         if let Some(credential) = &binding.credential {
             headers.insert("x-api-key", secret_header(name, credential.expose())?);
         }
-        Ok(Self { endpoint: Endpoint::new(name, binding, headers)? })
+        let messages = url(name, binding, "/messages")?;
+        Ok(Self { endpoint: Endpoint::new(name, binding, headers)?, messages })
     }
 }
 
@@ -51,7 +54,7 @@ impl Provider for Anthropic {
         let bytes =
             serde_json::to_vec(&body).map_err(|error| misconfigured(name, &error.to_string()))?;
         let decoder = MessageDecoder::new(name, &call.request);
-        self.endpoint.events("/messages", bytes, decoder).await
+        self.endpoint.events(&self.messages, bytes, decoder).await
     }
 
     async fn embed(&self, _: &ModelSpec, _: EmbedRequest) -> Result<Embeddings, ProviderError> {

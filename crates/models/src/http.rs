@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -28,7 +29,6 @@ const MAX_MESSAGE: usize = 2_000;
 pub struct Endpoint {
     pub name: String,
     client: reqwest::Client,
-    base: String,
     headers: HeaderMap,
     timers: Timers,
 }
@@ -62,19 +62,17 @@ impl Endpoint {
             .pool_max_idle_per_host(256)
             .build()
             .map_err(|error| misconfigured(name, &error.to_string()))?;
-        let base = binding.endpoint.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&base).map_err(|error| misconfigured(name, &error.to_string()))?;
-        Ok(Self { name: name.to_owned(), client, base, headers, timers: binding.timers })
+        Ok(Self { name: name.to_owned(), client, headers, timers: binding.timers })
     }
 
     /// Sends `body` and waits for a successful head.
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Reply, ProviderError> {
+    async fn post(&self, url: &Url, body: Vec<u8>) -> Result<Reply, ProviderError> {
         let start = Instant::now();
         let total = start + Timers::seconds(self.timers.total);
         let first_byte = Timers::seconds(self.timers.first_byte);
         let request = self
             .client
-            .post(format!("{}{path}", self.base))
+            .post(url.clone())
             .headers(self.headers.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
@@ -96,8 +94,8 @@ impl Endpoint {
     }
 
     /// Sends `body` and reads one JSON document.
-    pub async fn json(&self, path: &str, body: Vec<u8>) -> Result<Value, ProviderError> {
-        let mut reply = self.post(path, body).await?;
+    pub async fn json(&self, url: &Url, body: Vec<u8>) -> Result<Value, ProviderError> {
+        let mut reply = self.post(url, body).await?;
         let body = self.read(&mut reply, MAX_BODY).await?;
         self.parse(&body)
     }
@@ -106,11 +104,11 @@ impl Endpoint {
     /// came back, not from what was asked for.
     pub async fn events(
         &self,
-        path: &str,
+        url: &Url,
         body: Vec<u8>,
         mut decoder: impl Decoder,
     ) -> Result<EventStream, ProviderError> {
-        let mut reply = self.post(path, body).await?;
+        let mut reply = self.post(url, body).await?;
         let content_type = reply.response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.starts_with("text/event-stream") {
@@ -296,6 +294,12 @@ impl<D: Decoder> Streaming<D> {
     }
 }
 
+/// Where `path` of a provider is.
+pub fn url(name: &str, binding: &ProviderBinding, path: &str) -> Result<Url, ProviderError> {
+    let url = format!("{}{path}", binding.endpoint.trim_end_matches('/'));
+    Url::parse(&url).map_err(|error| misconfigured(name, &error.to_string()))
+}
+
 pub fn misconfigured(name: &str, why: &str) -> ProviderError {
     ProviderError::Misconfigured { provider: name.to_owned(), why: why.to_owned() }
 }
@@ -316,14 +320,19 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
     let text = |name: &str| error.get(name).and_then(Value::as_str);
     let code =
         text("code").or_else(|| error.pointer("/details/error_code").and_then(Value::as_str));
-    let message = text("message").map_or_else(|| format!("HTTP status {status}"), shorten);
-    Refusal {
-        status,
-        kind: kind_of(status, text("type").unwrap_or_default(), code.unwrap_or_default(), &message),
-        message,
-        code: code.map(str::to_owned),
-        param: text("param").map(str::to_owned),
-        retry_after: retry_after(headers),
+    let message = text("message").map_or_else(|| "without a reason".to_owned(), shorten);
+    let kind =
+        kind_of(status, text("type").unwrap_or_default(), code.unwrap_or_default(), &message);
+    let (code, param) = (code.map(str::to_owned), text("param").map(str::to_owned));
+    let retry_after = retry_after(headers);
+    match kind {
+        // Whoever asked cannot help it, and the provider's words may hold part of the credential.
+        RefusalKind::Authentication | RefusalKind::Permission => {
+            tracing::error!(status, code, "a provider refuses the credential it is given");
+            let message = "it refuses the credential it is given".to_owned();
+            Refusal { status, kind, message, code: None, param: None, retry_after }
+        }
+        kind => Refusal { status, kind, message, code, param, retry_after },
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Map, Value, json};
 
 use crate::chat::{Block, Started};
-use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header};
+use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header, url};
 use crate::provider::{Call, EventStream, Provider, ProviderBinding, TokenLimitField};
 use crate::sse::SseEvent;
 use crate::tokens::estimate;
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub struct OpenAi {
     endpoint: Endpoint,
+    chat: Url,
+    embeddings: Url,
     token_limit: &'static str,
 }
 
@@ -38,7 +41,12 @@ impl OpenAi {
             TokenLimitField::MaxCompletionTokens => "max_completion_tokens",
             TokenLimitField::MaxTokens => "max_tokens",
         };
-        Ok(Self { endpoint: Endpoint::new(name, binding, headers)?, token_limit })
+        Ok(Self {
+            endpoint: Endpoint::new(name, binding, headers)?,
+            chat: url(name, binding, "/chat/completions")?,
+            embeddings: url(name, binding, "/embeddings")?,
+            token_limit,
+        })
     }
 }
 
@@ -51,7 +59,7 @@ impl Provider for OpenAi {
         let bytes =
             serde_json::to_vec(&body).map_err(|error| misconfigured(name, &error.to_string()))?;
         let decoder = ChatDecoder::new(name, &call.request);
-        self.endpoint.events("/chat/completions", bytes, decoder).await
+        self.endpoint.events(&self.chat, bytes, decoder).await
     }
 
     async fn embed(
@@ -65,7 +73,7 @@ impl Provider for OpenAi {
         if let (Some(dimensions), Some(body)) = (request.dimensions, body.as_object_mut()) {
             body.insert("dimensions".to_owned(), dimensions.into());
         }
-        let answer = self.endpoint.json("/embeddings", body.to_string().into_bytes()).await?;
+        let answer = self.endpoint.json(&self.embeddings, body.to_string().into_bytes()).await?;
         embeddings(&answer, &request).ok_or_else(|| ProviderError::Protocol {
             provider: name.clone(),
             what: "vectors that do not fit the request".to_owned(),

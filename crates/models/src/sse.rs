@@ -21,6 +21,12 @@ pub struct TooLong;
 pub struct SseReader {
     buffer: Vec<u8>,
     scanned: usize,
+    event: Pending,
+}
+
+/// The event that is being read.
+#[derive(Debug, Default)]
+struct Pending {
     name: String,
     data: Option<String>,
 }
@@ -34,18 +40,17 @@ impl SseReader {
         self.buffer.extend_from_slice(bytes);
         let mut events = Vec::new();
         let mut start = 0;
-        while let Some(end) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) {
             let end = self.scanned + end;
             let line = &self.buffer[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let line = String::from_utf8_lossy(line).into_owned();
+            events.extend(self.event.line(&String::from_utf8_lossy(line)));
             start = end + 1;
             self.scanned = start;
-            events.extend(self.line(&line));
         }
         self.buffer.drain(..start);
         self.scanned = self.buffer.len();
-        let held = self.buffer.len() + self.data.as_ref().map_or(0, String::len);
+        let held = self.buffer.len() + self.event.data.as_ref().map_or(0, String::len);
         if held > MAX_EVENT { Err(TooLong) } else { Ok(events) }
     }
 
@@ -54,12 +59,13 @@ impl SseReader {
         let rest = std::mem::take(&mut self.buffer);
         self.scanned = 0;
         if !rest.is_empty() {
-            let line = String::from_utf8_lossy(&rest).trim_end_matches('\r').to_owned();
-            self.line(&line);
+            self.event.line(String::from_utf8_lossy(&rest).trim_end_matches('\r'));
         }
-        self.dispatch()
+        self.event.dispatch()
     }
+}
 
+impl Pending {
     fn line(&mut self, line: &str) -> Option<SseEvent> {
         if line.is_empty() {
             return self.dispatch();

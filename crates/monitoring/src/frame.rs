@@ -4,8 +4,9 @@
 //! `node: u64`, `sequence: u64`, `tenant length: u8`, tenant, OTLP bytes; numbers little endian,
 //! `length` counting from `node`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -13,8 +14,10 @@ use release::TenantId;
 
 /// First bytes of a segment file.
 pub const MAGIC: &[u8; 8] = b"GCTRACE1";
+/// The most bytes of one record: a request and its answer at their largest.
+pub const MAX_RECORD: usize = 128 << 20;
 /// The most bytes of one frame.
-pub const MAX_FRAME: usize = 64 << 20;
+const MAX_FRAME: usize = MAX_RECORD + 1_024;
 /// Bytes of a frame before `node`.
 const HEAD: usize = 8;
 /// Bytes of a frame before its tenant.
@@ -81,6 +84,22 @@ pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
     let start = offset + HEAD + tenant_end;
     let end = offset + HEAD + length;
     Some((Frame { node, sequence, tenant, otlp: segment.slice(start..end) }, end))
+}
+
+/// The frame at `offset` of a segment's file; `None` if there is no whole one.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read_at(file: &File, offset: u64) -> io::Result<Option<Frame>> {
+    let mut head = [0; 4];
+    file.read_exact_at(&mut head, offset)?;
+    let length = u32::from_le_bytes(head) as usize;
+    if length > MAX_FRAME {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; HEAD + length];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(read(&bytes.into(), 0).map(|(frame, _)| frame))
 }
 
 /// Reads the frames of one segment, passing over bytes that are not whole frames.

@@ -1,8 +1,10 @@
-//! The trace log: one writer thread, a sync thread, and an index of bounded size.
+//! The trace log: segments that are written at once and synced in groups, and an index of bounded
+//! size.
 
 mod index;
 mod writer;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,16 +13,13 @@ use std::time::Duration;
 
 use release::{AppName, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
-use crate::frame::{FrameError, MAGIC, Reader};
+use crate::frame::{self, Frame, FrameError, MAGIC, Reader};
 use crate::otlp;
 use crate::record::{AnswerRecord, TraceId};
 use index::{Index, Location};
-use writer::{Append, Writer};
-
-/// How many records wait for the writer at most; beyond that, appending waits.
-const QUEUE: usize = 1_024;
+use writer::{Synced, Writer, Written};
 
 /// When an answer's last byte may leave.
 #[derive(
@@ -99,18 +98,22 @@ impl From<io::Error> for LogError {
 pub struct Receipt {
     /// Its place in the node's log.
     pub sequence: u64,
-    synced: watch::Receiver<u64>,
+    synced: watch::Receiver<Synced>,
 }
 
 impl Receipt {
     /// Waits until the record is synced to disk.
     ///
     /// # Errors
-    /// [`LogError::Closed`] if the log was closed first.
+    /// [`LogError::Closed`] if the log was closed first, [`LogError::Io`] if the sync failed.
     pub async fn synced(&mut self) -> Result<(), LogError> {
         let sequence = self.sequence;
-        let reached = self.synced.wait_for(|synced| *synced >= sequence).await;
-        reached.map(|_| ()).map_err(|_| LogError::Closed)
+        let reached = self.synced.wait_for(|at| at.failed || at.sequence >= sequence).await;
+        let reached = *reached.map_err(|_| LogError::Closed)?;
+        if reached.sequence < sequence {
+            return Err(LogError::Io("the sync failed".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -127,8 +130,8 @@ pub struct LogStats {
     pub refused: u64,
     /// Places that hold no whole frame, found when the log was opened.
     pub corrupt: u64,
-    /// Records that are found only by reading segments.
-    pub evicted: u64,
+    /// Records that are found without reading segments.
+    pub indexed: u64,
 }
 
 /// A record in short.
@@ -203,14 +206,13 @@ impl Filter {
 #[derive(Debug, Clone)]
 pub struct TraceLog {
     shared: Arc<Shared>,
-    appends: mpsc::Sender<Append>,
-    synced: watch::Receiver<u64>,
     durability: Durability,
 }
 
 #[derive(Debug)]
 struct Shared {
     directory: PathBuf,
+    writer: Writer,
     state: Mutex<State>,
     /// Held as long as the log is open.
     _lock: File,
@@ -240,16 +242,16 @@ impl TraceLog {
         lock.try_lock().map_err(|_| LogError::Locked(directory.to_owned()))?;
         let mut state =
             State { index: Index::new(options.index_capacity), stats: LogStats::default() };
+        let newest = segments(directory)?.last().map(|path| writer::number(path));
         let last = recover(directory, &mut state)?;
+        let total = state.stats.bytes;
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
+            writer: Writer::start(directory, options, newest, (last, total))?,
             state: Mutex::new(state),
             _lock: lock,
         });
-        let (announce, synced) = watch::channel(last);
-        let (appends, queue) = mpsc::channel(QUEUE);
-        Writer::start(Arc::clone(&shared), options, last, (queue, announce))?;
-        Ok(Self { shared, appends, synced, durability: options.durability })
+        Ok(Self { shared, durability: options.durability })
     }
 
     /// Writes a record. When this returns it survives `kill -9`, and with [`Durability::Sync`] a
@@ -258,25 +260,30 @@ impl TraceLog {
     /// # Errors
     /// If the record was not written; nobody may be told that it was.
     pub async fn append(&self, record: &AnswerRecord) -> Result<Receipt, LogError> {
-        let (reply, written) = oneshot::channel();
-        let append = Append {
-            tenant: record.tenant.clone(),
-            otlp: otlp::encode(record),
-            summary: Summary::of(record),
-            reply,
-        };
-        self.appends.send(append).await.map_err(|_| LogError::Closed)?;
-        let sequence = written.await.map_err(|_| LogError::Closed)??;
-        let mut receipt = Receipt { sequence, synced: self.synced.clone() };
+        let sequence = self.write(record)?;
+        let mut receipt = Receipt { sequence, synced: self.shared.writer.synced() };
         if self.durability == Durability::Sync {
             receipt.synced().await?;
         }
         Ok(receipt)
     }
 
+    fn write(&self, record: &AnswerRecord) -> Result<u64, LogError> {
+        let (tenant, otlp) = (&record.tenant, otlp::encode(record));
+        let written = self.shared.writer.write(tenant, &otlp);
+        let mut state = self.shared.state();
+        let Written { sequence, location } = written.inspect_err(|_| state.stats.refused += 1)?;
+        state.stats.appended += 1;
+        state.index.insert(tenant.clone(), Summary::of(record), location);
+        Ok(sequence)
+    }
+
     /// What the log has done.
     pub fn stats(&self) -> LogStats {
-        LogStats { synced: *self.synced.borrow(), ..self.shared.state().stats }
+        let synced = self.shared.writer.synced().borrow().sequence;
+        let bytes = self.shared.writer.total();
+        let state = self.shared.state();
+        LogStats { synced, bytes, indexed: state.index.len() as u64, ..state.stats }
     }
 
     /// The tenant's newest records that fit, newest first. Reads segments if the index does not
@@ -293,7 +300,7 @@ impl TraceLog {
         let (mut found, complete) = {
             let state = self.shared.state();
             let newest = state.index.newest(tenant).filter(|summary| filter.admits(summary));
-            (newest.take(limit).cloned().collect::<Vec<_>>(), state.stats.evicted == 0)
+            (newest.take(limit).cloned().collect::<Vec<_>>(), state.index.complete())
         };
         if complete || found.len() >= limit {
             return Ok(found);
@@ -326,12 +333,12 @@ impl TraceLog {
     ) -> Result<Option<AnswerRecord>, LogError> {
         let (location, complete) = {
             let state = self.shared.state();
-            (state.index.find(tenant, trace), state.stats.evicted == 0)
+            (state.index.find(tenant, trace), state.index.complete())
         };
         if let Some(Location { segment, offset }) = location {
-            let bytes = std::fs::read(writer::path(&self.shared.directory, segment))?.into();
-            let frame = crate::frame::read(&bytes, offset as usize);
-            return Ok(frame.and_then(|(frame, _)| otlp::decode(tenant, &frame.otlp)));
+            let file = File::open(writer::path(&self.shared.directory, segment))?;
+            let frame = frame::read_at(&file, offset)?;
+            return Ok(frame.and_then(|frame| otlp::decode(tenant, &frame.otlp)));
         }
         if complete {
             return Ok(None);
@@ -362,26 +369,24 @@ fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads every segment into the index; returns the last sequence number.
+/// Reads the newest segments until the index is full; returns the last sequence number.
 fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
-    let mut last = 0;
     let all = segments(directory)?;
-    for (position, path) in all.iter().enumerate() {
+    let mut found = VecDeque::new();
+    let mut last = None;
+    for (position, path) in all.iter().enumerate().rev() {
+        if found.len() >= state.index.capacity() {
+            state.stats.bytes += std::fs::metadata(path)?.len();
+            state.index.incomplete();
+            continue;
+        }
         let newest = position + 1 == all.len();
-        let segment = writer::number(path);
         let reader = Reader::open(path)?;
         state.stats.bytes += reader.len();
+        let mut frames = Vec::new();
         for item in reader {
             match item {
-                Ok((offset, frame)) => {
-                    last = last.max(frame.sequence);
-                    if let Some(record) = otlp::decode(&frame.tenant, &frame.otlp) {
-                        let location = Location { segment, offset };
-                        let evicted =
-                            state.index.insert(frame.tenant, Summary::of(&record), location);
-                        state.stats.evicted += u64::from(evicted);
-                    }
-                }
+                Ok(frame) => frames.push(frame),
                 Err(error) if error.torn && newest => cut(&error, state)?,
                 Err(error) => {
                     state.stats.corrupt += 1;
@@ -392,8 +397,20 @@ fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
                 }
             }
         }
+        last = last.or_else(|| frames.iter().map(|(_, frame)| frame.sequence).max());
+        let segment = writer::number(path);
+        for (offset, frame) in frames.into_iter().rev() {
+            found.push_front((frame, Location { segment, offset }));
+        }
     }
-    Ok(last)
+    for (Frame { tenant, otlp, .. }, location) in found {
+        if let Some(record) = otlp::decode(&tenant, &otlp) {
+            state.index.insert(tenant, Summary::of(&record), location);
+        }
+    }
+    // A segment that holds no record is named after the one that would have been its first.
+    let named = all.last().map_or(0, |path| writer::number(path).saturating_sub(1));
+    Ok(last.unwrap_or(0).max(named))
 }
 
 /// Cuts the end of a write that a crash interrupted: it was never acknowledged.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::GatewayError;
 
-/// How many events may wait for a slow client; beyond that, the model's answer waits too.
+/// How many pieces may wait for a slow client; beyond that, the model's answer waits too.
 const BUFFER: usize = 64;
 
 /// What a request was bound to, for the response's headers.
@@ -22,8 +22,8 @@ pub struct Responding {
 /// What comes back for a request.
 #[derive(Debug)]
 pub enum Out {
-    /// A piece of the answer.
-    Event(Event),
+    /// A piece of the answer: events that came together.
+    Events(Vec<Event>),
     /// The answer is complete and recorded.
     Finished(FinishReason),
     /// There is no (whole) answer.
@@ -51,8 +51,8 @@ impl Client {
         self.bound = Some(Responding { trace, release });
     }
 
-    pub async fn send(&self, event: Event) -> Result<(), GatewayError> {
-        self.out.send((self.bound, Out::Event(event))).await.map_err(|_| GatewayError::HungUp)
+    pub async fn send(&self, events: Vec<Event>) -> Result<(), GatewayError> {
+        self.out.send((self.bound, Out::Events(events))).await.map_err(|_| GatewayError::HungUp)
     }
 
     /// Waits until nobody listens any more.

@@ -63,17 +63,12 @@ impl<'a> Output<'a> {
         Self { guardrails, writing: None, pushed: 0, released: 0, waiting }
     }
 
-    /// What may go to the client after this event.
-    pub fn pass(&mut self, event: Event, trail: &mut Trail) -> Vec<Event> {
-        let mut out = Vec::new();
-        match self.screened(event, &mut out, trail) {
-            Ok(()) => out,
-            // What was released stays; the rule's own words take the place of the rest.
-            Err(cut) => {
-                self.waiting.clear();
-                out.extend(cut);
-                out
-            }
+    /// Adds what may go to the client after this event to `out`.
+    pub fn pass(&mut self, event: Event, trail: &mut Trail, out: &mut Vec<Event>) {
+        // What was released stays; the rule's own words take the place of the rest.
+        if let Err(cut) = self.screened(event, out, trail) {
+            self.waiting.clear();
+            out.extend(cut);
         }
     }
 

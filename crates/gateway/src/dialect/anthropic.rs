@@ -1,15 +1,15 @@
 //! Anthropic's Messages.
 
-use bytes::Bytes;
 use http::StatusCode;
 use models::{
     Answer, Block, ChatRequest, Citation, Dialect as Speaks, Event, FinishReason, Function, Image,
     Message, Part, ProviderError, RefusalKind, RequestField, ResponseFormat, Role, Tool,
     ToolChoice, Usage,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Encoder, Fields, Parsed, Reply, object, openai, status};
+use super::{Dialect, Encoder, Fields, Parsed, Reply, object, openai, status, write_json};
 use crate::GatewayError;
 use crate::answer::Responding;
 
@@ -372,47 +372,73 @@ fn with(mut block: Value, rest: &Map<String, Value>) -> Value {
     block
 }
 
-fn line(kind: &str, data: &Value) -> String {
-    format!("event: {kind}\ndata: {data}\n\n")
+/// One event, named by its own `type`.
+#[derive(Serialize)]
+struct Line<'a, T: Serialize> {
+    r#type: &'a str,
+    #[serde(flatten)]
+    fields: T,
+}
+
+fn line(kind: &str, fields: impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    write_json(out, &Line { r#type: kind, fields });
+    out.extend_from_slice(b"\n\n");
+}
+
+#[derive(Serialize)]
+struct BlockDelta<'a> {
+    index: usize,
+    delta: TextOrOther<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TextOrOther<'a> {
+    Text { r#type: &'a str, text: &'a str },
+    Other(Value),
 }
 
 impl BlockEncoder {
     /// Ends the open block, if any, and begins another unless it is open already.
-    fn open(&mut self, wanted: Open, block: impl FnOnce() -> Value) -> String {
+    fn open(&mut self, wanted: Open, block: impl FnOnce() -> Value, out: &mut Vec<u8>) {
         if self.open == Some(wanted) {
-            return String::new();
+            return;
         }
-        let mut out = self.close();
+        self.close(out);
         self.open = Some(wanted);
-        let start =
-            json!({"type": "content_block_start", "index": self.index, "content_block": block()});
-        out.push_str(&line("content_block_start", &start));
-        out
+        let start = json!({"index": self.index, "content_block": block()});
+        line("content_block_start", start, out);
     }
 
-    fn close(&mut self) -> String {
-        if self.open.take().is_none() {
-            return String::new();
+    fn open_text(&mut self, out: &mut Vec<u8>) {
+        self.open(Open::Text, || json!({"type": "text", "text": ""}), out);
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if self.open.take().is_some() {
+            line("content_block_stop", json!({"index": self.index}), out);
+            self.index += 1;
         }
-        let stop = json!({"type": "content_block_stop", "index": self.index});
-        self.index += 1;
-        line("content_block_stop", &stop)
     }
 
-    fn delta(&self, delta: &Value) -> String {
-        let delta = json!({"type": "content_block_delta", "index": self.index, "delta": delta});
-        line("content_block_delta", &delta)
+    fn delta(&self, delta: Value, out: &mut Vec<u8>) {
+        let delta = BlockDelta { index: self.index, delta: TextOrOther::Other(delta) };
+        line("content_block_delta", delta, out);
     }
 
-    fn text(&mut self, text: &str) -> String {
-        let out = self.open(Open::Text, || json!({"type": "text", "text": ""}));
-        out + &self.delta(&json!({"type": "text_delta", "text": text}))
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.open_text(out);
+        let delta = TextOrOther::Text { r#type: "text_delta", text };
+        line("content_block_delta", BlockDelta { index: self.index, delta }, out);
     }
 }
 
 impl Encoder for BlockEncoder {
-    fn event(&mut self, event: &Event) -> Bytes {
-        let out = match event {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match event {
             Event::Started(started) => {
                 let message = json!({
                     "id": self.reply.id("msg_"),
@@ -424,72 +450,68 @@ impl Encoder for BlockEncoder {
                     "stop_sequence": null,
                     "usage": usage(&self.usage),
                 });
-                line("message_start", &json!({"type": "message_start", "message": message}))
+                line("message_start", json!({"message": message}), out);
             }
-            Event::TextDelta { text } => self.text(text),
+            Event::TextStarted if self.open == Some(Open::Text) => self.close(out),
+            Event::TextDelta { text } => self.text(text, out),
             Event::RefusalDelta { text } => {
                 self.refused = true;
-                self.text(text)
+                self.text(text, out);
             }
             Event::ReasoningDelta { text, signature } => {
                 let block = || json!({"type": "thinking", "thinking": "", "signature": ""});
-                let mut out = self.open(Open::Thinking, block);
+                self.open(Open::Thinking, block, out);
                 if !text.is_empty() {
-                    out += &self.delta(&json!({"type": "thinking_delta", "thinking": text}));
+                    self.delta(json!({"type": "thinking_delta", "thinking": text}), out);
                 }
                 if let Some(signature) = signature {
-                    out += &self.delta(&json!({"type": "signature_delta", "signature": signature}));
+                    self.delta(json!({"type": "signature_delta", "signature": signature}), out);
                 }
-                out
             }
-            Event::TextStarted if self.open == Some(Open::Text) => self.close(),
-            Event::TextStarted => String::new(),
-            Event::ToolCallStarted { index, id, name, rest } => self
-                .open(Open::Tool(*index), || {
-                    with(json!({"type": "tool_use", "id": id, "name": name, "input": {}}), rest)
-                }),
+            Event::ToolCallStarted { index, id, name, rest } => {
+                let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
+                self.open(Open::Tool(*index), || with(block, rest), out);
+            }
             Event::ToolCallDelta { fragment, .. } => {
-                self.delta(&json!({"type": "input_json_delta", "partial_json": fragment}))
+                self.delta(json!({"type": "input_json_delta", "partial_json": fragment}), out);
             }
             Event::Citation(cited) => {
-                let out = self.open(Open::Text, || json!({"type": "text", "text": ""}));
-                out + &self.delta(&json!({"type": "citations_delta", "citation": citation(cited)}))
+                self.open_text(out);
+                self.delta(json!({"type": "citations_delta", "citation": citation(cited)}), out);
             }
             Event::ProviderCitation { dialect: Speaks::Anthropic, value } => {
-                let out = self.open(Open::Text, || json!({"type": "text", "text": ""}));
-                out + &self.delta(&json!({"type": "citations_delta", "citation": value}))
+                self.open_text(out);
+                self.delta(json!({"type": "citations_delta", "citation": value}), out);
             }
             Event::Other { dialect: Speaks::Anthropic, value } => {
-                let out = self.close() + &self.open(Open::Other, || value.clone());
-                out + &self.close()
+                self.open(Open::Other, || value.clone(), out);
+                self.close(out);
             }
-            Event::Usage(usage) => {
-                self.usage = *usage;
-                String::new()
-            }
-            // Pieces that only another dialect's clients could have asked for.
-            Event::ProviderCitation { .. }
+            Event::Usage(usage) => self.usage = *usage,
+            // A text that begins by itself, and pieces that only another dialect's clients could
+            // have asked for.
+            Event::TextStarted
+            | Event::ProviderCitation { .. }
             | Event::Other { .. }
             | Event::Rest { .. }
-            | Event::Finished(_) => String::new(),
-        };
-        out.into()
+            | Event::Finished(_) => {}
+        }
     }
 
-    fn finish(&mut self, finish: &FinishReason) -> Bytes {
-        let mut out = self.close();
+    fn finish(&mut self, finish: &FinishReason, out: &mut Vec<u8>) {
+        self.close(out);
         let (reason, sequence) = stop_reason(Some(finish), self.refused);
         let delta = json!({
-            "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
             "usage": usage(&self.usage),
         });
-        out += &line("message_delta", &delta);
-        out += &line("message_stop", &json!({"type": "message_stop"}));
-        out.into()
+        line("message_delta", delta, out);
+        line("message_stop", json!({}), out);
     }
 
-    fn fail(&mut self, error: &GatewayError) -> Bytes {
-        line("error", &Anthropic::error(error, self.reply.bound.as_ref())).into()
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"event: error\ndata: ");
+        write_json(out, &Anthropic::error(error, self.reply.bound.as_ref()));
+        out.extend_from_slice(b"\n\n");
     }
 }

@@ -1,14 +1,14 @@
 //! OpenAI's Chat Completions.
 
-use bytes::Bytes;
 use models::{
     Answer, Block, ChatRequest, Citation, Dialect as Speaks, Event, FinishReason, Function, Image,
     Message, Part, ProviderError, RequestField, ResponseFormat, RestPlace, Role, Tool, ToolChoice,
     Usage,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Encoder, Fields, Parsed, Reply, object};
+use super::{Dialect, Encoder, Fields, Parsed, Reply, object, write_json};
 use crate::GatewayError;
 use crate::answer::Responding;
 
@@ -117,13 +117,12 @@ impl Dialect for OpenAi {
     }
 
     fn encoder(reply: Reply, include_usage: bool) -> ChunkEncoder {
-        let model = reply.target.clone();
         ChunkEncoder {
+            id: reply.id("chatcmpl-"),
+            model: reply.target.clone(),
             reply,
             include_usage,
-            model,
             fingerprint: None,
-            begun: false,
             rest: Map::new(),
             usage: Usage::default(),
             length: 0,
@@ -459,11 +458,11 @@ fn annotation(citation: &Citation, (start, end): (usize, usize)) -> Value {
 
 /// Writes `chat.completion.chunk` events.
 pub struct ChunkEncoder {
+    id: String,
+    model: String,
     reply: Reply,
     include_usage: bool,
-    model: String,
     fingerprint: Option<String>,
-    begun: bool,
     /// Unknown fields of the provider's, repeated with every chunk as the provider does.
     rest: Map<String, Value>,
     usage: Usage,
@@ -472,60 +471,92 @@ pub struct ChunkEncoder {
     last: usize,
 }
 
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'a str,
+    created: i64,
+    model: &'a str,
+    system_fingerprint: Option<&'a str>,
+    choices: &'a [Choice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+    #[serde(flatten)]
+    rest: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    finish_reason: Option<&'a str>,
+    #[serde(flatten)]
+    rest: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(default)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[Value; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<[Value; 1]>,
+    #[serde(flatten)]
+    rest: Option<&'a Map<String, Value>>,
+}
+
 impl ChunkEncoder {
-    fn chunk(&mut self, delta: Value, finish: Option<&str>, rest: Map<String, Value>) -> Bytes {
-        let mut delta = delta;
-        if !self.begun {
-            self.begun = true;
-            if let Some(delta) = delta.as_object_mut() {
-                delta.insert("role".to_owned(), "assistant".into());
-            }
-        }
-        let mut choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
-        if let Some(choice) = choice.as_object_mut() {
-            choice.extend(rest);
-        }
-        self.line(json!([choice]), None)
+    fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        self.choice(Choice { index: 0, delta, finish_reason: None, rest: None }, out);
     }
 
-    fn line(&self, choices: Value, usage: Option<Value>) -> Bytes {
-        let mut chunk = json!({
-            "id": self.reply.id("chatcmpl-"),
-            "object": "chat.completion.chunk",
-            "created": self.reply.created,
-            "model": self.model,
-            "system_fingerprint": self.fingerprint,
-            "choices": choices,
-        });
-        if let Some(chunk) = chunk.as_object_mut() {
-            if self.include_usage {
-                chunk.insert("usage".to_owned(), usage.unwrap_or_default());
-            }
-            chunk.extend(self.rest.clone());
-        }
-        format!("data: {chunk}\n\n").into()
+    fn choice(&self, choice: Choice<'_>, out: &mut Vec<u8>) {
+        self.line(&[choice], Value::Null, out);
+    }
+
+    fn line(&self, choices: &[Choice<'_>], usage: Value, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.reply.created,
+            model: &self.model,
+            system_fingerprint: self.fingerprint.as_deref(),
+            choices,
+            usage: self.include_usage.then_some(usage),
+            rest: &self.rest,
+        };
+        write_json(out, &chunk);
+        out.extend_from_slice(b"\n\n");
     }
 }
 
 impl Encoder for ChunkEncoder {
-    fn event(&mut self, event: &Event) -> Bytes {
-        let none = Map::new();
-        match event {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let delta = match event {
             Event::Started(started) => {
                 self.model = self.reply.model(&started.model).to_owned();
                 self.fingerprint.clone_from(&started.fingerprint);
-                self.chunk(json!({"content": ""}), None, none)
+                Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }
             }
             Event::TextDelta { text } => {
                 self.last = self.length;
                 self.length += text.chars().count();
-                self.chunk(json!({"content": text}), None, none)
+                Delta { content: Some(text), ..Delta::default() }
             }
-            Event::ReasoningDelta { text, .. } if text.is_empty() => Bytes::new(),
+            Event::ReasoningDelta { text, .. } if text.is_empty() => return,
             Event::ReasoningDelta { text, .. } => {
-                self.chunk(json!({"reasoning_content": text}), None, none)
+                Delta { reasoning_content: Some(text), ..Delta::default() }
             }
-            Event::RefusalDelta { text } => self.chunk(json!({"refusal": text}), None, none),
+            Event::RefusalDelta { text } => Delta { refusal: Some(text), ..Delta::default() },
             Event::ToolCallStarted { index, id, name, rest } => {
                 let function = json!({"name": name, "arguments": ""});
                 let mut call =
@@ -533,50 +564,53 @@ impl Encoder for ChunkEncoder {
                 if let Some(call) = call.as_object_mut() {
                     call.extend(rest.clone());
                 }
-                self.chunk(json!({"tool_calls": [call]}), None, none)
+                Delta { tool_calls: Some([call]), ..Delta::default() }
             }
             Event::ToolCallDelta { index, fragment } => {
                 let call = json!({"index": index, "function": {"arguments": fragment}});
-                self.chunk(json!({"tool_calls": [call]}), None, none)
+                Delta { tool_calls: Some([call]), ..Delta::default() }
             }
             Event::Citation(citation) => {
                 let annotation = annotation(citation, (self.last, self.length));
-                self.chunk(json!({"annotations": [annotation]}), None, none)
+                Delta { annotations: Some([annotation]), ..Delta::default() }
             }
             Event::ProviderCitation { dialect: Speaks::OpenAi, value } => {
-                self.chunk(json!({"annotations": [value]}), None, none)
+                Delta { annotations: Some([value.clone()]), ..Delta::default() }
             }
             Event::Rest { dialect: Speaks::OpenAi, place, fields } => match place {
-                RestPlace::Answer => {
-                    self.rest.extend(fields.clone());
-                    Bytes::new()
+                RestPlace::Answer => return self.rest.extend(fields.clone()),
+                RestPlace::Choice => {
+                    let (delta, rest) = (Delta::default(), Some(fields));
+                    return self.choice(Choice { index: 0, delta, finish_reason: None, rest }, out);
                 }
-                RestPlace::Choice => self.chunk(json!({}), None, fields.clone()),
-                RestPlace::Message => self.chunk(fields.clone().into(), None, none),
+                RestPlace::Message => Delta { rest: Some(fields), ..Delta::default() },
             },
             Event::Usage(usage) => {
                 self.usage = *usage;
-                Bytes::new()
+                return;
             }
             // Pieces that only another dialect's clients could have asked for.
             Event::TextStarted
             | Event::ProviderCitation { .. }
             | Event::Other { .. }
             | Event::Rest { .. }
-            | Event::Finished(_) => Bytes::new(),
-        }
+            | Event::Finished(_) => return,
+        };
+        self.delta(delta, out);
     }
 
-    fn finish(&mut self, finish: &FinishReason) -> Bytes {
-        let mut out = self.chunk(json!({}), Some(finish_reason(finish)), Map::new()).to_vec();
+    fn finish(&mut self, finish: &FinishReason, out: &mut Vec<u8>) {
+        let (delta, finish_reason) = (Delta::default(), Some(finish_reason(finish)));
+        self.choice(Choice { index: 0, delta, finish_reason, rest: None }, out);
         if self.include_usage {
-            out.extend_from_slice(&self.line(json!([]), Some(usage(&self.usage))));
+            self.line(&[], usage(&self.usage), out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
-        out.into()
     }
 
-    fn fail(&mut self, error: &GatewayError) -> Bytes {
-        format!("data: {}\n\n", OpenAi::error(error, None)).into()
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        write_json(out, &OpenAi::error(error, None));
+        out.extend_from_slice(b"\n\n");
     }
 }

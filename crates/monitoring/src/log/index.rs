@@ -19,26 +19,46 @@ pub struct Location {
 #[derive(Debug)]
 pub struct Index {
     capacity: usize,
+    complete: bool,
     newest: VecDeque<(TenantId, Summary)>,
     places: HashMap<(TenantId, TraceId), Location>,
 }
 
 impl Index {
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, newest: VecDeque::new(), places: HashMap::new() }
+        Self { capacity, complete: true, newest: VecDeque::new(), places: HashMap::new() }
     }
 
-    /// Adds a record; `true` if the oldest one had to go.
-    pub fn insert(&mut self, tenant: TenantId, summary: Summary, location: Location) -> bool {
+    /// The most records it holds.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.newest.len()
+    }
+
+    /// Whether it holds every record of the log.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Notes that the log has records it does not hold.
+    pub fn incomplete(&mut self) {
+        self.complete = false;
+    }
+
+    /// Adds a record; beyond the capacity the oldest one goes.
+    pub fn insert(&mut self, tenant: TenantId, summary: Summary, location: Location) {
         self.places.insert((tenant.clone(), summary.trace), location);
         self.newest.push_back((tenant, summary));
-        if self.newest.len() <= self.capacity {
-            return false;
-        }
-        if let Some((tenant, summary)) = self.newest.pop_front() {
+        if self.newest.len() > self.capacity
+            && let Some((tenant, summary)) = self.newest.pop_front()
+        {
+            self.complete = false;
             self.places.remove(&(tenant, summary.trace));
         }
-        true
     }
 
     pub fn find(&self, tenant: &TenantId, trace: TraceId) -> Option<Location> {

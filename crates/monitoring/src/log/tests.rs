@@ -13,20 +13,6 @@ async fn fill(directory: &Path, options: LogOptions, traces: std::ops::Range<u8>
     log
 }
 
-/// The threads end once the last handle is gone; only then is the lock free.
-fn reopen(directory: &Path, options: LogOptions) -> TraceLog {
-    loop {
-        match TraceLog::open(directory, options) {
-            Err(LogError::Locked(_)) => thread_yield(),
-            other => return other.unwrap(),
-        }
-    }
-}
-
-fn thread_yield() {
-    std::thread::yield_now();
-}
-
 fn only_segment(directory: &Path) -> PathBuf {
     segments(directory).unwrap().pop().unwrap()
 }
@@ -60,17 +46,15 @@ async fn a_second_process_finds_the_log_locked() {
 async fn a_torn_end_is_cut_wherever_it_is_torn_and_sequences_go_on() {
     let directory = tempfile::tempdir().unwrap();
     drop(fill(directory.path(), LogOptions::default(), 1..4).await);
-    drop(reopen(directory.path(), LogOptions::default()));
     let segment = only_segment(directory.path());
     let whole = fs::read(&segment).unwrap();
     let last = Reader::open(&segment).unwrap().flatten().last().unwrap().0 as usize;
     for cut in (last + 1..whole.len()).step_by(37) {
         fs::write(&segment, &whole[..cut]).unwrap();
-        let log = reopen(directory.path(), LogOptions::default());
+        let log = TraceLog::open(directory.path(), LogOptions::default()).unwrap();
         assert_eq!(traces(&log), [1, 2], "cut at {cut}");
         assert_eq!(log.append(&record(9)).await.unwrap().sequence, 3);
         drop(log);
-        drop(reopen(directory.path(), LogOptions::default()));
     }
 }
 
@@ -78,7 +62,6 @@ async fn a_torn_end_is_cut_wherever_it_is_torn_and_sequences_go_on() {
 async fn a_flipped_byte_costs_its_record_only_and_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     drop(fill(directory.path(), LogOptions::default(), 1..4).await);
-    drop(reopen(directory.path(), LogOptions::default()));
     let segment = only_segment(directory.path());
     let whole = fs::read(&segment).unwrap();
     let second = Reader::open(&segment).unwrap().flatten().nth(1).unwrap().0 as usize;
@@ -86,10 +69,9 @@ async fn a_flipped_byte_costs_its_record_only_and_is_counted() {
         let mut bytes = whole.clone();
         bytes[flip] ^= 0x40;
         fs::write(&segment, bytes).unwrap();
-        let log = reopen(directory.path(), LogOptions::default());
+        let log = TraceLog::open(directory.path(), LogOptions::default()).unwrap();
         assert_eq!((traces(&log), log.stats().corrupt), (vec![1, 3], 1), "flipped at {flip}");
         drop(log);
-        drop(reopen(directory.path(), LogOptions::default()));
     }
 }
 
@@ -98,7 +80,7 @@ async fn segments_rotate_and_are_all_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
     drop(fill(directory.path(), options, 1..20).await);
-    let log = reopen(directory.path(), options);
+    let log = TraceLog::open(directory.path(), options).unwrap();
     assert!(segments(directory.path()).unwrap().len() > 3);
     assert_eq!(traces(&log), (1..20).collect::<Vec<_>>());
 }
@@ -125,10 +107,23 @@ async fn what_the_index_forgot_is_found_in_the_segments() {
     let directory = tempfile::tempdir().unwrap();
     let options = LogOptions { index_capacity: 2, ..LogOptions::default() };
     let log = fill(directory.path(), options, 1..6).await;
-    assert_eq!(log.stats().evicted, 3);
+    assert_eq!(log.stats().indexed, 2);
     let oldest = log.show(&TenantId::DEFAULT, TraceId::from_bytes([1; 16])).unwrap();
     assert_eq!(oldest, Some(record(1)));
     assert_eq!(traces(&log), [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_group_commit_syncs_what_was_written_soon_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
+    let log = TraceLog::open(directory.path(), options).unwrap();
+    let mut last = None;
+    for trace in 1..20 {
+        last = Some(log.append(&record(trace)).await.unwrap());
+    }
+    last.unwrap().synced().await.unwrap();
+    assert_eq!(log.stats().synced, 19);
 }
 
 #[tokio::test]

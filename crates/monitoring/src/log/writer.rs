@@ -1,32 +1,20 @@
-//! The writer thread: takes what is queued, writes it in one call, answers, and leaves syncing to
-//! a thread of its own so that a slow disk does not hold up the next write.
+//! Writing: a record goes into the newest segment in one call, under a lock that is held only for
+//! that. The page cache takes it, which costs microseconds; a thread of its own syncs.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use release::TenantId;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
 use super::index::Location;
-use super::{LogError, LogOptions, Shared, Summary};
-use crate::frame::{self, MAGIC};
-
-/// How many records share one write at most.
-const BATCH: usize = 256;
-
-/// A record waiting to be written.
-#[derive(Debug)]
-pub struct Append {
-    pub tenant: TenantId,
-    pub otlp: Vec<u8>,
-    pub summary: Summary,
-    pub reply: oneshot::Sender<Result<u64, LogError>>,
-}
+use super::{LogError, LogOptions};
+use crate::frame::{self, MAGIC, MAX_RECORD};
 
 /// The path of segment `number`.
 pub fn path(directory: &Path, number: u64) -> PathBuf {
@@ -39,150 +27,191 @@ pub fn number(path: &Path) -> u64 {
     stem.and_then(|stem| stem.parse().ok()).unwrap_or(0)
 }
 
+/// A record that was written, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    pub sequence: u64,
+    pub location: Location,
+}
+
+/// How far the disk has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// The last sequence number that is synced.
+    pub sequence: u64,
+    /// Whether a sync failed: what the disk then holds is unknown, so nothing more is written.
+    pub failed: bool,
+}
+
+#[derive(Debug)]
+pub struct Writer {
+    directory: PathBuf,
+    options: LogOptions,
+    newest: Mutex<Segment>,
+    synced: watch::Receiver<Synced>,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    file: Arc<File>,
+    length: u64,
+    /// Bytes of all segments.
+    total: u64,
+    /// The last sequence number.
+    sequence: u64,
+    unsynced: blocking::Sender<Unsynced>,
+}
+
 /// A file with records up to `sequence` that is to be synced.
+#[derive(Debug)]
 struct Unsynced {
     file: Arc<File>,
     sequence: u64,
 }
 
-pub struct Writer {
-    shared: Arc<Shared>,
-    options: LogOptions,
-    segment: u64,
-    file: Arc<File>,
-    length: u64,
-    sequence: u64,
-    unsynced: blocking::Sender<Unsynced>,
-}
-
 impl Writer {
-    /// Starts the writer and sync threads, writing after sequence number `last`.
+    /// Opens the newest segment, or the first, to write after sequence number `last`, and starts
+    /// the sync thread. `total` is how many bytes all segments have.
     pub fn start(
-        shared: Arc<Shared>,
+        directory: &Path,
         options: LogOptions,
-        last: u64,
-        (queue, announce): (mpsc::Receiver<Append>, watch::Sender<u64>),
-    ) -> Result<(), LogError> {
-        let newest = super::segments(&shared.directory)?.last().map(|path| number(path));
-        let segment = newest.unwrap_or(last + 1);
-        let (file, length, fresh) = open(&shared.directory, segment)?;
-        if fresh {
-            shared.state().stats.bytes += length;
-        }
+        newest: Option<u64>,
+        (last, total): (u64, u64),
+    ) -> Result<Self, LogError> {
+        let number = newest.unwrap_or(last + 1);
+        let (file, length) = open(directory, number)?;
+        // What an earlier run wrote and did not sync.
+        file.sync_all()?;
+        let total = total.max(length);
         let (unsynced, to_sync) = blocking::channel();
-        let writer = Self { shared, options, segment, file, length, sequence: last, unsynced };
-        let interval = options.sync_interval;
+        let begun = Synced { sequence: last, failed: false };
+        let (announce, synced) = watch::channel(begun);
+        let (interval, folder) = (options.sync_interval, File::open(directory)?);
         thread::Builder::new()
             .name("trace-sync".to_owned())
-            .spawn(move || sync_all(&to_sync, interval, &announce))?;
-        thread::Builder::new().name("trace-writer".to_owned()).spawn(move || writer.run(queue))?;
-        Ok(())
+            .spawn(move || sync_all(&to_sync, interval, &folder, &announce))?;
+        let newest = Mutex::new(Segment { number, file, length, total, sequence: last, unsynced });
+        Ok(Self { directory: directory.to_owned(), options, newest, synced })
     }
 
-    fn run(mut self, mut queue: mpsc::Receiver<Append>) {
-        let mut batch = Vec::new();
-        while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
-            self.write(std::mem::take(&mut batch));
-        }
+    pub fn synced(&self) -> watch::Receiver<Synced> {
+        self.synced.clone()
     }
 
-    fn write(&mut self, batch: Vec<Append>) {
-        let bytes = self.shared.state().stats.bytes;
-        if bytes >= self.options.max_bytes {
-            let max_bytes = self.options.max_bytes;
-            return self.refuse(batch, || LogError::Full { bytes, max_bytes });
+    /// Bytes of all segments.
+    pub fn total(&self) -> u64 {
+        self.newest().total
+    }
+
+    /// Writes one record; when this returns it survives `kill -9`.
+    pub fn write(&self, tenant: &TenantId, otlp: &[u8]) -> Result<Written, LogError> {
+        if self.synced.borrow().failed {
+            return Err(LogError::Io("an earlier sync failed".to_owned()));
         }
-        if let Err(error) = self.rotate_if_full() {
-            return self.refuse(batch, || LogError::Io(error.to_string()));
+        if otlp.len() > MAX_RECORD {
+            return Err(LogError::Io(format!("a record of {} bytes is too large", otlp.len())));
         }
-        let mut out = Vec::new();
-        let mut offsets = Vec::with_capacity(batch.len());
-        for (append, sequence) in batch.iter().zip(self.sequence + 1..) {
-            offsets.push(self.length + out.len() as u64);
-            frame::write(&mut out, self.options.node, sequence, &append.tenant, &append.otlp);
+        let mut segment = self.newest();
+        let LogOptions { max_bytes, segment_bytes, node, .. } = self.options;
+        if segment.total >= max_bytes {
+            return Err(LogError::Full { bytes: segment.total, max_bytes });
         }
-        if let Err(error) = (&*self.file).write_all(&out) {
+        if segment.length >= segment_bytes {
+            segment.rotate(&self.directory)?;
+        }
+        let sequence = segment.sequence + 1;
+        let mut frame = Vec::with_capacity(otlp.len() + 128);
+        frame::write(&mut frame, node, sequence, tenant, otlp);
+        segment.append(&frame)?;
+        segment.sequence = sequence;
+        let location = Location { segment: segment.number, offset: segment.length };
+        segment.length += frame.len() as u64;
+        segment.total += frame.len() as u64;
+        let unsynced = Unsynced { file: Arc::clone(&segment.file), sequence };
+        segment.unsynced.send(unsynced).map_err(|_| LogError::Closed)?;
+        Ok(Written { sequence, location })
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Segment> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Writer {
+    /// Whoever stops orderly leaves nothing unsynced.
+    fn drop(&mut self) {
+        if let Err(error) = self.newest().file.sync_data() {
+            tracing::error!(%error, "trace log: the last sync failed");
+        }
+    }
+}
+
+impl Segment {
+    fn append(&mut self, frame: &[u8]) -> Result<(), LogError> {
+        if let Err(error) = (&*self.file).write_all(frame) {
             // What was half written must not stand before the next record.
             if let Err(again) = self.file.set_len(self.length) {
                 tracing::error!(error = %again, "trace log: a failed write could not be taken back");
             }
             tracing::error!(%error, "trace log: write failed");
-            return self.refuse(batch, || LogError::Io(error.to_string()));
+            return Err(error.into());
         }
-        self.length += out.len() as u64;
-        let first = self.sequence + 1;
-        self.sequence += batch.len() as u64;
-        let mut replies = Vec::with_capacity(batch.len());
-        {
-            let mut state = self.shared.state();
-            state.stats.appended += batch.len() as u64;
-            state.stats.bytes += out.len() as u64;
-            for (append, offset) in batch.into_iter().zip(offsets) {
-                let location = Location { segment: self.segment, offset };
-                let evicted = state.index.insert(append.tenant, append.summary, location);
-                state.stats.evicted += u64::from(evicted);
-                replies.push(append.reply);
-            }
-        }
-        let unsynced = Unsynced { file: Arc::clone(&self.file), sequence: self.sequence };
-        let stopped = self.unsynced.send(unsynced).is_err();
-        for (reply, sequence) in replies.into_iter().zip(first..) {
-            // Whoever asked may have gone; the record is written all the same.
-            let _gone = reply.send(if stopped { Err(LogError::Closed) } else { Ok(sequence) });
-        }
+        Ok(())
     }
 
-    fn refuse(&self, batch: Vec<Append>, error: impl Fn() -> LogError) {
-        self.shared.state().stats.refused += batch.len() as u64;
-        for append in batch {
-            let _gone = append.reply.send(Err(error()));
-        }
-    }
-
-    fn rotate_if_full(&mut self) -> Result<(), LogError> {
-        if self.length < self.options.segment_bytes {
-            return Ok(());
-        }
-        self.file.sync_data()?;
-        let segment = self.sequence + 1;
-        let (file, length, _) = open(&self.shared.directory, segment)?;
-        self.shared.state().stats.bytes += length;
-        (self.segment, self.file, self.length) = (segment, file, length);
+    /// Goes on in a new segment. The sync thread closes the old one.
+    fn rotate(&mut self, directory: &Path) -> Result<(), LogError> {
+        let number = self.sequence + 1;
+        let (file, length) = open(directory, number)?;
+        (self.number, self.file, self.length) = (number, file, length);
+        self.total += length;
         Ok(())
     }
 }
 
-/// Opens segment `number` for appending; a new one gets its first bytes and is made durable.
-fn open(directory: &Path, number: u64) -> Result<(Arc<File>, u64, bool), LogError> {
+/// Opens segment `number` for appending; a new one gets its first bytes.
+fn open(directory: &Path, number: u64) -> Result<(Arc<File>, u64), LogError> {
     let file = File::options().create(true).append(true).open(path(directory, number))?;
     let mut length = file.metadata()?.len();
-    let fresh = length == 0;
-    if fresh {
+    if length == 0 {
         (&file).write_all(MAGIC)?;
-        file.sync_all()?;
-        File::open(directory)?.sync_all()?;
         length = MAGIC.len() as u64;
     }
-    Ok((Arc::new(file), length, fresh))
+    Ok((Arc::new(file), length))
 }
 
 /// The sync thread: waits for the first unsynced record, gathers more for `interval`, syncs once.
 fn sync_all(
     unsynced: &blocking::Receiver<Unsynced>,
     interval: Duration,
-    announce: &watch::Sender<u64>,
+    directory: &File,
+    announce: &watch::Sender<Synced>,
 ) {
+    let mut known: Option<Arc<File>> = None;
     while let Ok(mut newest) = unsynced.recv() {
         thread::sleep(interval);
-        // A segment that was closed meanwhile was synced when it was closed.
+        let mut closed = Vec::new();
         while let Ok(newer) = unsynced.try_recv() {
+            if !Arc::ptr_eq(&newer.file, &newest.file) {
+                closed.push(newest.file);
+            }
             newest = newer;
         }
-        match newest.file.sync_data() {
-            Ok(()) => {
-                announce.send_replace(newest.sequence);
-            }
-            Err(error) => tracing::error!(%error, "trace log: sync failed"),
+        // A segment that was begun needs its name on disk too.
+        let begun = known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &newest.file));
+        let files = closed.iter().chain(known.as_ref().filter(|_| begun)).chain([&newest.file]);
+        let mut synced = files.map(|file| file.sync_data()).collect::<Result<(), _>>();
+        if begun {
+            synced = synced.and_then(|()| directory.sync_all());
         }
+        if let Err(error) = synced {
+            tracing::error!(%error, "trace log: sync failed, nothing more is recorded or answered");
+            announce.send_modify(|synced| synced.failed = true);
+            return;
+        }
+        announce.send_replace(Synced { sequence: newest.sequence, failed: false });
+        known = Some(newest.file);
     }
 }
