@@ -1,26 +1,77 @@
-//! `cargo xtask docs --check`: links lead somewhere, and tables that stand twice agree.
+//! `cargo xtask docs`: writes the reference pages anew from the code. With `--check` it only says
+//! which are stale, which links lead nowhere, and which tables that stand twice disagree.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::layers::{DEVELOPMENT, LEVELS};
-use crate::process::{output, root};
+use crate::process::{output, root, run};
+use crate::test::build;
+
+/// Where the generated pages are.
+const REFERENCE: &str = "docs/reference";
+
+/// Writes the generated pages, then checks all documentation.
+///
+/// # Errors
+/// If anything is wrong; all of it is printed.
+pub fn write() -> Result<()> {
+    generate(&root().join(REFERENCE))?;
+    check()
+}
 
 /// Checks the documentation.
 ///
 /// # Errors
 /// If anything is wrong; all of it is printed.
-pub fn run() -> Result<()> {
-    let mut found = links()?;
+pub fn check() -> Result<()> {
+    let mut found = stale()?;
+    found.extend(links()?);
     found.extend(levels()?);
     found.extend(error_pages()?);
     if found.is_empty() {
-        println!("docs: links, levels and error pages agree");
+        println!("docs: the reference, links, levels and error pages agree with the code");
         return Ok(());
     }
     bail!("{} finding(s) in the documentation:\n  {}", found.len(), found.join("\n  "))
+}
+
+fn generate(directory: &Path) -> Result<()> {
+    let binary = build()?.join("groundcrew");
+    run(Command::new(binary).arg("reference").arg(directory))
+}
+
+/// Pages that the code would write differently.
+fn stale() -> Result<Vec<String>> {
+    let fresh = std::env::temp_dir().join(format!("groundcrew-reference-{}", std::process::id()));
+    generate(&fresh)?;
+    let (present, wanted) = (read_all(&root().join(REFERENCE))?, read_all(&fresh)?);
+    fs::remove_dir_all(&fresh)?;
+    let names: BTreeSet<_> = present.keys().chain(wanted.keys()).collect();
+    let stale = names.into_iter().filter(|name| present.get(*name) != wanted.get(*name));
+    Ok(stale
+        .map(|name| format!("{REFERENCE}/{}: run `cargo xtask docs`", name.display()))
+        .collect())
+}
+
+fn read_all(directory: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(directory)?.to_owned(), fs::read_to_string(&path)?);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// Relative links of Markdown files that lead nowhere. Documents of the example are its own.

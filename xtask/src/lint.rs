@@ -36,7 +36,7 @@ pub fn run() -> Result<()> {
     format()?;
     layers::run()?;
     house_rules()?;
-    docs::run()?;
+    docs::check()?;
     dependencies()?;
     clippy()
 }

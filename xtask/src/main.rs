@@ -42,9 +42,9 @@ enum Chore {
     Lint,
     /// Check who depends on whom.
     Layers,
-    /// Check the documentation.
+    /// Write the reference pages anew and check all documentation.
     Docs {
-        /// Check only (there is nothing to generate yet).
+        /// Only check.
         #[arg(long)]
         check: bool,
     },
@@ -65,7 +65,8 @@ fn main() -> ExitCode {
         Chore::Test { args } => test::run(&args),
         Chore::Lint => lint::run(),
         Chore::Layers => layers::run(),
-        Chore::Docs { .. } => docs::run(),
+        Chore::Docs { check: true } => docs::check(),
+        Chore::Docs { check: false } => docs::write(),
         Chore::Bench { peer, .. } => bench::run_bench(&peer),
     };
     match result {

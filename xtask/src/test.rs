@@ -1,10 +1,12 @@
 //! `cargo xtask test`: set up, lint, and run every test.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::demo::target_directory;
 use crate::process::{self, heading, root};
 use crate::{docs, layers, lint, setup};
 
@@ -22,17 +24,19 @@ pub fn run(args: &[String]) -> Result<()> {
     let postgres = setup::Postgres::start()?;
     let s3 = setup::S3::start(&python)?;
     if args.is_empty() {
-        heading(start, "format, layers, house rules, documentation");
+        heading(start, "format, layers, house rules");
         lint::format()?;
         layers::run()?;
         lint::house_rules()?;
-        docs::run()?;
         heading(start, "clippy");
         lint::clippy()?;
     }
+    heading(start, "build");
+    build()?;
+    if args.is_empty() {
+        docs::check()?;
+    }
     heading(start, "tests");
-    // The whole-product tests drive the binaries: they must be there, and as new as the tests.
-    run_cargo(&["build", "--package", "server", "--package", "testkit", "--bins"])?;
     let mut nextest = Command::new("cargo");
     nextest
         .args(["nextest", "run", "--workspace"])
@@ -49,6 +53,16 @@ pub fn run(args: &[String]) -> Result<()> {
     }
     heading(start, "all passed");
     Ok(())
+}
+
+/// Builds all there is, as tests need it: the whole-product tests drive the binaries, which must be
+/// there and as new as the tests. Says where they are.
+///
+/// # Errors
+/// If something does not compile.
+pub fn build() -> Result<PathBuf> {
+    run_cargo(&["build", "--workspace", "--bins", "--tests"])?;
+    Ok(target_directory()?.join("debug"))
 }
 
 fn run_cargo(args: &[&str]) -> Result<()> {

@@ -10,11 +10,13 @@ mod trail;
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::stream::Fuse;
+use futures::{FutureExt, StreamExt};
 use http::HeaderMap;
 use models::{
     Bound as BoundProvider, Call, ChatRequest, ClientSystemMessage, Dialect, EmbedRequest,
-    Embeddings, Event, FinishReason, Message, Passage, ProviderError, RequestField, Role, Sampling,
+    Embeddings, Event, EventStream, FinishReason, Message, Passage, ProviderError, RequestField,
+    Role, Sampling,
 };
 use monitoring::TraceId;
 use prompts::PassageView;
@@ -275,20 +277,20 @@ async fn generate(
     let BoundProvider { provider: target, binding } =
         gateway.parts.providers.resolve(&tenant, &environment, provider)?;
     trail.called(&loaded.model, *binding);
-    let events = tokio::select! {
-        begun = target.chat(call) => begun?,
+    let mut events = tokio::select! {
+        begun = target.chat(call) => begun?.fuse(),
         () = client.gone() => return Err(GatewayError::HungUp),
     };
-    // What is there already goes on together.
-    let mut pieces = events.ready_chunks(TOGETHER);
     let mut output = Output::new(&loaded.guardrails);
     let mut finish = None;
     while finish.is_none() {
         let piece = tokio::select! {
-            piece = pieces.next() => piece,
+            piece = together(&mut events) => piece,
             () = client.gone() => return Err(GatewayError::HungUp),
         };
-        let Some(piece) = piece else { break };
+        if piece.is_empty() {
+            break;
+        }
         let mut passed = Vec::with_capacity(piece.len());
         let mut broken = None;
         for event in piece {
@@ -300,10 +302,9 @@ async fn generate(
                 Err(error) => broken = Some(error),
             }
         }
-        if let Some(end) = passed.iter().position(|event| matches!(event, Event::Finished(_))) {
-            if let Some(Event::Finished(reason)) = passed.drain(end..).next() {
-                finish = Some(reason);
-            }
+        let end = passed.iter().position(|event| matches!(event, Event::Finished(_)));
+        if let Some(Event::Finished(reason)) = end.and_then(|end| passed.drain(end..).next()) {
+            finish = Some(reason);
         }
         if !passed.is_empty() {
             client.send(passed).await?;
@@ -314,6 +315,21 @@ async fn generate(
     }
     trail.step("generate", begin);
     finish.ok_or_else(|| ProviderError::Truncated { provider: provider.to_owned() }.into())
+}
+
+/// The next events, and those that arrive with them: sent on together they cost one write. Nothing
+/// is waited for, others only get their turn; none if the stream is over.
+async fn together(events: &mut Fuse<EventStream>) -> Vec<Result<Event, ProviderError>> {
+    let mut piece: Vec<_> = events.next().await.into_iter().collect();
+    let mut before = 0;
+    while piece.len() > before && piece.len() < TOGETHER {
+        before = piece.len();
+        tokio::task::yield_now().await;
+        while let Some(Some(event)) = events.next().now_or_never() {
+            piece.push(event);
+        }
+    }
+    piece
 }
 
 /// Vectors by the app's model: admitted, bound, screened and recorded like an answer, and like one

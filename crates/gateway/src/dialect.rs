@@ -155,7 +155,7 @@ fn status(error: &GatewayError) -> StatusCode {
         GatewayError::NotLoaded { .. } | GatewayError::Unrecorded(_) | GatewayError::HungUp => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        GatewayError::Knowledge(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        GatewayError::Knowledge(_) | GatewayError::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
         GatewayError::Provider(ProviderError::Timeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
         GatewayError::Provider(ProviderError::Refused { refusal, .. }) => match refusal.kind {
             RefusalKind::InvalidRequest

@@ -70,6 +70,9 @@ pub enum GatewayError {
     /// The client hung up.
     #[error("the client hung up")]
     HungUp,
+    /// The task that answered ended without an answer: a defect of ours.
+    #[error("the server failed while it answered")]
+    Stopped,
 }
 
 impl GatewayError {
@@ -94,6 +97,7 @@ impl GatewayError {
             Self::Provider(error) => error.kind(),
             Self::Unrecorded(_) => "unrecorded",
             Self::HungUp => "hung_up",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -72,7 +72,7 @@ async fn chat<D: Dialect>(State(gateway): Shared, request: Request) -> Response 
             }
         }
     }
-    error_response::<D>(&GatewayError::HungUp, None)
+    error_response::<D>(&GatewayError::Stopped, None)
 }
 
 /// A response that goes on as long as the answer does.
@@ -82,22 +82,31 @@ fn streamed(
     first: Out,
     back: tokio::sync::mpsc::Receiver<(Option<Responding>, Out)>,
 ) -> Response {
-    let pieces =
-        stream::unfold((encoder, Some(first), back), |(mut encoder, ready, mut back)| async {
-            let out = match ready {
-                Some(out) => out,
-                None => back.recv().await?.1,
-            };
-            let mut bytes = Vec::new();
-            match &out {
-                Out::Events(events) => {
-                    events.iter().for_each(|event| encoder.event(event, &mut bytes));
-                }
-                Out::Finished(finish) => encoder.finish(finish, &mut bytes),
-                Out::Failed(error) => encoder.fail(error, &mut bytes),
+    let writing = Some((encoder, Some(first), back));
+    let pieces = stream::unfold(writing, |writing| async {
+        let (mut encoder, ready, mut back) = writing?;
+        let out = match ready {
+            Some(out) => out,
+            // Whoever answered is gone without a word: that is no end.
+            None => back.recv().await.map_or(Out::Failed(GatewayError::Stopped), |(_, out)| out),
+        };
+        let mut bytes = Vec::new();
+        let rest = match &out {
+            Out::Events(events) => {
+                events.iter().for_each(|event| encoder.event(event, &mut bytes));
+                Some((encoder, None, back))
             }
-            Some((Ok::<_, Infallible>(Bytes::from(bytes)), (encoder, None, back)))
-        });
+            Out::Finished(finish) => {
+                encoder.finish(finish, &mut bytes);
+                None
+            }
+            Out::Failed(error) => {
+                encoder.fail(error, &mut bytes);
+                None
+            }
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(bytes)), rest))
+    });
     let pieces = futures::StreamExt::filter(pieces, |piece| {
         std::future::ready(piece.as_ref().is_ok_and(|bytes| !bytes.is_empty()))
     });
@@ -212,7 +221,7 @@ async fn embed(gateway: Arc<Gateway>, request: Request) -> Result<Value, Gateway
     let dimensions = fields.count("dimensions")?;
     let request = EmbedRequest { input, dimensions };
     let work = async move { answer::embed(&gateway, headers, target, request).await };
-    let embeddings = tokio::spawn(work).await.map_err(|_| GatewayError::HungUp)??;
+    let embeddings = tokio::spawn(work).await.map_err(|_| GatewayError::Stopped)??;
     let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {
         let vector = if base64 { encoded(vector) } else { json!(vector) };
         json!({"object": "embedding", "index": index, "embedding": vector})

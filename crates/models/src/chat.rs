@@ -607,7 +607,9 @@ impl Answer {
                 let mut texts = texts.filter(|block| matches!(block.part, Part::Text { .. }));
                 if let Some(block) = texts.next() {
                     let cited = block.rest.entry("citations").or_insert_with(|| json!([]));
-                    cited.as_array_mut().map(|cited| cited.push(value.clone()));
+                    if let Some(cited) = cited.as_array_mut() {
+                        cited.push(value.clone());
+                    }
                 }
             }
             Event::Other { dialect, value } => {

@@ -1,10 +1,13 @@
 //! Providers that speak OpenAI's Chat Completions.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{Block, Started};
@@ -326,10 +329,7 @@ impl ChatDecoder {
             self.written += estimate(text);
             out.push_back(Event::ReasoningDelta { text: text.to_owned(), signature: None });
         }
-        if let Some(text) = text("content") {
-            self.written += estimate(text);
-            out.push_back(Event::TextDelta { text: text.to_owned() });
-        }
+        self.text(text("content").unwrap_or_default().into(), out);
         if let Some(text) = text("refusal") {
             out.push_back(Event::RefusalDelta { text: text.to_owned() });
         }
@@ -366,6 +366,13 @@ impl ChatDecoder {
         Ok(())
     }
 
+    fn text(&mut self, text: Cow<'_, str>, out: &mut VecDeque<Event>) {
+        if !text.is_empty() {
+            self.written += estimate(&text);
+            out.push_back(Event::TextDelta { text: text.into_owned() });
+        }
+    }
+
     fn choice(
         &mut self,
         document: &Value,
@@ -399,10 +406,50 @@ impl ChatDecoder {
     }
 }
 
+/// A chunk that holds no more than text: nearly all of them do, and reading them as such costs a
+/// third. Whatever else a chunk holds makes it something else; what stands beside `choices` was
+/// taken from the first.
+#[derive(Deserialize)]
+struct TextChunk<'a> {
+    #[serde(borrow)]
+    choices: [TextChoice<'a>; 1],
+    #[serde(default, rename = "usage")]
+    _usage: Option<()>,
+    #[serde(default, rename = "error")]
+    _error: Option<()>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextChoice<'a> {
+    #[serde(borrow)]
+    delta: TextDelta<'a>,
+    #[serde(default, rename = "index")]
+    _index: IgnoredAny,
+    #[serde(default, rename = "logprobs")]
+    _logprobs: Option<()>,
+    #[serde(default, rename = "finish_reason")]
+    _finish_reason: Option<()>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextDelta<'a> {
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+}
+
 impl Decoder for ChatDecoder {
     fn event(&mut self, event: &SseEvent, out: &mut VecDeque<Event>) -> Result<(), ProviderError> {
         if event.data.trim() == "[DONE]" {
             self.done = true;
+            return Ok(());
+        }
+        if self.started
+            && let Ok(chunk) = serde_json::from_str::<TextChunk<'_>>(&event.data)
+        {
+            let [choice] = chunk.choices;
+            self.text(choice.delta.content, out);
             return Ok(());
         }
         let Ok(document) = serde_json::from_str::<Value>(&event.data) else {

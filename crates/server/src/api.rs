@@ -26,7 +26,7 @@ use serde_json::Value;
 use store::Blobs;
 use tokio::sync::watch;
 
-pub use handlers::ApplyBody;
+pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
 
 /// The most bytes of a request: a whole project.

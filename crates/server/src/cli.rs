@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::client::{Client, Target};
-use crate::{config, explain, wiring};
+use crate::{config, explain, reference, wiring};
 
 /// Launches generative-AI applications into production and keeps them good there.
 #[derive(Debug, Parser)]
@@ -92,6 +92,12 @@ enum Command {
     Explain {
         /// The code, as `GC0102`.
         code: String,
+    },
+    /// Write the reference pages and the schemas of all files.
+    #[command(hide = true)]
+    Reference {
+        /// Where; made if missing.
+        directory: PathBuf,
     },
     /// Completions for a shell.
     Completions {
@@ -297,6 +303,7 @@ async fn execute(cli: Cli) -> Result<()> {
                 bail!("there is no code `{code}`; there are {}", known.join(", "))
             }
         },
+        Command::Reference { directory } => reference::write(&directory),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "groundcrew", &mut script);
@@ -339,6 +346,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Init { .. }
         | Command::Up { .. }
         | Command::Explain { .. }
+        | Command::Reference { .. }
         | Command::Completions { .. } => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ mod clock;
 mod config;
 mod explain;
 mod listen;
+mod reference;
 mod wiring;
 
 use std::process::ExitCode;

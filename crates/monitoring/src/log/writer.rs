@@ -201,8 +201,9 @@ fn sync_all(
         }
         // A segment that was begun needs its name on disk too.
         let begun = known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &newest.file));
-        let files = closed.iter().chain(known.as_ref().filter(|_| begun)).chain([&newest.file]);
-        let mut synced = files.map(|file| file.sync_data()).collect::<Result<(), _>>();
+        closed.extend(known.take().filter(|_| begun));
+        let mut synced = closed.iter().try_for_each(|file| file.sync_data());
+        synced = synced.and_then(|()| newest.file.sync_data());
         if begun {
             synced = synced.and_then(|()| directory.sync_all());
         }

@@ -94,7 +94,7 @@ pub struct TenantBody {
 pub fn routes() -> Vec<(Route, Handler)> {
     vec![
         Route::new(Method::GET, "/api/v1/openapi.json", Action::ReadStatus, "This document.")
-            .to(openapi_document),
+            .to(openapi),
         Route::new(
             Method::GET,
             "/api/v1/status",
@@ -261,9 +261,13 @@ impl Route {
     }
 }
 
-async fn openapi_document(_: Call) -> Result<Value, Problem> {
-    let routes = routes();
-    Ok(openapi::document(routes.iter().map(|(route, _)| route)))
+async fn openapi(_: Call) -> Result<Value, Problem> {
+    Ok(openapi_document())
+}
+
+/// The OpenAPI document of every route.
+pub fn openapi_document() -> Value {
+    openapi::document(routes().iter().map(|(route, _)| route))
 }
 
 async fn status(call: Call) -> Result<Value, Problem> {
