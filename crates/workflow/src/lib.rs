@@ -1,0 +1,1 @@
+//! Every long piece of work is a durable execution in the Amazon States Language.
