@@ -1,0 +1,259 @@
+//! JSONPath as the service reads it: the dialect of Jayway's library, not RFC 9535.
+//!
+//! A path of names and indexes is *definite* and gives one value or none. Any other path gives an
+//! array of what it found; only if it ends in an index and found one value, it gives that value.
+//! Names need no quotes for hyphens.
+
+mod filter;
+mod parse;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use filter::Filter;
+pub use filter::same;
+
+/// What a path is evaluated against.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// What `$` means.
+    pub input: &'a Value,
+    /// What `$$` means: the context object.
+    pub context: &'a Value,
+    /// What `$name` means.
+    pub variables: &'a Map<String, Value>,
+}
+
+/// A parsed path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    text: String,
+    root: Root,
+    segments: Vec<Segment>,
+}
+
+/// A text that is no path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at character {at}")]
+pub struct PathError {
+    /// What is wrong.
+    pub message: &'static str,
+    /// Where, in bytes from the start.
+    pub at: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Root {
+    Input,
+    Context,
+    Variable(String),
+    /// `@` of a filter.
+    Item,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Segment {
+    Name(String),
+    Names(Vec<String>),
+    Index(i64),
+    Indexes(Vec<i64>),
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
+    Wildcard,
+    /// What the next segment selects, at every depth.
+    Descent,
+    Filter(Box<Filter>),
+    Length,
+}
+
+impl Path {
+    /// The path as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it gives one value or none.
+    pub fn is_definite(&self) -> bool {
+        self.segments.iter().all(|segment| {
+            matches!(segment, Segment::Name(_) | Segment::Index(_) | Segment::Length)
+        })
+    }
+
+    /// Whether it may be written to: names and indexes below `$`.
+    pub fn is_reference(&self) -> bool {
+        let plain = |segment: &Segment| matches!(segment, Segment::Name(_) | Segment::Index(0..));
+        self.root == Root::Input && self.segments.iter().all(plain)
+    }
+
+    /// The variable it starts at.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.root {
+            Root::Variable(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What it selects; `None` if a definite path leads nowhere.
+    pub fn select(&self, scope: Scope<'_>) -> Option<Value> {
+        let root = match &self.root {
+            Root::Input | Root::Item => scope.input,
+            Root::Context => scope.context,
+            Root::Variable(name) => scope.variables.get(name)?,
+        };
+        self.select_in(root, scope)
+    }
+
+    fn select_in(&self, root: &Value, scope: Scope<'_>) -> Option<Value> {
+        let definite = self.is_definite();
+        let mut found = Found::One(root);
+        let mut descend = false;
+        let mut length = None;
+        for segment in &self.segments {
+            match segment {
+                Segment::Descent => descend = true,
+                Segment::Length => length = Some(()),
+                segment => {
+                    let nodes = if descend { found.descendants() } else { found.all() };
+                    descend = false;
+                    let mut next = Vec::new();
+                    for node in nodes {
+                        segment.children(node, scope, &mut next);
+                    }
+                    found = Found::Many(next);
+                }
+            }
+        }
+        let mut found = found.all();
+        if length.is_some() {
+            return match found.first()? {
+                Value::Array(items) => Some(items.len().into()),
+                Value::Object(fields) => Some(fields.len().into()),
+                Value::String(text) => Some(text.chars().count().into()),
+                _ => None,
+            };
+        }
+        let indexed = matches!(self.segments.last(), Some(Segment::Index(_)));
+        if definite || (indexed && found.len() == 1) {
+            return found.pop().cloned();
+        }
+        Some(found.into_iter().cloned().collect())
+    }
+
+    /// Puts `value` where this reference path points, making objects on the way. `None` if
+    /// something else is in the way.
+    pub fn put(&self, target: Value, value: Value) -> Option<Value> {
+        put(target, &self.segments, value)
+    }
+}
+
+fn put(target: Value, segments: &[Segment], value: Value) -> Option<Value> {
+    match (segments.split_first(), target) {
+        (None, _) => Some(value),
+        (Some((Segment::Name(name), rest)), Value::Object(mut fields)) => {
+            let inner = fields.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+            fields.insert(name.clone(), put(inner, rest, value)?);
+            Some(fields.into())
+        }
+        (Some((Segment::Index(index), rest)), Value::Array(mut items)) => {
+            let item = items.get_mut(usize::try_from(*index).ok()?)?;
+            *item = put(item.take(), rest, value)?;
+            Some(items.into())
+        }
+        _ => None,
+    }
+}
+
+enum Found<'a> {
+    One(&'a Value),
+    Many(Vec<&'a Value>),
+}
+
+impl<'a> Found<'a> {
+    fn all(self) -> Vec<&'a Value> {
+        match self {
+            Self::One(value) => vec![value],
+            Self::Many(values) => values,
+        }
+    }
+
+    /// Every value below, itself first.
+    fn descendants(self) -> Vec<&'a Value> {
+        let mut open = self.all();
+        open.reverse();
+        let mut all = Vec::new();
+        while let Some(value) = open.pop() {
+            all.push(value);
+            match value {
+                Value::Array(items) => open.extend(items.iter().rev()),
+                Value::Object(fields) => {
+                    let below: Vec<_> = fields.values().collect();
+                    open.extend(below.into_iter().rev());
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+impl Segment {
+    fn children<'a>(&self, node: &'a Value, scope: Scope<'_>, out: &mut Vec<&'a Value>) {
+        match (self, node) {
+            (Self::Name(name), Value::Object(fields)) => out.extend(fields.get(name)),
+            (Self::Names(names), Value::Object(fields)) => {
+                out.extend(names.iter().filter_map(|name| fields.get(name)));
+            }
+            (Self::Index(index), Value::Array(items)) => out.extend(at(items, *index)),
+            (Self::Indexes(indexes), Value::Array(items)) => {
+                out.extend(indexes.iter().filter_map(|index| at(items, *index)));
+            }
+            (Self::Slice { start, end, step }, Value::Array(items)) => {
+                let bound = |index: i64| {
+                    let length = items.len() as i64;
+                    let index = if index < 0 { index.saturating_add(length) } else { index };
+                    index.clamp(0, length) as usize
+                };
+                let start = start.map_or(0, bound);
+                let end = end.map_or(items.len(), bound);
+                let step = usize::try_from(*step).unwrap_or(1).max(1);
+                out.extend(items.iter().take(end).skip(start).step_by(step));
+            }
+            (Self::Wildcard, Value::Array(items)) => out.extend(items),
+            (Self::Wildcard, Value::Object(fields)) => out.extend(fields.values()),
+            (Self::Filter(filter), Value::Array(items)) => {
+                out.extend(items.iter().filter(|item| filter.admits(item, scope)));
+            }
+            (Self::Filter(filter), Value::Object(_)) if filter.admits(node, scope) => {
+                out.push(node);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn at(items: &[Value], index: i64) -> Option<&Value> {
+    let index = if index < 0 { index.checked_add(items.len() as i64)? } else { index };
+    items.get(usize::try_from(index).ok()?)
+}
+
+impl FromStr for Path {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        parse::path(text)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Templates: JSON in which some places are computed.
+//!
+//! In JSONPath a field whose name ends in `.$` holds a path or an intrinsic call; in JSONata any
+//! string between `{%` and `%}` is an expression, wherever it stands.
+
+use serde_json::{Map, Value};
+
+use crate::draw::Draw;
+use crate::fault::{Unevaluated, name};
+use crate::intrinsic::{Intrinsic, IntrinsicError};
+use crate::jsonata::{Expression, Sight};
+use crate::path::{Path, Scope};
+use release::Timestamp;
+
+/// A parsed template.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// What it is, as it stands.
+    Value(Value),
+    /// An object with a computed field somewhere.
+    Object(Vec<(String, Template)>),
+    /// An array with a computed item somewhere.
+    Array(Vec<Template>),
+    /// A path, with the name of its field.
+    Path(String, Path),
+    /// A call, with the name of its field.
+    Call(String, Intrinsic),
+    /// An expression.
+    Expression(Expression),
+}
+
+/// The query languages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// Paths and intrinsic functions.
+    #[default]
+    JsonPath,
+    /// Expressions.
+    Jsonata,
+}
+
+/// What computed places see.
+pub struct View<'a> {
+    /// `$` in JSONPath.
+    pub input: &'a Value,
+    /// `$$` in JSONPath.
+    pub context: &'a Value,
+    /// `$name` in both.
+    pub variables: &'a Map<String, Value>,
+    /// `$states` in JSONata.
+    pub states: &'a Value,
+    /// The present moment.
+    pub now: Timestamp,
+    /// Randomness.
+    pub draw: &'a mut Draw,
+}
+
+impl<'a> View<'a> {
+    /// What paths see.
+    pub fn scope(&self) -> Scope<'a> {
+        Scope { input: self.input, context: self.context, variables: self.variables }
+    }
+
+    /// What expressions see.
+    pub fn sight(&mut self) -> Sight<'_> {
+        let (states, variables) = (self.states, self.variables);
+        Sight { states, variables, now: self.now, draw: self.draw }
+    }
+}
+
+/// A place of a template that cannot be read: where, and why.
+pub type Misread = (String, String);
+
+impl Template {
+    /// Reads a template; every mistake is told, with its JSON pointer below `at`.
+    ///
+    /// # Errors
+    /// The mistakes.
+    pub fn parse(value: &Value, language: Language, at: &str) -> Result<Self, Vec<Misread>> {
+        let mut wrong = Vec::new();
+        let template = read(value, language, at, &mut wrong);
+        if wrong.is_empty() { Ok(template) } else { Err(wrong) }
+    }
+
+    /// Its value. `location` names the field it stands in.
+    ///
+    /// # Errors
+    /// If a place has no value.
+    pub fn evaluate(&self, view: &mut View<'_>, location: &str) -> Result<Value, Unevaluated> {
+        match self {
+            Self::Value(value) => Ok(value.clone()),
+            Self::Object(fields) => {
+                let mut object = Map::new();
+                for (name, template) in fields {
+                    let value = template.evaluate(view, &format!("{location}/{name}"))?;
+                    object.insert(name.clone(), value);
+                }
+                Ok(object.into())
+            }
+            Self::Array(items) => {
+                let items = items.iter().enumerate();
+                let items =
+                    items.map(|(at, item)| item.evaluate(view, &format!("{location}[{at}]")));
+                items.collect()
+            }
+            Self::Path(field, path) => path
+                .select(view.scope())
+                .ok_or_else(|| Unevaluated::runtime(not_found(path.as_str(), field, view.input))),
+            Self::Call(field, call) => {
+                let scope = view.scope();
+                call.evaluate(scope, view.draw).map_err(|error| match error {
+                    IntrinsicError::Missing(path) => {
+                        Unevaluated::runtime(not_found(&path, field, view.input))
+                    }
+                    IntrinsicError::Failed { call, why } => Unevaluated {
+                        error: name::INTRINSIC,
+                        cause: format!("The function '{call}' had the following error: {why}"),
+                        location: None,
+                    },
+                })
+            }
+            Self::Expression(expression) => expression.evaluate(&mut view.sight(), location),
+        }
+    }
+}
+
+fn not_found(path: &str, field: &str, input: &Value) -> String {
+    format!(
+        "The JSONPath '{path}' specified for the field '{field}' could not be found in the input \
+         '{input}'"
+    )
+}
+
+fn read(value: &Value, language: Language, at: &str, wrong: &mut Vec<Misread>) -> Template {
+    match (value, language) {
+        (Value::String(text), Language::Jsonata) => match Expression::marked(text) {
+            Some(text) => match Expression::parse(text) {
+                Ok(expression) => Template::Expression(expression),
+                Err(why) => {
+                    wrong.push((at.to_owned(), why));
+                    Template::Value(Value::Null)
+                }
+            },
+            None => Template::Value(value.clone()),
+        },
+        (Value::Object(fields), _) => {
+            let fields = fields.iter().map(|(name, value)| {
+                let at = format!("{at}/{name}");
+                match name.strip_suffix(".$").filter(|_| language == Language::JsonPath) {
+                    Some(bare) => (bare.to_owned(), computed(name, value, &at, wrong)),
+                    None => (name.clone(), read(value, language, &at, wrong)),
+                }
+            });
+            let fields: Vec<_> = fields.collect();
+            match fields.iter().all(|(_, field)| matches!(field, Template::Value(_))) {
+                true => Template::Value(value.clone()),
+                false => Template::Object(fields),
+            }
+        }
+        (Value::Array(items), _) => {
+            let items = items.iter().enumerate();
+            let items = items.map(|(n, item)| read(item, language, &format!("{at}/{n}"), wrong));
+            let items: Vec<_> = items.collect();
+            match items.iter().all(|item| matches!(item, Template::Value(_))) {
+                true => Template::Value(value.clone()),
+                false => Template::Array(items),
+            }
+        }
+        _ => Template::Value(value.clone()),
+    }
+}
+
+fn computed(name: &str, value: &Value, at: &str, wrong: &mut Vec<Misread>) -> Template {
+    let read = match value.as_str() {
+        Some(text) if Intrinsic::is_call(text) => {
+            Intrinsic::parse(text).map(|call| Template::Call(name.to_owned(), call))
+        }
+        Some(text) => match text.parse() {
+            Ok(path) => Ok(Template::Path(name.to_owned(), path)),
+            Err(error) => Err(format!("`{text}` is no path: {error}")),
+        },
+        None => Err(format!("the field `{name}` must hold a path or an intrinsic call")),
+    };
+    read.unwrap_or_else(|why| {
+        wrong.push((at.to_owned(), why));
+        // Refused with the rest: never evaluated, and no plain value either.
+        Template::Array(Vec::new())
+    })
+}
+
+#[cfg(test)]
+mod tests;
