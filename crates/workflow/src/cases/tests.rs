@@ -1,0 +1,54 @@
+use std::path::PathBuf;
+
+use super::Score;
+
+/// Recorded cases of the real service; not part of the repository.
+fn recordings() -> Option<PathBuf> {
+    let given = std::env::var_os("GROUNDCREW_CONFORMANCE").map(PathBuf::from);
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let folder = given.unwrap_or_else(beside);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: there are no recorded cases in {}", folder.display());
+    None
+}
+
+fn score(file: &str) -> Option<Score> {
+    let path = recordings()?.join(file);
+    let score = Score::of(&std::fs::read_to_string(path).unwrap());
+    println!("{score}");
+    Some(score)
+}
+
+fn passes(file: &str, tier: &str, share: f64) {
+    let Some(score) = score(file) else { return };
+    let [(passed, all), ..] = score.tiers()[tier];
+    assert!(all > 0 && passed as f64 >= share * all as f64, "{passed} of {all}");
+}
+
+#[test]
+fn recorded_executions_without_tasks_end_alike() {
+    passes("asl/dev/a_pure.jsonl", "a_pure", 0.98);
+}
+
+#[test]
+fn recorded_executions_with_tasks_end_alike() {
+    passes("asl/dev/b_mocked.jsonl", "b_mocked", 0.9);
+}
+
+#[test]
+fn recorded_distributed_maps_end_alike() {
+    passes("asl/dev/c_distributed_map_s3.jsonl", "c_distributed_map_s3", 0.9);
+}
+
+#[test]
+fn recorded_choices_are_taken_alike() {
+    passes("asl/dev/d_choice_cases.jsonl", "d_choice_cases", 1.0);
+}
+
+#[test]
+fn recorded_refusals_are_refused() {
+    passes("asl/dev/v_create_errors.jsonl", "v_create_errors", 1.0);
+    passes("asl/dev/v_validate_definition.jsonl", "v_validate_definition", 1.0);
+}

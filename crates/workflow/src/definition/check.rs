@@ -1,0 +1,109 @@
+//! What a definition must hold together: every target is there, every state can be reached.
+
+use std::collections::BTreeSet;
+
+use super::{Condition, Container, Finding, Kind, Machine, Severity, State};
+
+const TARGET: &str = "MISSING_TRANSITION_TARGET";
+
+/// Checks a machine whose parts could be read.
+pub fn machine(machine: &Machine, findings: &mut Vec<Finding>) {
+    container(&machine.states, "", findings);
+}
+
+fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
+    let Container { start_at, states: all } = states;
+    let target = |name: &str, field: &str, place: String, findings: &mut Vec<Finding>| {
+        if !all.contains_key(name) {
+            let message = format!("Missing '{field}' target: {name}");
+            findings.push(Finding::new(Severity::Error, TARGET, message, &place));
+        }
+    };
+    target(start_at, "StartAt", format!("{at}/StartAt"), findings);
+    for (name, state) in all {
+        let place = format!("{at}/States/{name}");
+        for (to, field, below) in targets(state) {
+            target(to, field, format!("{place}/{below}"), findings);
+        }
+        within(state, &place, findings);
+    }
+    let reached = reached(states);
+    for name in all.keys().filter(|name| !reached.contains(name.as_str())) {
+        let (message, place) =
+            (format!("State \"{name}\" is not reachable."), format!("{at}/States/{name}"));
+        let code = "MISSING_TRANSITION_TARGET";
+        let severity = if all.contains_key(start_at) { Severity::Error } else { Severity::Warning };
+        findings.push(Finding::new(severity, code, message, &place));
+    }
+    let ends = |state: &State| match &state.kind {
+        Kind::Succeed | Kind::Fail { .. } => true,
+        Kind::Choice { .. } => false,
+        _ => state.next.is_none(),
+    };
+    if !all.values().any(ends) && !all.is_empty() {
+        let message = "No terminal state: nothing ends this workflow.".to_owned();
+        let place = format!("{at}/States");
+        findings.push(Finding::new(Severity::Warning, "NO_TERMINAL_STATE", message, &place));
+    }
+}
+
+/// Where a state leads: the target, its field, and where that is below the state.
+fn targets(state: &State) -> Vec<(&str, &'static str, String)> {
+    let mut targets: Vec<(&str, &'static str, String)> = Vec::new();
+    if let Some(next) = &state.next {
+        targets.push((next, "Next", "Next".to_owned()));
+    }
+    if let Kind::Choice { choices, default } = &state.kind {
+        let all = choices.iter().enumerate();
+        targets.extend(all.map(|(n, c)| (c.next.as_str(), "Next", format!("Choices[{n}]/Next"))));
+        targets.extend(default.iter().map(|to| (to.as_str(), "Default", "Default".to_owned())));
+    }
+    let caught = state.catch.iter().enumerate();
+    targets.extend(caught.map(|(n, c)| (c.next.as_str(), "Next", format!("Catch[{n}]/Next"))));
+    targets
+}
+
+fn within(state: &State, place: &str, findings: &mut Vec<Finding>) {
+    match &state.kind {
+        Kind::Parallel { branches } => {
+            for (index, branch) in branches.iter().enumerate() {
+                container(branch, &format!("{place}/Branches[{index}]"), findings);
+            }
+        }
+        Kind::Map(map) => container(&map.processor, &format!("{place}/ItemProcessor"), findings),
+        Kind::Choice { choices, default: None } => {
+            let always = choices.iter().any(|choice| choice.condition == Condition::Fixed(true));
+            if !always {
+                let message = "Without 'Default', an input that fits no choice fails the \
+                               execution with States.NoChoiceMatched."
+                    .to_owned();
+                findings.push(Finding::new(Severity::Warning, "NO_DEFAULT", message, place));
+            }
+        }
+        _ => {}
+    }
+    let last_resort = |errors: &[String]| errors.iter().any(|name| name == "States.ALL");
+    let count = state.catch.len().saturating_sub(1);
+    if state.catch.iter().take(count).any(|catcher| last_resort(&catcher.errors)) {
+        let message = "States.ALL must be in the last catcher.".to_owned();
+        let place = format!("{place}/Catch");
+        findings.push(Finding::new(Severity::Error, "SCHEMA_VALIDATION_FAILED", message, &place));
+    }
+    let count = state.retry.len().saturating_sub(1);
+    if state.retry.iter().take(count).any(|retrier| last_resort(&retrier.errors)) {
+        let message = "States.ALL must be in the last retrier.".to_owned();
+        let place = format!("{place}/Retry");
+        findings.push(Finding::new(Severity::Error, "SCHEMA_VALIDATION_FAILED", message, &place));
+    }
+}
+
+fn reached(states: &Container) -> BTreeSet<&str> {
+    let mut open = vec![states.start_at.as_str()];
+    let mut reached = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if let Some(state) = states.states.get(name).filter(|_| reached.insert(name)) {
+            open.extend(targets(state).into_iter().map(|(to, ..)| to));
+        }
+    }
+    reached
+}

@@ -1,0 +1,198 @@
+//! Tasks: scheduling them, and what they report.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::enter::not_a;
+use super::run::{Effect, FrameId, Phase, Report, TaskRequest};
+use super::{Sight, Stepper, fault_details, field, too_large};
+use crate::definition::{Kind, Resource, State, Task};
+use crate::fault::{Fault, Unevaluated, name};
+use crate::history::payload;
+use crate::template::Template;
+
+/// How long a task may take where nothing is said, in seconds.
+const LONGEST: u64 = 99_999_999;
+
+impl Stepper<'_, '_> {
+    /// Has a state's task done.
+    pub(super) fn schedule(
+        &mut self,
+        id: FrameId,
+        state: &State,
+        task: &Task,
+    ) -> Result<(), Unevaluated> {
+        let token = task.resource.has_token().then(|| (self.moment.token)());
+        let arguments = self.arguments(id, state, token.as_deref())?;
+        let timeout = self.seconds(id, state, task.timeout.as_ref(), "TimeoutSeconds")?;
+        let heartbeat = self.seconds(id, state, task.heartbeat.as_ref(), "HeartbeatSeconds")?;
+        let credentials = match &task.credentials {
+            Some(template) => {
+                let effective = self.effective(id, state)?;
+                let sight = Sight::of(&effective);
+                Some(self.compute(id, sight, |view| template.evaluate(view, "Credentials"))?)
+            }
+            None => None,
+        };
+        let Some(frame) = self.frame(id) else { return Ok(()) };
+        let key = key(&self.run.about.execution_arn, id, frame.entries, frame.attempts);
+        let request = TaskRequest {
+            task: key.clone(),
+            state: frame.state.clone(),
+            resource: task.resource.arn(),
+            arguments,
+            timeout_seconds: timeout,
+            heartbeat_seconds: heartbeat,
+            token,
+            credentials,
+        };
+        self.tell_scheduled(id, &task.resource, &request);
+        if let Some(frame) = self.run.frames.get_mut(&id) {
+            frame.phase = Phase::Working { task: key };
+        }
+        self.step.effects.push(Effect::Schedule(Box::new(request)));
+        Ok(())
+    }
+
+    /// A number of seconds that a field says.
+    fn seconds(
+        &mut self,
+        id: FrameId,
+        state: &State,
+        template: Option<&Template>,
+        name: &str,
+    ) -> Result<Option<u64>, Unevaluated> {
+        let Some(template) = template else { return Ok(None) };
+        let effective = self.effective(id, state)?;
+        let value = self.compute(id, Sight::of(&effective), |view| field(template, view, name))?;
+        let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
+        let seconds = seconds.ok_or_else(|| not_a(template, name, "number", &value))?;
+        Ok(Some((seconds as u64).min(LONGEST)))
+    }
+
+    fn tell_scheduled(&mut self, id: FrameId, resource: &Resource, request: &TaskRequest) {
+        let (shown, service) = resource.shown();
+        let mut details = Map::new();
+        let kind = match service {
+            Some(service) => {
+                details.insert("parameters".to_owned(), request.arguments.to_string().into());
+                details.insert("region".to_owned(), region(&self.run.about.execution_arn).into());
+                details.insert("resourceType".to_owned(), service.into());
+                "TaskScheduled"
+            }
+            None => {
+                payload(&mut details, "input", &request.arguments);
+                match resource {
+                    Resource::Activity { .. } => "ActivityScheduled",
+                    _ => "LambdaFunctionScheduled",
+                }
+            }
+        };
+        details.insert("resource".to_owned(), shown.into());
+        let seconds = [
+            ("timeoutInSeconds", request.timeout_seconds),
+            ("heartbeatInSeconds", request.heartbeat_seconds),
+        ];
+        let seconds =
+            seconds.into_iter().filter_map(|(name, s)| Some((name.to_owned(), s?.into())));
+        details.extend(seconds);
+        if let Some(role) = request.credentials.as_ref().and_then(|c| c.get("RoleArn")) {
+            details.insert("taskCredentials".to_owned(), json!({"roleArn": role}));
+        }
+        self.tell(id, kind, Some(details));
+    }
+
+    /// A task reports. A task that nobody waits for any more is not heard.
+    pub(super) fn reported(&mut self, task: &str, report: Report) {
+        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
+        let found = self.run.frames.iter().find(|(_, frame)| waits(&frame.phase));
+        let Some(id) = found.map(|(id, _)| *id) else { return };
+        let Some(state) = self.state(id) else { return };
+        let Kind::Task(task) = &state.kind else { return };
+        let resource = &task.resource;
+        match report {
+            Report::Started { worker } => {
+                let worker = worker.map(|worker| ("workerName".to_owned(), worker.into()));
+                self.tell_report(id, resource, "Started", worker.into_iter().collect());
+            }
+            Report::Submitted(answer) => {
+                let mut details = Map::new();
+                payload(&mut details, "output", &answer);
+                self.tell_report(id, resource, "Submitted", details);
+            }
+            Report::Succeeded(result) if too_large(&result) => {
+                let fault = self.data_limit(id);
+                self.tell_failed(id, resource, "Failed", &fault);
+                self.failed(id, fault);
+            }
+            Report::Succeeded(result) => {
+                let mut details = Map::new();
+                payload(&mut details, "output", &result);
+                self.tell_report(id, resource, "Succeeded", details);
+                if let Err(error) = self.leave(id, state, result) {
+                    self.unevaluated(id, error);
+                }
+            }
+            Report::Failed(fault) => {
+                self.tell_failed(id, resource, "Failed", &fault);
+                self.failed(id, fault);
+            }
+            Report::Missing(why) => self.unevaluated(id, Unevaluated::runtime(why)),
+            Report::TimedOut | Report::HeartbeatMissed => {
+                let error = match report {
+                    Report::TimedOut => name::TIMEOUT,
+                    _ => name::HEARTBEAT_TIMEOUT,
+                };
+                let fault = Fault { error: Some(error.to_owned()), cause: None };
+                self.tell_failed(id, resource, "TimedOut", &fault);
+                self.step.effects.push(Effect::Cancel { task: self.task_of(id) });
+                self.failed(id, fault);
+            }
+        }
+    }
+
+    fn task_of(&self, id: FrameId) -> String {
+        match self.frame(id).map(|frame| &frame.phase) {
+            Some(Phase::Working { task }) => task.clone(),
+            _ => String::new(),
+        }
+    }
+
+    fn tell_failed(&mut self, id: FrameId, resource: &Resource, what: &str, fault: &Fault) {
+        let mut details = Map::new();
+        fault_details(&mut details, fault);
+        self.tell_report(id, resource, what, details);
+    }
+
+    fn tell_report(
+        &mut self,
+        id: FrameId,
+        resource: &Resource,
+        what: &str,
+        mut details: Map<String, Value>,
+    ) {
+        let (shown, service) = resource.shown();
+        let family = match (service, resource) {
+            (Some(service), _) => {
+                details.insert("resource".to_owned(), shown.into());
+                details.insert("resourceType".to_owned(), service.into());
+                "Task"
+            }
+            (None, Resource::Activity { .. }) => "Activity",
+            (None, _) => "LambdaFunction",
+        };
+        let nothing = family == "LambdaFunction" && what == "Started";
+        self.tell(id, &format!("{family}{what}"), Some(details).filter(|_| !nothing));
+    }
+}
+
+/// Names one attempt at a task: the same however often it is delivered.
+fn key(execution: &str, frame: FrameId, entries: u64, attempts: u32) -> String {
+    let whole = format!("{execution}|{frame:?}|{entries}|{attempts}");
+    hex::encode(&Sha256::digest(whole)[..16])
+}
+
+/// The region of an ARN.
+fn region(arn: &str) -> &str {
+    arn.split(':').nth(3).unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! Running a machine to its end under a virtual clock, with tasks that only pretend.
+//!
+//! Tests of definitions, recorded cases and simulations all come through here: the interpreter is
+//! the one that production runs, only the world around it is made up.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use release::Timestamp;
+use serde_json::{Value, json};
+
+use crate::definition::Machine;
+use crate::draw::Draw;
+use crate::fault::Fault;
+use crate::history::Event;
+use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, TaskRequest, step};
+
+/// How many steps a simulation takes at most.
+const STEPS: usize = 200_000;
+
+/// What tasks, readers and writers of a simulated execution meet.
+pub trait World {
+    /// What a task reports, in order. If the last report is no end, the task is silent from then
+    /// on and only its timers end it.
+    fn task(&mut self, request: &TaskRequest) -> Vec<Report>;
+
+    /// What a reader gets.
+    ///
+    /// # Errors
+    /// If there is nothing to read.
+    fn read(&mut self, resource: &str, arguments: &Value) -> Result<String, Fault>;
+}
+
+/// How a simulated execution went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// The run as it ended; still running if nothing was left that could move it.
+    pub run: Run,
+    /// Its whole history.
+    pub history: Vec<Event>,
+}
+
+/// Which execution is simulated, and how.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The execution's input.
+    pub input: Value,
+    /// When it starts.
+    pub start: Timestamp,
+    /// Decides all that is drawn at random, and the order of what happens at one moment.
+    pub seed: u64,
+    /// Whether what happens at one moment comes in an order drawn from the seed, not in its own.
+    pub shuffled: bool,
+}
+
+impl Setting {
+    /// An execution with `input`, in the order of its events.
+    pub fn of(input: Value) -> Self {
+        Self { input, start: Timestamp::UNIX_EPOCH, seed: 0, shuffled: false }
+    }
+}
+
+/// Runs `machine` until it is over or nothing can happen any more.
+pub fn simulate(machine: &Machine, setting: &Setting, world: &mut dyn World) -> Simulated {
+    let name = "simulation";
+    let about = About {
+        execution_arn: format!("arn:aws:states:local:000000000000:execution:machine:{name}"),
+        name: name.to_owned(),
+        input: setting.input.clone(),
+        input_text: None,
+        role_arn: "arn:aws:iam::000000000000:role/local".to_owned(),
+        machine_arn: "arn:aws:states:local:000000000000:stateMachine:machine".to_owned(),
+        machine_name: "machine".to_owned(),
+        started_at: setting.start,
+        redrives: 0,
+    };
+    let mut simulation = Simulation {
+        machine,
+        run: Run::new(about, setting.seed),
+        history: Vec::new(),
+        agenda: Agenda::new(setting),
+        now: setting.start,
+        tokens: 0,
+    };
+    simulation.happen(Input::Started, world);
+    for _ in 0..STEPS {
+        let Some((at, input)) = simulation.agenda.next() else { break };
+        simulation.now = simulation.now.max(at);
+        simulation.happen(input, world);
+        if simulation.run.status != Status::Running {
+            break;
+        }
+    }
+    Simulated { run: simulation.run, history: simulation.history }
+}
+
+struct Simulation<'a> {
+    machine: &'a Machine,
+    run: Run,
+    history: Vec<Event>,
+    agenda: Agenda,
+    now: Timestamp,
+    tokens: u64,
+}
+
+impl Simulation<'_> {
+    fn happen(&mut self, input: Input, world: &mut dyn World) {
+        let tokens = &mut self.tokens;
+        let mut token = || {
+            *tokens += 1;
+            format!("token-{tokens}")
+        };
+        let mut moment = Moment { now: self.now, token: &mut token };
+        let done = step(self.machine, &mut self.run, input, &mut moment);
+        self.history.extend(done.events);
+        for effect in done.effects {
+            self.act(effect, world);
+        }
+    }
+
+    fn act(&mut self, effect: Effect, world: &mut dyn World) {
+        match effect {
+            Effect::Continue => self.agenda.add(self.now, Input::Continued),
+            Effect::Schedule(request) => {
+                let reports = world.task(&request);
+                let ends = reports
+                    .iter()
+                    .any(|report| !matches!(report, Report::Started { .. } | Report::Submitted(_)));
+                let task = request.task.clone();
+                for report in reports {
+                    let task = task.clone();
+                    self.agenda.add(self.now, Input::Reported { task, report });
+                }
+                if ends {
+                    return;
+                }
+                let limits = [
+                    (request.heartbeat_seconds, Report::HeartbeatMissed),
+                    (request.timeout_seconds, Report::TimedOut),
+                ];
+                for (seconds, report) in limits {
+                    if let Some(at) = seconds.and_then(|seconds| self.after(seconds)) {
+                        let task = task.clone();
+                        self.agenda.add(at, Input::Reported { task, report });
+                    }
+                }
+            }
+            Effect::Timer { at, frame, epoch } => {
+                self.agenda.add(at, Input::TimerFired { frame, epoch });
+            }
+            Effect::Deadline { at } => self.agenda.add(at, Input::TimedOut),
+            Effect::Read { frame, resource, arguments } => {
+                let body = world.read(&resource, &arguments);
+                self.agenda.add(self.now, Input::Read { frame, body });
+            }
+            Effect::Write { frame, arguments, .. } => {
+                let details = Ok(json!({
+                    "Bucket": arguments.get("Bucket"),
+                    "Key": arguments.get("Prefix"),
+                }));
+                self.agenda.add(self.now, Input::Written { frame, details });
+            }
+            // A pretended task needs no cancelling, and an end no telling.
+            Effect::Cancel { .. } | Effect::Finished => {}
+        }
+    }
+
+    fn after(&self, seconds: u64) -> Option<Timestamp> {
+        let wait = jiff::SignedDuration::from_secs(i64::try_from(seconds).ok()?);
+        self.now.checked_add(wait).ok()
+    }
+}
+
+/// What is going to happen, by its time.
+struct Agenda {
+    due: BinaryHeap<Reverse<(Timestamp, u64, u64)>>,
+    inputs: BTreeMap<u64, Input>,
+    count: u64,
+    order: Option<Draw>,
+}
+
+impl Agenda {
+    fn new(setting: &Setting) -> Self {
+        let order = setting.shuffled.then(|| Draw::seeded(setting.seed));
+        Self { due: BinaryHeap::new(), inputs: BTreeMap::new(), count: 0, order }
+    }
+
+    fn add(&mut self, at: Timestamp, input: Input) {
+        self.count += 1;
+        // The reports of one task keep their order: its first one decides where all of them stand.
+        let order = match (&mut self.order, &input) {
+            (Some(draw), input) if !matches!(input, Input::Reported { .. }) => draw.bits(),
+            (Some(_), Input::Reported { task, .. }) => {
+                task.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte))
+            }
+            _ => 0,
+        };
+        self.inputs.insert(self.count, input);
+        self.due.push(Reverse((at, order, self.count)));
+    }
+
+    fn next(&mut self) -> Option<(Timestamp, Input)> {
+        let Reverse((at, _, number)) = self.due.pop()?;
+        Some((at, self.inputs.remove(&number)?))
+    }
+}
