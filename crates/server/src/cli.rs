@@ -2,6 +2,7 @@
 
 mod project;
 mod show;
+mod workflow;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -76,6 +77,9 @@ enum Command {
     /// Knowledge: what grounds answers.
     #[command(subcommand)]
     Knowledge(KnowledgeCommand),
+    /// Workflows: definitions, looked at and tested without a server.
+    #[command(subcommand)]
+    Workflow(workflow::WorkflowCommand),
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -309,6 +313,7 @@ async fn execute(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "groundcrew", &mut script);
             out.text(&String::from_utf8_lossy(&script))
         }
+        Command::Workflow(command) => workflow::run(&command, &out),
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }
@@ -347,6 +352,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::Up { .. }
         | Command::Explain { .. }
         | Command::Reference { .. }
+        | Command::Workflow(_)
         | Command::Completions { .. } => Ok(()),
     }
 }

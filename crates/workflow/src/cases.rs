@@ -5,18 +5,20 @@
 //! (`B`), then the sequence of the history's events (`C`).
 
 mod compare;
+mod events;
 mod execution;
 mod refusal;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 
 pub use compare::fits;
 
 /// How one case went.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
     /// Its name.
     pub id: String,
@@ -35,7 +37,7 @@ pub struct Verdict {
 }
 
 /// What a file of cases came to.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Score {
     /// Every case that was run.
     pub verdicts: Vec<Verdict>,
@@ -59,6 +61,17 @@ impl Score {
             }
         }
         score
+    }
+
+    /// Adds what another file came to.
+    pub fn extend(&mut self, other: Self) {
+        self.verdicts.extend(other.verdicts);
+        self.skipped.extend(other.skipped);
+    }
+
+    /// How many cases that count missed their result.
+    pub fn misses(&self) -> usize {
+        self.verdicts.iter().filter(|verdict| verdict.core && !verdict.result).count()
     }
 
     fn run(&mut self, case: &Value) {
@@ -147,6 +160,8 @@ fn judge(case: &Value) -> Result<Judged, String> {
         "v_create_errors" => refusal::create(case),
         "v_validate_definition" => Ok(refusal::validate(case)),
         "execution" => execution::judge(case),
+        "event_patterns" => Ok(events::pattern(case)),
+        "schedule_expressions" => Ok(events::schedule(case)),
         other => Err(format!("cases of this kind ({other}) are not run")),
     }
 }

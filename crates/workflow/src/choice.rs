@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::fault::Unevaluated;
 use crate::path::{Path, Scope};
+use crate::wildcard::Wildcard;
 use release::Timestamp;
 
 /// How deep `And`, `Or` and `Not` may nest.
@@ -40,7 +41,7 @@ pub enum Operator {
         to: Operand,
     },
     /// Of a text with a pattern in which `*` stands for any text.
-    Matches(String),
+    Matches(Wildcard),
     /// Of what the value is with what it should (not) be.
     Is(Test, bool),
 }
@@ -156,7 +157,7 @@ fn found(path: &Path, value: Option<Value>) -> Result<Value, Unevaluated> {
 impl Operator {
     fn holds(&self, value: &Value, scope: Scope<'_>) -> Result<bool, Unevaluated> {
         match self {
-            Self::Matches(pattern) => Ok(value.as_str().is_some_and(|text| matches(pattern, text))),
+            Self::Matches(pattern) => Ok(value.as_str().is_some_and(|text| pattern.matches(text))),
             Self::Is(test, wanted) => Ok(test.admits(value) == *wanted),
             Self::Order { kind, relation, to } => {
                 let other = match to {
@@ -217,43 +218,6 @@ pub fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// Whether `text` fits `pattern`: `*` stands for any text, `\*` for a star, `\\` for a backslash.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts: Vec<Option<char>> = Vec::new();
-    let mut characters = pattern.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '*' => parts.push(None),
-            '\\' => parts.extend(characters.next().map(Some)),
-            c => parts.push(Some(c)),
-        }
-    }
-    let text: Vec<char> = text.chars().collect();
-    let (mut at, mut part) = (0, 0);
-    // Where to go on after the last star, should what follows it not fit.
-    let mut again: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match parts.get(part) {
-            Some(None) => {
-                again = Some((part + 1, at));
-                part += 1;
-            }
-            Some(Some(c)) if *c == text[at] => {
-                part += 1;
-                at += 1;
-            }
-            _ => match &mut again {
-                Some((after, from)) => {
-                    *from += 1;
-                    (part, at) = (*after, *from);
-                }
-                None => return false,
-            },
-        }
-    }
-    parts[part..].iter().all(Option::is_none)
-}
-
 fn parse(rule: &Map<String, Value>, depth: usize) -> Result<Rule, String> {
     if depth > DEPTH {
         return Err(format!("rules are nested more than {DEPTH} deep"));
@@ -302,7 +266,7 @@ fn operator(name: &str, value: &Value) -> Result<Operator, String> {
     }
     if name == "StringMatches" {
         let pattern = value.as_str().ok_or("`StringMatches` must be a string")?;
-        return Ok(Operator::Matches(pattern.to_owned()));
+        return Ok(Operator::Matches(Wildcard::parse(pattern)));
     }
     let (bare, is_path) = match name.strip_suffix("Path") {
         Some(bare) => (bare, true),

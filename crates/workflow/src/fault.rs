@@ -35,11 +35,14 @@ impl Fault {
         Self { error: Some(error.to_owned()), cause: Some(cause.into()) }
     }
 
-    /// Whether `names` of a retrier or catcher mean this failure.
-    pub fn is_among(&self, names: &[String]) -> bool {
+    /// Whether `names` of a retrier or catcher mean this failure. A result that is too large is
+    /// meant by `States.ALL` only where it is a task's.
+    pub fn is_among(&self, names: &[String], origin: Origin) -> bool {
         let own = self.error.as_deref().unwrap_or_default();
         names.iter().any(|wanted| match wanted.as_str() {
-            name::ALL => own != name::RUNTIME && own != name::DATA_LIMIT,
+            name::ALL => {
+                own != name::RUNTIME && (own != name::DATA_LIMIT || origin == Origin::Task)
+            }
             name::TASK_FAILED => {
                 own == name::TASK_FAILED || !own.starts_with("States.") || own.is_empty()
             }
@@ -48,6 +51,15 @@ impl Fault {
             wanted => own == wanted,
         })
     }
+}
+
+/// Where a failure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The state itself, or the states within it.
+    State,
+    /// The task it had done.
+    Task,
 }
 
 /// A field of a state that has no value, before it is known where in the history the state is.

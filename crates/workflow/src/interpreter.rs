@@ -398,6 +398,3 @@ fn field(template: &Template, view: &mut View<'_>, name: &str) -> Result<Value, 
         other => other.evaluate(view, name),
     }
 }
-
-#[cfg(test)]
-mod tests;

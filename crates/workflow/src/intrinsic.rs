@@ -51,7 +51,12 @@ macro_rules! functions {
 
         impl Function {
             fn named(name: &str) -> Option<Self> {
-                match name { $(stringify!($name) => Some(Self::$name),)* _ => None }
+                match name {
+                    "UUID" => Some(Self::Uuid),
+                    "Uuid" => None,
+                    $(stringify!($name) => Some(Self::$name),)*
+                    _ => None,
+                }
             }
         }
     };
@@ -75,7 +80,7 @@ functions!(
     MathRandom,
     MathAdd,
     StringSplit,
-    UUID
+    Uuid
 );
 
 impl Intrinsic {
@@ -134,7 +139,7 @@ impl Function {
         match self {
             Self::Format => format(&arguments),
             Self::Array => Ok(arguments.into()),
-            Self::UUID => {
+            Self::Uuid => {
                 let [] = exactly(arguments)?;
                 Ok(draw.uuid().into())
             }
@@ -333,7 +338,7 @@ fn shown(value: &Value) -> String {
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| shown(item)).collect();
+            let items: Vec<_> = items.iter().map(shown).collect();
             format!("[{}]", items.join(", "))
         }
         other => other.to_string(),

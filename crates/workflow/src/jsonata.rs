@@ -87,7 +87,7 @@ impl Expression {
         own_functions(&mut evaluator, &draw, sight.now).map_err(|error| threw(error.message()))?;
         let value = evaluator.evaluate(&tree, &JValue::Undefined);
         *sight.draw = draw.borrow().clone();
-        let value = value.map_err(|error| threw(error.message()))?;
+        let value = value.map_err(|error| threw(message(error.message())))?;
         if value.is_undefined() {
             return Err(failed("returned nothing (undefined)."));
         }
@@ -141,6 +141,12 @@ fn whole(value: Value) -> Value {
         }
         other => other,
     }
+}
+
+/// An error in the language's own words: some of the library's name the function besides.
+fn message(text: &str) -> &str {
+    const NO_FUNCTION: &str = "T1006: Attempted to invoke a non-function";
+    if text.starts_with(NO_FUNCTION) { NO_FUNCTION } else { text }
 }
 
 fn own_functions(

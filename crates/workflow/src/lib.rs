@@ -1,4 +1,32 @@
-//! Every long piece of work is a durable execution in the Amazon States Language.
+//! Every long piece of work is an execution in the Amazon States Language.
+//!
+//! A definition is parsed once, with every mistake told; an execution of it is a value that a pure
+//! function takes from step to step. Event patterns and schedules, in EventBridge's languages, say
+//! when work begins.
+//!
+//! The nouns: [`Machine`], [`Run`], [`Input`], [`Effect`], [`Event`].
+//!
+//! ```text
+//!  definition ─► Machine ──┐
+//!                          ├─► step(machine, run, input, moment) ─► history events, effects
+//!  Run ── Input ───────────┘        ▲                                         │
+//!                                   └── task reports, timers ◄── the world ◄──┘
+//! ```
+//!
+//! The world is whoever carries effects out: [`simulate`] is one with a virtual clock and pretended
+//! tasks. Start reading at `definition.rs`, then `interpreter.rs`.
+//!
+//! ```
+//! use serde_json::json;
+//! use workflow::simulate::{Mocks, Setting, simulate};
+//!
+//! let definition = r#"{"StartAt": "Hello", "States": {
+//!     "Hello": {"Type": "Pass", "Parameters": {"to.$": "$.name"}, "End": true}}}"#;
+//! let (machine, _warnings) = workflow::Machine::parse(definition).unwrap();
+//! let setting = Setting::of(json!({"name": "world"}));
+//! let simulated = simulate(&machine, &setting, &mut Mocks::default());
+//! assert_eq!(simulated.run.outcome.unwrap().output, Some(json!({"to": "world"})));
+//! ```
 
 pub mod cases;
 mod choice;
@@ -11,8 +39,11 @@ mod interpreter;
 mod intrinsic;
 mod jsonata;
 mod path;
+pub mod pattern;
+pub mod schedule;
 pub mod simulate;
 mod template;
+mod wildcard;
 
 pub use definition::Machine;
 pub use fault::Fault;

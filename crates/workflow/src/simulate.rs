@@ -3,6 +3,8 @@
 //! Tests of definitions, recorded cases and simulations all come through here: the interpreter is
 //! the one that production runs, only the world around it is made up.
 
+mod mocks;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -14,6 +16,8 @@ use crate::draw::Draw;
 use crate::fault::Fault;
 use crate::history::Event;
 use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, TaskRequest, step};
+
+pub use mocks::Mocks;
 
 /// How many steps a simulation takes at most.
 const STEPS: usize = 200_000;
@@ -204,3 +208,6 @@ impl Agenda {
         Some((at, self.inputs.remove(&number)?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,9 @@ fn recorded_refusals_are_refused() {
     passes("asl/dev/v_create_errors.jsonl", "v_create_errors", 1.0);
     passes("asl/dev/v_validate_definition.jsonl", "v_validate_definition", 1.0);
 }
+
+#[test]
+fn recorded_patterns_match_alike_and_recorded_schedules_are_read() {
+    passes("eventbridge/event_patterns.dev.jsonl", "event_patterns", 1.0);
+    passes("eventbridge/schedule_expressions.dev.jsonl", "schedule_expressions", 1.0);
+}

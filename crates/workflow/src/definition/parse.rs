@@ -32,12 +32,8 @@ pub fn machine(text: &str) -> (Option<Machine>, Vec<Finding>) {
         _ if text.trim().is_empty() => Value::Null,
         Ok(document) => document,
         Err(error) => {
-            let place = format!(
-                "[Source: (String)\"{text}\"; line: {}, column: {}]",
-                error.line(),
-                error.column() + 1
-            );
-            return refuse("INVALID_JSON_DESCRIPTION", invalid_json(text, &place), Some(place));
+            let (message, place) = invalid_json(text, &error);
+            return refuse("INVALID_JSON_DESCRIPTION", message, Some(place));
         }
     };
     let Value::Object(fields) = document else {
@@ -68,13 +64,24 @@ pub fn single(name: &str, state: &Value) -> (Option<Machine>, Vec<Finding>) {
     (machine, findings)
 }
 
-/// The service's own words for a text that is no JSON begin with the first token.
-fn invalid_json(text: &str, place: &str) -> String {
-    let token: String = text.trim_start().chars().take_while(|c| c.is_alphanumeric()).collect();
-    format!(
+/// The service's own words for a text that is no JSON, and the place: behind the first token if
+/// that is none of JSON's.
+fn invalid_json(text: &str, error: &serde_json::Error) -> (String, String) {
+    let place = |column: usize| {
+        format!("[Source: (String)\"{text}\"; line: {}, column: {column}]", error.line())
+    };
+    let trimmed = text.trim_start();
+    let token: String = trimmed.chars().take_while(|c| c.is_alphanumeric()).collect();
+    if token.is_empty() || token.starts_with(|c: char| c.is_ascii_digit()) {
+        let place = place(error.column());
+        return (format!("{error}\n at {place}"), place);
+    }
+    let place = place(text.chars().count() - trimmed.chars().count() + token.chars().count() + 1);
+    let message = format!(
         "Unrecognized token '{token}': was expecting (JSON String, Number, Array, Object or token \
          'null', 'true' or 'false')\n at {place}"
-    )
+    );
+    (message, place)
 }
 
 /// An object of the definition, and where it is.
@@ -303,8 +310,10 @@ impl Node<'_> {
         let output = self.template("Output", language).filter(|_| !json_path);
         let assign = self.template("Assign", language);
         let (retry, catch) = (self.retriers(), self.catchers(language));
+        // A state that cannot be read is refused with all the rest; where it leads is looked at
+        // all the same.
         Some(State {
-            kind: kind?,
+            kind: kind.unwrap_or(Kind::Succeed),
             language,
             input_path,
             arguments,

@@ -6,7 +6,7 @@ use super::leave::merge;
 use super::run::{Effect, FrameId, Phase, Status};
 use super::{Sight, Stepper, later};
 use crate::definition::{Catcher, Kind, Retrier};
-use crate::fault::{Fault, Unevaluated, name};
+use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::template::Language;
 
 impl Stepper<'_, '_> {
@@ -34,20 +34,24 @@ impl Stepper<'_, '_> {
                 frame.previous = told;
             }
         }
-        self.failed(id, Fault::new(error.error, cause));
+        self.failed(id, Fault::new(error.error, cause), Origin::State);
     }
 
     /// The state that a frame is in has failed: it is tried again, or the failure is caught, or
     /// the frame fails.
-    pub(super) fn failed(&mut self, id: FrameId, fault: Fault) {
+    pub(super) fn failed(&mut self, id: FrameId, fault: Fault, origin: Origin) {
         let Some(state) = self.state(id) else { return };
-        let retrier = state.retry.iter().position(|retrier| fault.is_among(&retrier.errors));
+        let meant = |errors: &[String]| fault.is_among(errors, origin);
+        let retrier = state.retry.iter().position(|retrier| meant(&retrier.errors));
         if let Some(at) = retrier
             && self.retry(id, at, &state.retry[at])
         {
             return;
         }
-        let catcher = state.catch.iter().find(|catcher| fault.is_among(&catcher.errors));
+        if matches!(state.kind, Kind::Parallel { .. } | Kind::Map(_)) {
+            self.tell(id, &format!("{}StateFailed", state.kind.name()), None);
+        }
+        let catcher = state.catch.iter().find(|catcher| meant(&catcher.errors));
         let Some(catcher) = catcher else { return self.fail_scope(id, fault) };
         self.drop_below(id);
         if let Err(error) = self.caught(id, state.language, catcher, &fault) {
@@ -129,8 +133,7 @@ impl Stepper<'_, '_> {
         if let Some(around) = self.run.frames.get_mut(&parent) {
             around.previous = previous;
         }
-        self.tell(parent, "ParallelStateFailed", None);
-        self.failed(parent, fault);
+        self.failed(parent, fault, Origin::State);
     }
 
     /// Drops all frames below one; their tasks are no longer wanted.

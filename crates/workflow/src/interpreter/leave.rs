@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::run::{FrameId, Phase};
 use super::{Sight, Stepper, too_large};
 use crate::definition::{Kind, Selected, State};
-use crate::fault::{Fault, Unevaluated, name};
+use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::history::payload;
 use crate::template::{Language, Template};
 
@@ -51,8 +51,8 @@ impl Stepper<'_, '_> {
             }
         };
         if too_large(&output) {
-            let fault = self.data_limit(id);
-            self.failed(id, fault);
+            let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
+            self.failed(id, data_limit(&name), Origin::State);
             return Ok(());
         }
         self.exit(id, output, variables, state.next.clone());
@@ -126,16 +126,15 @@ impl Stepper<'_, '_> {
             None => self.scope_ended(id, output),
         }
     }
+}
 
-    /// A result that is too large.
-    pub(super) fn data_limit(&self, id: FrameId) -> Fault {
-        let state = self.frame(id).map(|frame| frame.state.as_str()).unwrap_or_default();
-        let cause = format!(
-            "The state/task '{state}' returned a result with a size exceeding the maximum number \
-             of bytes service limit."
-        );
-        Fault::new(name::DATA_LIMIT, cause)
-    }
+/// The failure of a state or task whose result is too large.
+pub(super) fn data_limit(name: &str) -> Fault {
+    let cause = format!(
+        "The state/task '{name}' returned a result with a size exceeding the maximum number of \
+         bytes service limit."
+    );
+    Fault::new(name::DATA_LIMIT, cause)
 }
 
 /// A result put where `ResultPath` says, into the input as it came.

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::enter::not_a;
+use super::leave::data_limit;
 use super::reader;
 use super::run::{Effect, FrameId, Phase};
 use super::{Sight, Stepper, fault_details, field, too_large};
 use crate::definition::{Batcher, Kind, MapState, State};
-use crate::fault::{Fault, Unevaluated, name};
+use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::template::{Language, Template};
 
 /// How many iterations run at once within an execution at most.
@@ -29,6 +30,8 @@ pub struct Items {
     running: usize,
     failed: usize,
     results: Vec<Option<Value>>,
+    /// The event that told of the last iteration's end; the state's own end follows from it.
+    told: Option<u64>,
     concurrency: usize,
     /// How many may fail.
     tolerated: f64,
@@ -199,6 +202,7 @@ impl Stepper<'_, '_> {
             running: 0,
             failed: 0,
             results: vec![None; items.len()],
+            told: None,
             items,
             effective,
             concurrency,
@@ -325,7 +329,7 @@ impl Stepper<'_, '_> {
         let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
         let details = json!({"index": index, "name": name});
         let what = if result.is_ok() { "MapIterationSucceeded" } else { "MapIterationFailed" };
-        self.aside(child, what, details.as_object().cloned());
+        let told = self.aside(child, what, details.as_object().cloned());
         let Some(around) = self.run.frames.get_mut(&id) else { return };
         let Phase::Items(items) = &mut around.phase else { return };
         if !items.distributed {
@@ -334,6 +338,7 @@ impl Stepper<'_, '_> {
         match result {
             Ok(output) => {
                 items.running -= 1;
+                items.told = told;
                 items.results[index] = Some(output);
                 self.run.frames.remove(&child);
             }
@@ -363,8 +368,7 @@ impl Stepper<'_, '_> {
             fault_details(&mut details, &fault);
             self.tell(id, "MapRunFailed", Some(details));
         }
-        self.tell(id, "MapStateFailed", None);
-        self.failed(id, fault);
+        self.failed(id, fault, Origin::State);
     }
 
     fn items_done(
@@ -377,6 +381,7 @@ impl Stepper<'_, '_> {
         let Phase::Items(items) = &mut frame.phase else { return Ok(()) };
         let results: Value = std::mem::take(&mut items.results).into_iter().flatten().collect();
         let effective = items.effective.clone();
+        frame.previous = items.told.unwrap_or(frame.previous);
         if let Some(writer) = &map.writer {
             let arguments = match &writer.arguments {
                 Some(template) => self.compute(id, Sight::of(&effective), |view| {
@@ -420,8 +425,8 @@ impl Stepper<'_, '_> {
         results: Value,
     ) -> Result<(), Unevaluated> {
         if too_large(&results) {
-            let fault = self.data_limit(id);
-            self.map_failed(id, distributed, fault);
+            let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
+            self.map_failed(id, distributed, data_limit(&name));
             return Ok(());
         }
         if distributed {

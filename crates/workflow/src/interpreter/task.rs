@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::enter::not_a;
+use super::leave::data_limit;
 use super::run::{Effect, FrameId, Phase, Report, TaskRequest};
 use super::{Sight, Stepper, fault_details, field, too_large};
 use crate::definition::{Kind, Resource, State, Task};
-use crate::fault::{Fault, Unevaluated, name};
+use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::history::payload;
 use crate::template::Template;
 
@@ -121,9 +122,9 @@ impl Stepper<'_, '_> {
                 self.tell_report(id, resource, "Submitted", details);
             }
             Report::Succeeded(result) if too_large(&result) => {
-                let fault = self.data_limit(id);
+                let fault = data_limit(&resource.shown().0);
                 self.tell_failed(id, resource, "Failed", &fault);
-                self.failed(id, fault);
+                self.failed(id, fault, Origin::Task);
             }
             Report::Succeeded(result) => {
                 let mut details = Map::new();
@@ -135,7 +136,7 @@ impl Stepper<'_, '_> {
             }
             Report::Failed(fault) => {
                 self.tell_failed(id, resource, "Failed", &fault);
-                self.failed(id, fault);
+                self.failed(id, fault, Origin::Task);
             }
             Report::Missing(why) => self.unevaluated(id, Unevaluated::runtime(why)),
             Report::TimedOut | Report::HeartbeatMissed => {
@@ -146,7 +147,7 @@ impl Stepper<'_, '_> {
                 let fault = Fault { error: Some(error.to_owned()), cause: None };
                 self.tell_failed(id, resource, "TimedOut", &fault);
                 self.step.effects.push(Effect::Cancel { task: self.task_of(id) });
-                self.failed(id, fault);
+                self.failed(id, fault, Origin::Task);
             }
         }
     }

@@ -60,3 +60,67 @@ fn what_explodes_is_stopped() {
         assert!(evaluate(text).is_err(), "{text}");
     }
 }
+
+/// How many cases of the language's own suite come out right; none where the suite is not there.
+fn suite(version: &str) -> Option<(usize, usize)> {
+    use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
+    use jsonata_core::{parser, value::JValue};
+    let folder = std::env::var_os("GROUNDCREW_CONFORMANCE").map(std::path::PathBuf::from);
+    let beside =
+        || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let file = format!("jsonata/jsonata-suite-v{version}.jsonl");
+    let path = folder.unwrap_or_else(beside).join(file);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: there is no {}", path.display());
+        return None;
+    };
+    let (mut right, mut all) = (0, 0);
+    for line in text.lines() {
+        all += 1;
+        // Two cases hold half a surrogate pair, which no Rust string can.
+        let Ok(case) = serde_json::from_str::<Value>(line) else { continue };
+        let options = EvaluatorOptions {
+            timeout_ms: case["timelimit"].as_u64(),
+            max_stack_depth: case["depth"].as_u64().map(|depth| depth as usize),
+            ..EvaluatorOptions::default()
+        };
+        let mut context = Context::new();
+        for (name, value) in case["bindings"].as_object().into_iter().flatten() {
+            context.bind(name.clone(), value.clone().into());
+        }
+        let data = case.get("data").map_or(JValue::Undefined, |data| data.clone().into());
+        let found = parser::parse(case["expr"].as_str().unwrap()).map_err(|e| e.to_string());
+        let found = found.and_then(|tree| {
+            let mut evaluator = Evaluator::with_options(context, options);
+            evaluator.evaluate(&tree, &data).map_err(|error| error.message().to_owned())
+        });
+        let expected = &case["exp"];
+        right += usize::from(match (&found, expected.get("result")) {
+            (Ok(found), Some(result)) if case["unordered"] == true => {
+                let key = |value: &Value| value.to_string();
+                let mut pair = [Value::from(found), result.clone()];
+                for value in pair.iter_mut().filter_map(Value::as_array_mut) {
+                    value.sort_by_key(key);
+                }
+                crate::path::same(&pair[0], &pair[1])
+            }
+            (Ok(found), Some(result)) => crate::path::same(&Value::from(found), result),
+            (Ok(found), None) => expected["undefinedResult"] == true && found.is_undefined(),
+            (Err(why), _) => {
+                let code = expected["code"].as_str().or_else(|| expected["error"]["code"].as_str());
+                code.is_some_and(|code| why.contains(code))
+            }
+        });
+    }
+    println!("JSONata {version}: {right} of {all}");
+    Some((right, all))
+}
+
+#[test]
+fn the_languages_own_suites_come_out_as_well_as_the_library_can() {
+    for (version, least) in [("2.0.6", 1_600), ("2.2.2", 1_660)] {
+        if let Some((right, all)) = suite(version) {
+            assert!(right >= least, "{version}: {right} of {all}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use serde_json::{Value, json};
+
+use super::{Mocks, Setting, Simulated, simulate};
+use crate::Machine;
+
+fn run(states: Value, input: Value, mocks: Value) -> Simulated {
+    let start = states.as_object().unwrap().keys().next().unwrap().clone();
+    let definition = json!({"StartAt": start, "States": states}).to_string();
+    let (machine, _) = Machine::parse(&definition).unwrap();
+    let mut mocks: Mocks = serde_json::from_value(mocks).unwrap();
+    simulate(&machine, &Setting::of(input), &mut mocks)
+}
+
+const TASK: &str = "arn:aws:states:local:000000000000:activity:work";
+
+#[test]
+fn an_error_is_retried_with_growing_waits_and_then_caught() {
+    let states = json!({
+        "Work": {"Type": "Task", "Resource": TASK, "Next": "Done",
+            "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 2, "MaxAttempts": 2, "BackoffRate": 3}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Done"}]},
+        "Done": {"Type": "Succeed"}});
+    let mocks = json!({"states": {"Work": [{"error": {"error": "Busy", "cause": "later"}}]}});
+    let simulated = run(states, json!({"a": 1}), mocks);
+    let outcome = simulated.run.outcome.unwrap();
+    let expected = json!({"a": 1, "error": {"Error": "Busy", "Cause": "later"}});
+    assert_eq!(outcome.output, Some(expected));
+    // Two waits: of 2 seconds and of 6.
+    let last = simulated.history.last().unwrap();
+    assert_eq!(last.at.as_second(), 8);
+    let scheduled = simulated.history.iter().filter(|e| e.kind == "ActivityScheduled");
+    assert_eq!(scheduled.count(), 3);
+}
+
+#[test]
+fn a_task_that_never_answers_times_out() {
+    let states =
+        json!({"Work": {"Type": "Task", "Resource": TASK, "TimeoutSeconds": 30, "End": true}});
+    let simulated = run(states, json!({}), json!({"states": {"Work": [{"silent": {}}]}}));
+    assert_eq!(simulated.run.status.as_str(), "FAILED");
+    assert_eq!(simulated.run.outcome.unwrap().fault.unwrap().error.unwrap(), "States.Timeout");
+    assert_eq!(simulated.history.last().unwrap().at.as_second(), 30);
+}
+
+#[test]
+fn branches_wait_for_each_other_and_variables_stay_in_their_scope() {
+    let states = json!({
+        "Set": {"Type": "Pass", "Assign": {"x": 1}, "Next": "Both"},
+        "Both": {"Type": "Parallel", "Next": "After", "Branches": [
+            {"StartAt": "Slow", "States": {
+                "Slow": {"Type": "Wait", "Seconds": 60, "Next": "Tell"},
+                "Tell": {"Type": "Pass", "Parameters": {"x.$": "$x"}, "End": true}}},
+            {"StartAt": "Own", "States": {
+                "Own": {"Type": "Pass", "Assign": {"y": 2}, "Next": "Sum"},
+                "Sum": {"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($x, $y)"}, "End": true}}}]},
+        "After": {"Type": "Choice", "Choices": [{"Variable": "$y", "IsPresent": true, "Next": "Wrong"}], "Default": "Right"},
+        "Wrong": {"Type": "Fail"}, "Right": {"Type": "Succeed"}});
+    let simulated = run(states, json!({}), json!({}));
+    assert_eq!(simulated.run.outcome.unwrap().output, Some(json!([{"x": 1}, {"sum": 3}])));
+}
+
+#[test]
+fn a_failed_branch_ends_its_siblings_and_a_retry_begins_them_anew() {
+    let states = json!({"Both": {"Type": "Parallel", "End": true,
+        "Retry": [{"ErrorEquals": ["Once"], "MaxAttempts": 1}],
+        "Branches": [
+            {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": TASK, "End": true}}},
+            {"StartAt": "Long", "States": {"Long": {"Type": "Wait", "Seconds": 100, "End": true}}}]}});
+    let mocks = json!({"states": {"Work": [{"error": {"error": "Once"}}, {"result": 7}]}});
+    let simulated = run(states, json!({}), mocks);
+    assert_eq!(simulated.run.outcome.unwrap().output, Some(json!([7, {}])));
+    assert_eq!(simulated.history.last().unwrap().at.as_second(), 101);
+}
+
+#[test]
+fn items_run_as_many_at_once_as_allowed_and_keep_their_order() {
+    let states = json!({"Each": {"Type": "Map", "MaxConcurrency": 2, "ItemsPath": "$.n", "End": true,
+        "ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value", "all.$": "States.ArrayLength($.n)"},
+        "ItemProcessor": {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "SecondsPath": "$.v", "End": true}}}}});
+    let simulated = run(states, json!({"n": [30, 10, 10]}), json!({}));
+    let output = simulated.run.outcome.unwrap().output.unwrap();
+    assert_eq!(output[0], json!({"i": 0, "v": 30, "all": 3}));
+    assert_eq!(output[2]["i"], 2);
+    assert_eq!(simulated.history.last().unwrap().at.as_second(), 30);
+}
+
+#[test]
+fn distributed_items_tolerate_as_many_failures_as_allowed() {
+    let states = |count: u64| {
+        json!({"Each": {"Type": "Map", "ItemsPath": "$", "End": true,
+        "ToleratedFailureCount": count, "MaxConcurrency": 1,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": TASK, "End": true}}}}})
+    };
+    let mocks = json!({"states": {"Work": [{"error": {"error": "Bad"}}, {"result": 1}]}});
+    let tolerant = run(states(1), json!([1, 2]), mocks.clone());
+    assert_eq!(tolerant.run.status.as_str(), "SUCCEEDED");
+    let strict = run(states(0), json!([1, 2]), mocks);
+    let fault = strict.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.unwrap(), "States.ExceedToleratedFailureThreshold");
+}
+
+#[test]
+fn a_loop_without_end_stops_at_the_bound_of_its_history() {
+    let states = json!({"Again": {"Type": "Pass", "Next": "Again2"}, "Again2": {"Type": "Choice",
+        "Choices": [{"Variable": "$", "IsPresent": true, "Next": "Again"}], "Default": "End"}, "End": {"Type": "Succeed"}});
+    let simulated = run(states, json!({}), json!({}));
+    assert_eq!(simulated.run.status.as_str(), "FAILED");
+    assert!(simulated.history.len() <= 25_010);
+}
+
+#[test]
+fn a_payload_beyond_the_limit_fails() {
+    let states =
+        json!({"Grow": {"Type": "Pass", "Parameters": {"a.$": "$.a", "b.$": "$.a"}, "End": true}});
+    let simulated = run(states, json!({"a": "x".repeat(200_000)}), json!({}));
+    let fault = simulated.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.unwrap(), "States.DataLimitExceeded");
+}
+
+#[test]
+fn a_state_without_a_mock_is_named() {
+    let states = json!({"Work": {"Type": "Task", "Resource": TASK, "End": true}});
+    let definition = json!({"StartAt": "Work", "States": states}).to_string();
+    let (machine, _) = Machine::parse(&definition).unwrap();
+    let mut mocks = Mocks::default();
+    simulate(&machine, &Setting::of(json!({})), &mut mocks);
+    assert_eq!(mocks.missing().collect::<Vec<_>>(), ["Work"]);
+}
+
+/// After every run, whatever its order: ids are dense, what an event follows from came before it,
+/// and there is one end with nothing after it.
+#[test]
+fn a_thousand_orders_of_events_give_one_outcome_and_a_sound_history() {
+    let branch = |name: &str, next: &str| {
+        json!({"StartAt": name, "States": {
+        name: {"Type": "Wait", "Seconds": 1, "Next": next},
+        next: {"Type": "Task", "Resource": TASK, "End": true,
+            "Retry": [{"ErrorEquals": ["States.ALL"], "JitterStrategy": "FULL"}]}}})
+    };
+    let definition = json!({"StartAt": "All", "States": {
+        "All": {"Type": "Parallel", "End": true, "Branches": [
+            branch("A", "TaskA"), branch("B", "TaskB"), branch("C", "TaskC")]}}});
+    let (machine, _) = Machine::parse(&definition.to_string()).unwrap();
+    for seed in 0..1_000 {
+        let mocks = json!({"states": {
+            "TaskA": [{"error": {"error": "Once"}}, {"result": 1}],
+            "TaskB": [{"result": 2}], "TaskC": [{"error": {"error": "Once"}}, {"result": 3}]}});
+        let setting = Setting { seed, shuffled: true, ..Setting::of(json!({})) };
+        let go = || {
+            let mut mocks: Mocks = serde_json::from_value(mocks.clone()).unwrap();
+            simulate(&machine, &setting, &mut mocks)
+        };
+        let simulated = go();
+        let outcome = simulated.run.outcome.clone().unwrap();
+        assert_eq!(outcome.output, Some(json!([1, 2, 3])), "seed {seed}");
+        let ends = |kind: &str| ["ExecutionSucceeded", "ExecutionFailed"].contains(&kind);
+        for (at, event) in simulated.history.iter().enumerate() {
+            assert_eq!(event.id, at as u64 + 1, "seed {seed}");
+            assert!(event.previous < event.id, "seed {seed}");
+            assert_eq!(ends(&event.kind), at + 1 == simulated.history.len(), "seed {seed}");
+        }
+        assert_eq!(go(), simulated, "seed {seed} replays");
+    }
+}
