@@ -6,16 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use release::{
     AppName, DeploymentEntry, Environment, EnvironmentName, PrincipalId, RoutingTable, TenantId,
     invariants,
 };
-use store::Store;
+use store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::catalog::{ENVIRONMENTS, PAGE};
 use crate::{Delivery, DeliveryError};
+
+/// How long after a failure the log is read again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 type Key = (TenantId, AppName, EnvironmentName);
 
@@ -25,6 +29,8 @@ pub struct Reconciler {
     store: Store,
     position: u64,
     environments: BTreeMap<Key, Environment>,
+    /// Whether a move was applied that the table does not show yet.
+    unpublished: bool,
     table: watch::Sender<Arc<RoutingTable>>,
 }
 
@@ -55,7 +61,7 @@ impl Reconciler {
             }
         }
         let (table, _) = watch::channel(Arc::default());
-        let reconciler = Self { store, position, environments, table };
+        let reconciler = Self { store, position, environments, unpublished: false, table };
         reconciler.publish();
         Ok(reconciler)
     }
@@ -65,16 +71,18 @@ impl Reconciler {
         self.table.subscribe()
     }
 
-    /// Follows the event log until the store closes.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub async fn follow(mut self) -> Result<(), DeliveryError> {
+    /// Follows the event log until the store closes. A log that cannot be read for a while is read
+    /// again: what is live may not lag behind for ever.
+    pub async fn follow(mut self) {
         let mut changes = self.store.watch();
         loop {
-            self.catch_up().await?;
-            if changes.changed().await.is_err() {
-                return Ok(());
+            match self.catch_up().await {
+                Ok(()) if changes.changed().await.is_ok() => {}
+                Ok(()) | Err(DeliveryError::Store(StoreError::Closed)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the event log cannot be followed; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
         }
     }
@@ -84,22 +92,22 @@ impl Reconciler {
     /// # Errors
     /// If the log cannot be read.
     pub async fn catch_up(&mut self) -> Result<(), DeliveryError> {
-        let mut moved = false;
         loop {
             let events = self.store.system().log(self.position, PAGE).await?;
             let complete = events.len() < PAGE;
             for event in events {
                 self.position = event.position.unwrap_or(self.position);
                 if let (Some(tenant), "deployment.moved") = (&event.tenant, event.kind.as_str()) {
-                    moved |= self.apply(tenant.clone(), &event.read()?);
+                    self.unpublished |= self.apply(tenant.clone(), &event.read()?);
                 }
             }
             if complete {
                 break;
             }
         }
-        if moved {
+        if self.unpublished {
             self.publish();
+            self.unpublished = false;
         }
         Ok(())
     }

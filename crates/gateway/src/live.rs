@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use knowledge::{Snapshot, SnapshotCache};
 use models::{AppConfig, ModelSpec};
@@ -14,6 +15,9 @@ use security::guardrails::{Guardrails, GuardrailsSpec};
 use serde::de::DeserializeOwned;
 use store::{Blobs, TenantBlobs};
 use tokio::sync::watch;
+
+/// How long after a failure a release is loaded again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A release with everything it pins, in memory.
 #[derive(Debug)]
@@ -69,12 +73,15 @@ impl LiveReleases {
         self.live.subscribe()
     }
 
-    /// Loads what the present table names, then follows it until its publisher is gone.
+    /// Loads what the present table names, then follows it until its publisher is gone. What could
+    /// not be loaded is tried again: a blob store that was away for a moment comes back.
     pub async fn follow(mut self) {
         loop {
             self.catch_up().await;
-            if self.table.changed().await.is_err() {
-                return;
+            let whole = self.live.borrow().releases.values().all(Result::is_ok);
+            tokio::select! {
+                changed = self.table.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(AGAIN), if !whole => {}
             }
         }
     }

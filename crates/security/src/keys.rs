@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
@@ -20,6 +21,8 @@ const KEYS: Collection = Collection("keys");
 const STREAM: &str = "security";
 /// How many rows are read at once.
 const PAGE: usize = 1_000;
+/// How long after a failure the log is read again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The public part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,27 +159,37 @@ impl KeyRing {
     }
 
     /// Follows the log, so that keys made or revoked elsewhere count here too, until the store
-    /// closes.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub async fn follow(&self) -> Result<(), SecurityError> {
+    /// closes. A log that cannot be read for a while is read again: a key that was revoked
+    /// meanwhile must not stay valid.
+    pub async fn follow(&self) {
         let mut changes = self.store.watch();
         let mut position = *changes.borrow_and_update();
-        self.reload().await?;
-        while changes.changed().await.is_ok() {
-            let mut relevant = false;
-            loop {
-                let events = self.system().log(position, PAGE).await?;
-                relevant |= events.iter().any(|e| e.tenant.is_none() && e.stream == STREAM);
-                position = events.last().and_then(|event| event.position).unwrap_or(position);
-                if events.len() < PAGE {
-                    break;
+        let mut stale = true;
+        loop {
+            match self.catch_up(&mut position, &mut stale).await {
+                Ok(()) if changes.changed().await.is_ok() => {}
+                Ok(()) | Err(SecurityError::Store(StoreError::Closed)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "keys cannot be followed; trying again");
+                    tokio::time::sleep(AGAIN).await;
                 }
             }
-            if relevant {
-                self.reload().await?;
+        }
+    }
+
+    /// Reads the log after `position`, and the keys anew if it tells of any or they are `stale`.
+    async fn catch_up(&self, position: &mut u64, stale: &mut bool) -> Result<(), SecurityError> {
+        loop {
+            let events = self.system().log(*position, PAGE).await?;
+            *stale |= events.iter().any(|e| e.tenant.is_none() && e.stream == STREAM);
+            *position = events.last().and_then(|event| event.position).unwrap_or(*position);
+            if events.len() < PAGE {
+                break;
             }
+        }
+        if *stale {
+            self.reload().await?;
+            *stale = false;
         }
         Ok(())
     }

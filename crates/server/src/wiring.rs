@@ -92,16 +92,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();
     background.spawn(live.follow());
-    background.spawn(async move {
-        if let Err(error) = reconciler.follow().await {
-            tracing::error!(%error, "the routing table is no longer followed");
-        }
-    });
-    background.spawn(async move {
-        if let Err(error) = keys.follow().await {
-            tracing::error!(%error, "keys are no longer followed");
-        }
-    });
+    background.spawn(reconciler.follow());
+    background.spawn(async move { keys.follow().await });
 
     let listener = listen::bind(config.address()?, config.tls.is_some(), insecure).await?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
