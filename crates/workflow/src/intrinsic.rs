@@ -257,9 +257,10 @@ fn items(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-/// Numbers that are not whole are rounded.
+/// Numbers that are not whole are rounded, halves upwards.
 fn integer(value: &Value) -> Result<i64, String> {
-    let rounded = value.as_i64().or_else(|| value.as_f64().map(|number| number.round() as i64));
+    let rounded =
+        value.as_i64().or_else(|| value.as_f64().map(|number| (number + 0.5).floor() as i64));
     rounded.ok_or_else(|| "the argument must be a number".to_owned())
 }
 

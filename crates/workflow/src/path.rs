@@ -144,6 +144,30 @@ impl Path {
         Some(found.into_iter().cloned().collect())
     }
 
+    /// Why this definite path leads nowhere from `root`, in the words of Jayway's library.
+    pub fn missing(&self, root: &Value) -> String {
+        let mut shown = "$".to_owned();
+        let mut at = Some(root);
+        for (position, segment) in self.segments.iter().enumerate() {
+            let next = match segment {
+                Segment::Name(name) => {
+                    shown.push_str(&format!("['{name}']"));
+                    at.and_then(|at| at.get(name))
+                }
+                Segment::Index(index) => {
+                    shown.push_str(&format!("[{index}]"));
+                    at.and_then(|at| self::at(at.as_array()?, *index))
+                }
+                _ => at,
+            };
+            if next.is_none() && position + 1 < self.segments.len() {
+                return format!("Missing property in path {shown}");
+            }
+            at = next;
+        }
+        format!("No results for path: {shown}")
+    }
+
     /// Puts `value` where this reference path points, making objects on the way. `None` if
     /// something else is in the way.
     pub fn put(&self, target: Value, value: Value) -> Option<Value> {

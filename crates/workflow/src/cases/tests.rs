@@ -14,6 +14,19 @@ fn recordings() -> Option<PathBuf> {
     None
 }
 
+#[test]
+fn our_own_cases_come_out_as_the_specification_says() {
+    for text in [
+        include_str!("../../tests/cases/executions.jsonl"),
+        include_str!("../../tests/cases/events.jsonl"),
+    ] {
+        let score = Score::of(text);
+        assert_eq!(score.verdicts.len(), text.lines().count());
+        let wrong = score.verdicts.iter().filter(|verdict| verdict.difference.is_some());
+        assert_eq!(wrong.count(), 0, "{score}");
+    }
+}
+
 fn score(file: &str) -> Option<Score> {
     let path = recordings()?.join(file);
     let score = Score::of(&std::fs::read_to_string(path).unwrap());

@@ -9,6 +9,7 @@ use crate::choice::timestamp;
 use crate::definition::{Choice, Condition, Container, Kind, Selected, State, Wait};
 use crate::fault::{Fault, Unevaluated, name};
 use crate::history::payload;
+use crate::path::Path;
 use crate::template::{Language, Template, View};
 
 /// The longest wait, in seconds.
@@ -61,14 +62,21 @@ impl Stepper<'_, '_> {
         match &state.input_path {
             Selected::All => Ok(input),
             Selected::Nothing => Ok(json!({})),
-            Selected::Path(path) => self.compute(id, Sight::of(&input), |view| {
-                path.select(view.scope()).ok_or_else(|| {
-                    Unevaluated::runtime(format!(
-                        "Invalid path '{path}': No results for path: {path}"
-                    ))
-                })
-            }),
+            Selected::Path(path) => self.part(id, path, &input),
         }
+    }
+
+    /// The part of a payload that `InputPath` or `OutputPath` selects.
+    pub(super) fn part(
+        &mut self,
+        id: FrameId,
+        path: &Path,
+        payload: &Value,
+    ) -> Result<Value, Unevaluated> {
+        self.compute(id, Sight::of(payload), |view| {
+            let why = || format!("Invalid path '{path}' : {}", path.missing(payload));
+            path.select(view.scope()).ok_or_else(|| Unevaluated::runtime(why()))
+        })
     }
 
     /// What a state's work is given: its `Parameters` or `Arguments`, made from its input.
@@ -285,6 +293,13 @@ fn holds(condition: &Condition, view: &mut View<'_>, index: usize) -> Result<boo
 pub(super) fn not_a(template: &Template, name: &str, kind: &str, value: &Value) -> Unevaluated {
     match template {
         Template::Expression(expression) => expression.mistyped(name, kind, value),
+        Template::Path(field, path) if kind == "timestamp" => {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Unevaluated::runtime(format!(
+                "The {field} parameter does not reference a valid ISO-8601 extended offset \
+                 date-time format string: {path} == {value}"
+            ))
+        }
         Template::Path(field, path) => Unevaluated::runtime(format!(
             "The {field} parameter '{path}' does not reference a {kind}: {value}"
         )),

@@ -83,13 +83,7 @@ impl Stepper<'_, '_> {
         match &state.output_path {
             Selected::All => Ok(output),
             Selected::Nothing => Ok(json!({})),
-            Selected::Path(path) => self.compute(id, Sight::of(&output), |view| {
-                path.select(view.scope()).ok_or_else(|| {
-                    Unevaluated::runtime(format!(
-                        "Invalid path '{path}': No results for path: {path}"
-                    ))
-                })
-            }),
+            Selected::Path(path) => self.part(id, path, &output),
         }
     }
 

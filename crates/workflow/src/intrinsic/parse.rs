@@ -57,7 +57,8 @@ impl Reader<'_> {
         let mut arguments = Vec::new();
         if !self.eat(')') {
             loop {
-                arguments.push(self.argument(depth)?);
+                let marks = function == Function::Format && arguments.is_empty();
+                arguments.push(self.argument(depth, marks)?);
                 if self.eat(')') {
                     break;
                 }
@@ -69,13 +70,13 @@ impl Reader<'_> {
         Ok(Intrinsic { text: self.text[begin..self.at].to_owned(), function, arguments })
     }
 
-    fn argument(&mut self, depth: usize) -> Result<Argument, String> {
+    fn argument(&mut self, depth: usize, marks: bool) -> Result<Argument, String> {
         self.space();
         if self.rest().starts_with("States.") {
             return self.call(depth + 1).map(Argument::Call);
         }
         if self.rest().starts_with('\'') {
-            return self.quoted().map(|text| Argument::Value(text.into()));
+            return self.quoted(marks).map(|text| Argument::Value(text.into()));
         }
         let word = self.word();
         if word.starts_with('$') {
@@ -110,9 +111,9 @@ impl Reader<'_> {
         word
     }
 
-    /// A text in single quotes, where a backslash keeps the next character. Braces keep theirs, so
-    /// that a template can tell them from places.
-    fn quoted(&mut self) -> Result<String, String> {
+    /// A text in single quotes. A backslash makes a quote, a brace or a backslash a plain one; before
+    /// anything else it is part of the text. What `Format` is to leave alone stays marked for it.
+    fn quoted(&mut self, marks: bool) -> Result<String, String> {
         let mut text = String::new();
         let mut characters = self.rest().char_indices().skip(1);
         while let Some((at, c)) = characters.next() {
@@ -122,8 +123,10 @@ impl Reader<'_> {
                     return Ok(text);
                 }
                 '\\' => match characters.next() {
-                    Some((_, c @ ('{' | '}' | '\\'))) => text.extend(['\\', c]),
-                    Some((_, c)) => text.push(c),
+                    Some((_, c @ ('{' | '}' | '\\'))) if marks => text.extend(['\\', c]),
+                    Some((_, c @ ('{' | '}' | '\\' | '\''))) => text.push(c),
+                    Some((_, c)) if marks => text.extend(['\\', '\\', c]),
+                    Some((_, c)) => text.extend(['\\', c]),
                     None => break,
                 },
                 c => text.push(c),
