@@ -32,6 +32,7 @@ pub mod cases;
 mod choice;
 pub mod definition;
 mod draw;
+pub mod engine;
 mod fault;
 mod hash;
 mod history;

@@ -333,6 +333,19 @@ impl Run {
         self.frames.values().map(|frame| frame.state.as_str()).collect()
     }
 
+    /// Whether a task's report is waited for.
+    pub fn waits_for(&self, task: &str) -> bool {
+        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
+        self.frames.values().any(|frame| waits(&frame.phase))
+    }
+
+    /// Whether a timer would still wake a frame.
+    pub fn sleeps(&self, frame: FrameId, epoch: u64) -> bool {
+        self.frames.get(&frame).is_some_and(|frame| {
+            frame.epoch == epoch && matches!(frame.phase, Phase::Waiting | Phase::Retrying)
+        })
+    }
+
     /// Adds a frame that is about to enter `state` with `input`.
     pub(super) fn add(
         &mut self,

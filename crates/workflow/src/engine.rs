@@ -1,0 +1,557 @@
+//! Durable executions: the interpreter's world on a store.
+//!
+//! A transition happens once: one transaction swaps the execution's record, appends its history and
+//! tells the event log of its beginning or end; whoever read an older record loses and decides
+//! anew. Effects are carried out only after that commit, so they may be carried out again after a
+//! crash: tasks get the same key each time, timers of a wait that is over change nothing.
+//!
+//! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
+//! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
+
+mod record;
+mod task;
+mod timers;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use release::{Clock, Digest, PrincipalId, TenantId};
+use serde_json::Value;
+use store::{Collection, Expect, List, Store, StoreError, Transaction};
+use tokio::sync::{Notify, watch};
+
+use crate::definition::{Machine, refusal};
+use crate::fault::Fault;
+use crate::history::Event;
+use crate::interpreter::{About, Effect, Input, Report, Status, step};
+
+pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
+pub use task::{Task, TaskCall};
+use timers::{Due, Timers};
+
+const MACHINES: Collection = Collection("workflow.machines");
+const DEFINITIONS: Collection = Collection("workflow.definitions");
+const EXECUTIONS: Collection = Collection("workflow.executions");
+/// The index of executions that are under way.
+const OPEN: (&str, &str) = ("open", "yes");
+/// How many rows are read at once.
+const PAGE: usize = 500;
+/// How often a transition is decided anew after somebody else was faster.
+const ATTEMPTS: usize = 16;
+/// What the names of the product's own tasks begin with.
+const OWN: &str = "groundcrew.";
+
+/// Why something could not be done with a workflow.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A definition was refused.
+    #[error("{0}")]
+    Refused(String),
+    /// A name that no machine or execution may have.
+    #[error("`{0}` is not a name: use 1 to 80 of letters, digits, `-`, `_` and `.`")]
+    Name(String),
+    /// There is no such machine.
+    #[error("there is no workflow `{0}`")]
+    UnknownMachine(String),
+    /// There is no such execution.
+    #[error("there is no execution `{0}`")]
+    UnknownExecution(ExecutionKey),
+    /// An execution of that name is there, with another input or over already.
+    #[error("there is an execution `{0}` already")]
+    Exists(ExecutionKey),
+    /// It can only be done to an execution that has failed, or to one that has not.
+    #[error("the execution `{key}` is {}", status.as_str())]
+    Status {
+        /// The execution.
+        key: ExecutionKey,
+        /// How it stands.
+        status: Status,
+    },
+    /// A payload is larger than an execution may have.
+    #[error("the input has more than {} bytes", crate::MAX_PAYLOAD)]
+    TooLarge,
+    /// Others were faster again and again.
+    #[error("the execution `{0}` moves too fast to be changed from here: try again")]
+    Contended(ExecutionKey),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The engine of one installation.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    tasks: BTreeMap<&'static str, Arc<dyn Task>>,
+    timers: Mutex<Timers>,
+    /// Wakes whoever waits for the next timer.
+    sooner: Notify,
+    /// Counts transitions: wakes whoever waits for an execution.
+    moved: watch::Sender<u64>,
+    machines: Mutex<HashMap<Digest, Arc<Machine>>>,
+    /// Tasks under way here, so that they can be cancelled.
+    running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+}
+
+impl Engine {
+    /// An engine over `store` that can do `tasks`.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, tasks: Vec<Arc<dyn Task>>) -> Self {
+        let tasks = tasks.into_iter().map(|task| (task.name(), task)).collect();
+        let shared = Shared {
+            store,
+            clock,
+            tasks,
+            timers: Mutex::default(),
+            sooner: Notify::new(),
+            moved: watch::channel(0).0,
+            machines: Mutex::default(),
+            running: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The workflows of one tenant, acted on as `actor`.
+    pub fn tenant(&self, tenant: &TenantId, actor: PrincipalId) -> TenantEngine {
+        TenantEngine { engine: self.clone(), tenant: tenant.clone(), actor }
+    }
+
+    /// Takes up every execution that is under way where it was left.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn recover(&self, tenants: &[TenantId]) -> Result<usize, EngineError> {
+        let mut count = 0;
+        for tenant in tenants {
+            let mut after = None;
+            loop {
+                let index = Some((OPEN.0, OPEN.1.to_owned()));
+                let list = List { prefix: String::new(), index, after: after.take(), limit: PAGE };
+                let page = self.shared.store.tenant(tenant).list(EXECUTIONS, list).await?;
+                for row in &page {
+                    let record: ExecutionRecord = row.read()?;
+                    self.take_up(tenant, &record);
+                    count += 1;
+                }
+                match page.last() {
+                    Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+                    _ => break,
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Fires timers as they come due, for ever.
+    pub async fn run(&self) {
+        loop {
+            self.fire().await;
+            let wait = self.timers().next().map(|at| {
+                let wait = at.duration_since(self.shared.clock.now());
+                std::time::Duration::try_from(wait).unwrap_or_default()
+            });
+            tokio::select! {
+                () = self.shared.sooner.notified() => {}
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+            }
+        }
+    }
+
+    /// Fires every timer that is due now.
+    pub async fn fire(&self) {
+        let due = self.timers().take_due(self.shared.clock.now());
+        for Due { tenant, key, input, .. } in due {
+            if let Err(error) = self.advance(&tenant, &key, &input).await {
+                // The record still holds the timer: the next start sets it again.
+                tracing::error!(%error, execution = %key, "a timer could not be fired");
+            }
+        }
+    }
+
+    fn timers(&self) -> MutexGuard<'_, Timers> {
+        self.shared.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out what the record of an execution says is to be done.
+    fn take_up(&self, tenant: &TenantId, record: &ExecutionRecord) {
+        let key = &record.key;
+        let mut timers = self.timers();
+        for (at, input) in record.due() {
+            timers.add(at, tenant, key, input);
+        }
+        drop(timers);
+        self.shared.sooner.notify_one();
+        for open in record.tasks.values() {
+            self.begin(tenant, record, open);
+        }
+    }
+
+    /// Takes an execution through one transition and carries out its effects.
+    async fn advance(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        input: &Input,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let store = self.shared.store.tenant(tenant);
+        for _ in 0..ATTEMPTS {
+            let row = store.get(EXECUTIONS, &key.to_string()).await?;
+            let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
+            let record: ExecutionRecord = row.read()?;
+            let machine = self.machine(tenant, record.definition).await?;
+            let expect = Expect::Version(row.version);
+            match self.commit(tenant, (record, expect), &machine, input.clone()).await {
+                Err(EngineError::Store(StoreError::Conflict { .. })) => {}
+                done => return done,
+            }
+        }
+        Err(EngineError::Contended(key.clone()))
+    }
+
+    async fn commit(
+        &self,
+        tenant: &TenantId,
+        (mut record, expect): (ExecutionRecord, Expect),
+        machine: &Machine,
+        input: Input,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let now = self.shared.clock.now();
+        let begins = expect == Expect::Absent;
+        let done = {
+            let mut token = || uuid::Uuid::new_v4().simple().to_string();
+            step(machine, &mut record.run, input, &mut crate::Moment { now, token: &mut token })
+        };
+        if done.events.is_empty() && done.effects.is_empty() {
+            return Ok(record);
+        }
+        record.note(&done.effects, now);
+        let key = record.key.to_string();
+        let over = record.run.status != Status::Running;
+        let indexes = if over { Vec::new() } else { vec![(OPEN.0, OPEN.1.to_owned())] };
+        let stream = format!("workflow/{key}");
+        let mut transaction = Transaction::new(record.actor.clone(), now).put_indexed(
+            (EXECUTIONS, &key),
+            &record,
+            expect,
+            &indexes,
+        )?;
+        for event in &done.events {
+            transaction = transaction.append(&stream, &event.kind, event, None)?;
+        }
+        let told = || serde_json::json!({"execution": key, "status": record.run.status});
+        if begins {
+            transaction = transaction.emit("workflow", "execution.started", &told())?;
+        }
+        if over {
+            transaction = transaction.emit("workflow", "execution.ended", &told())?;
+        }
+        self.shared.store.tenant(tenant).commit(transaction).await?;
+        self.act(tenant, &record, done.effects);
+        self.shared.moved.send_modify(|count| *count += 1);
+        Ok(record)
+    }
+
+    fn act(&self, tenant: &TenantId, record: &ExecutionRecord, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Schedule(request) => {
+                    let Some(open) = record.tasks.get(&request.task) else { continue };
+                    for (at, input) in open.due() {
+                        self.timers().add(at, tenant, &record.key, input);
+                    }
+                    self.begin(tenant, record, open);
+                }
+                Effect::Cancel { task } => {
+                    let mut running = self.running();
+                    if let Some(task) = running.remove(&task) {
+                        task.abort();
+                    }
+                }
+                Effect::Timer { at, frame, epoch } => {
+                    self.timers().add(at, tenant, &record.key, Input::TimerFired { frame, epoch });
+                }
+                Effect::Deadline { at } => {
+                    self.timers().add(at, tenant, &record.key, Input::TimedOut);
+                }
+                Effect::Continue => {
+                    self.timers().add(
+                        self.shared.clock.now(),
+                        tenant,
+                        &record.key,
+                        Input::Continued,
+                    );
+                }
+                Effect::Read { frame, .. } => {
+                    let body = Err(self.no_objects());
+                    let now = self.shared.clock.now();
+                    self.timers().add(now, tenant, &record.key, Input::Read { frame, body });
+                }
+                Effect::Write { frame, .. } => {
+                    let details = Err(self.no_objects());
+                    let now = self.shared.clock.now();
+                    self.timers().add(now, tenant, &record.key, Input::Written { frame, details });
+                }
+                Effect::Finished => {}
+            }
+        }
+        self.shared.sooner.notify_one();
+    }
+
+    fn no_objects(&self) -> Fault {
+        Fault::new(crate::fault::name::ITEM_READER, "There is no object store to read from here.")
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, tokio::task::AbortHandle>> {
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a task, or tells that nobody here can do it.
+    fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
+        let name = open.resource.rsplit(':').next().and_then(|name| name.strip_prefix(OWN));
+        let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
+        let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
+        let call = TaskCall {
+            tenant: tenant.clone(),
+            actor: record.actor.clone(),
+            key: open.task.clone(),
+            input: open.arguments.clone(),
+        };
+        let (id, resource) = (open.task.clone(), open.resource.clone());
+        let work = async move {
+            let report = match task {
+                Some(task) => match task.run(call).await {
+                    Ok(result) => Report::Succeeded(result),
+                    Err(fault) => Report::Failed(fault),
+                },
+                None => Report::Missing(format!("Nothing here does {resource}.")),
+            };
+            engine.running().remove(&id);
+            let input = Input::Reported { task: id, report };
+            if let Err(error) = engine.advance(&tenant, &key, &input).await {
+                // The record still holds the task: the next start begins it again.
+                tracing::error!(%error, execution = %key, "a task's report could not be taken");
+            }
+        };
+        let mut running = self.running();
+        let handle = tokio::spawn(work).abort_handle();
+        running.insert(open.task.clone(), handle);
+    }
+
+    /// A definition, parsed once.
+    async fn machine(
+        &self,
+        tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<Arc<Machine>, EngineError> {
+        let known = || self.shared.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(machine) = known().get(&digest) {
+            return Ok(Arc::clone(machine));
+        }
+        let row = self.shared.store.tenant(tenant).get(DEFINITIONS, &digest.to_string()).await?;
+        let unknown = || EngineError::UnknownMachine(digest.to_string());
+        let text: String = row.ok_or_else(unknown)?.read()?;
+        let (machine, _) =
+            Machine::parse(&text).map_err(|found| EngineError::Refused(refusal(&found)))?;
+        let machine = Arc::new(machine);
+        known().insert(digest, Arc::clone(&machine));
+        Ok(machine)
+    }
+}
+
+/// The workflows of one tenant.
+#[derive(Debug, Clone)]
+pub struct TenantEngine {
+    engine: Engine,
+    tenant: TenantId,
+    actor: PrincipalId,
+}
+
+impl TenantEngine {
+    /// Defines a workflow, or a new definition of one: executions that are under way keep theirs.
+    ///
+    /// # Errors
+    /// If the name or the definition is refused.
+    pub async fn define(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
+        check_name(name)?;
+        Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
+        let (store, now) = (self.store(), self.engine.shared.clock.now());
+        let digest = Digest::of(text.as_bytes());
+        let row = store.get(MACHINES, name).await?;
+        let known = row.as_ref().map(|row| row.read::<MachineRecord>()).transpose()?;
+        if let Some(known) = known.as_ref().filter(|known| known.definition == digest) {
+            return Ok(known.clone());
+        }
+        let record = MachineRecord {
+            name: name.to_owned(),
+            definition: digest,
+            created_at: known.map_or(now, |known| known.created_at),
+            changed_at: now,
+        };
+        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
+        let transaction = Transaction::new(self.actor.clone(), now)
+            .put(DEFINITIONS, &digest.to_string(), &text, Expect::Any)?
+            .put(MACHINES, name, &record, expect)?
+            .emit("workflow", "workflow.defined", &record)?;
+        store.commit(transaction).await?;
+        Ok(record)
+    }
+
+    /// The workflows, by name.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
+        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
+        let rows = self.store().list(MACHINES, list).await?;
+        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+    }
+
+    /// Starts an execution. A second start of the same name with the same input, while the first is
+    /// under way, is the same execution.
+    ///
+    /// # Errors
+    /// If there is no such workflow, the name is taken, or the input is too large.
+    pub async fn start(
+        &self,
+        machine: &str,
+        name: Option<&str>,
+        input: Value,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let generated = uuid::Uuid::new_v4().to_string();
+        let name = name.unwrap_or(&generated);
+        check_name(name)?;
+        if input.to_string().len() > crate::MAX_PAYLOAD {
+            return Err(EngineError::TooLarge);
+        }
+        let row = self.store().get(MACHINES, machine).await?;
+        let row = row.ok_or_else(|| EngineError::UnknownMachine(machine.to_owned()))?;
+        let definition = row.read::<MachineRecord>()?.definition;
+        let parsed = self.engine.machine(&self.tenant, definition).await?;
+        let key = ExecutionKey { machine: machine.to_owned(), name: name.to_owned() };
+        let about = About {
+            execution_arn: format!("{}:execution:{machine}:{name}", self.arn()),
+            name: name.to_owned(),
+            input,
+            input_text: None,
+            role_arn: format!("arn:aws:iam::{}:role/{}", record::ACCOUNT, self.actor),
+            machine_arn: format!("{}:stateMachine:{machine}", self.arn()),
+            machine_name: machine.to_owned(),
+            started_at: self.engine.shared.clock.now(),
+            redrives: 0,
+        };
+        let record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
+        let first = (record.clone(), Expect::Absent);
+        match self.engine.commit(&self.tenant, first, &parsed, Input::Started).await {
+            Err(EngineError::Store(StoreError::Conflict { .. })) => {
+                let known = self.execution(&key).await?;
+                let same = known.run.about.input == record.run.about.input;
+                if same && known.run.status == Status::Running {
+                    Ok(known)
+                } else {
+                    Err(EngineError::Exists(key))
+                }
+            }
+            started => started,
+        }
+    }
+
+    /// One execution.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn execution(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
+        let row = self.store().get(EXECUTIONS, &key.to_string()).await?;
+        let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
+        Ok(row.read()?)
+    }
+
+    /// The executions of a workflow, in the order of their names.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn executions(&self, machine: &str) -> Result<Vec<ExecutionRecord>, EngineError> {
+        let prefix = format!("{machine}/");
+        let list = List { prefix, index: None, after: None, limit: PAGE };
+        let rows = self.store().list(EXECUTIONS, list).await?;
+        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+    }
+
+    /// The history of an execution, whole.
+    ///
+    /// # Errors
+    /// If there is no such execution.
+    pub async fn history(&self, key: &ExecutionKey) -> Result<Vec<Event>, EngineError> {
+        self.execution(key).await?;
+        let stream = format!("workflow/{key}");
+        let limit = usize::try_from(crate::interpreter::MAX_EVENTS).unwrap_or(usize::MAX) + PAGE;
+        let events = self.store().stream(&stream, 0, limit).await?;
+        Ok(events.iter().map(|event| event.read()).collect::<Result<_, _>>()?)
+    }
+
+    /// Stops an execution.
+    ///
+    /// # Errors
+    /// If there is none, or it is over already.
+    pub async fn stop(
+        &self,
+        key: &ExecutionKey,
+        fault: Fault,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let status = self.execution(key).await?.run.status;
+        if status != Status::Running {
+            return Err(EngineError::Status { key: key.clone(), status });
+        }
+        self.engine.advance(&self.tenant, key, &Input::Stopped(fault)).await
+    }
+
+    /// Tries again what failed in an execution; what succeeded is kept.
+    ///
+    /// # Errors
+    /// If there is none, or it has not failed.
+    pub async fn redrive(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
+        let status = self.execution(key).await?.run.status;
+        if matches!(status, Status::Running | Status::Succeeded) {
+            return Err(EngineError::Status { key: key.clone(), status });
+        }
+        self.engine.advance(&self.tenant, key, &Input::Redriven).await
+    }
+
+    /// Waits until an execution is over.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn ended(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
+        let mut moved = self.engine.shared.moved.subscribe();
+        loop {
+            moved.borrow_and_update();
+            let record = self.execution(key).await?;
+            if record.run.status != Status::Running || moved.changed().await.is_err() {
+                return Ok(record);
+            }
+        }
+    }
+
+    fn store(&self) -> store::TenantStore {
+        self.engine.shared.store.tenant(&self.tenant)
+    }
+
+    fn arn(&self) -> String {
+        format!("arn:aws:states:local:{}", record::ACCOUNT)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), EngineError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 80 || !name.chars().all(allowed) {
+        return Err(EngineError::Name(name.chars().take(80).collect()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

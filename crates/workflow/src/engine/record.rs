@@ -1,0 +1,188 @@
+//! What is stored of workflows and their executions.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+use release::{Digest, PrincipalId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status};
+
+/// The account in the names that this installation gives: it has none.
+pub const ACCOUNT: &str = "000000000000";
+
+/// A workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// Its name.
+    pub name: String,
+    /// The digest of its definition's text.
+    pub definition: Digest,
+    /// When it was first defined.
+    pub created_at: Timestamp,
+    /// When it was last defined anew.
+    pub changed_at: Timestamp,
+}
+
+/// Which execution: `WORKFLOW/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExecutionKey {
+    /// The workflow.
+    pub machine: String,
+    /// The execution's own name.
+    pub name: String,
+}
+
+impl fmt::Display for ExecutionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.machine, self.name)
+    }
+}
+
+impl FromStr for ExecutionKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (machine, name) =
+            text.split_once('/').ok_or_else(|| format!("`{text}` is not WORKFLOW/NAME"))?;
+        Ok(Self { machine: machine.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl TryFrom<String> for ExecutionKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ExecutionKey> for String {
+    fn from(key: ExecutionKey) -> Self {
+        key.to_string()
+    }
+}
+
+/// An execution: its run, and what is due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionRecord {
+    /// Which.
+    pub key: ExecutionKey,
+    /// Who started it, and in whose name its tasks act.
+    pub actor: PrincipalId,
+    /// The definition it keeps to its end.
+    pub definition: Digest,
+    /// What it is at this moment.
+    pub run: Run,
+    /// When it ended.
+    pub stopped_at: Option<Timestamp>,
+    /// The tasks under way.
+    pub tasks: BTreeMap<String, OpenTask>,
+    timers: Vec<Timer>,
+    deadline: Option<Timestamp>,
+    /// Whether a long burst is to go on.
+    unfinished: bool,
+}
+
+/// A task under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenTask {
+    /// Its key: the same however often it is begun.
+    pub task: String,
+    /// The state it is for.
+    pub state: String,
+    /// What does it.
+    pub resource: String,
+    /// What it is called with.
+    pub arguments: Value,
+    /// When it has taken too long.
+    pub times_out_at: Option<Timestamp>,
+}
+
+impl OpenTask {
+    /// What comes due for it.
+    pub fn due(&self) -> impl Iterator<Item = (Timestamp, Input)> {
+        let (task, report) = (self.task.clone(), Report::TimedOut);
+        self.times_out_at.map(|at| (at, Input::Reported { task, report })).into_iter()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Timer {
+    at: Timestamp,
+    frame: FrameId,
+    epoch: u64,
+}
+
+impl ExecutionRecord {
+    /// An execution that has not begun. What it draws at random follows from its name and start.
+    pub fn new(key: ExecutionKey, actor: PrincipalId, definition: Digest, about: About) -> Self {
+        let seed = Digest::of(format!("{}@{}", about.execution_arn, about.started_at).as_bytes());
+        let seed = seed
+            .to_string()
+            .bytes()
+            .fold(0_u64, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+        Self {
+            key,
+            actor,
+            definition,
+            run: Run::new(about, seed),
+            stopped_at: None,
+            tasks: BTreeMap::new(),
+            timers: Vec::new(),
+            deadline: None,
+            unfinished: false,
+        }
+    }
+
+    /// Notes what a step wants to have done, so that it is done even if this process is gone.
+    pub fn note(&mut self, effects: &[Effect], now: Timestamp) {
+        self.unfinished = false;
+        for effect in effects {
+            match effect {
+                Effect::Schedule(request) => {
+                    let seconds = request.timeout_seconds.and_then(|s| i64::try_from(s).ok());
+                    let at =
+                        seconds.and_then(|s| now.checked_add(SignedDuration::from_secs(s)).ok());
+                    let open = OpenTask {
+                        task: request.task.clone(),
+                        state: request.state.clone(),
+                        resource: request.resource.clone(),
+                        arguments: request.arguments.clone(),
+                        times_out_at: at,
+                    };
+                    self.tasks.insert(request.task.clone(), open);
+                }
+                Effect::Timer { at, frame, epoch } => {
+                    self.timers.push(Timer { at: *at, frame: *frame, epoch: *epoch });
+                }
+                Effect::Deadline { at } => self.deadline = Some(*at),
+                Effect::Continue => self.unfinished = true,
+                Effect::Finished => self.stopped_at = Some(now),
+                Effect::Cancel { .. } | Effect::Read { .. } | Effect::Write { .. } => {}
+            }
+        }
+        let Self { run, tasks, timers, .. } = self;
+        tasks.retain(|task, _| run.waits_for(task));
+        timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
+        if self.run.status == Status::Running {
+            self.stopped_at = None;
+        }
+    }
+
+    /// What comes due, and when.
+    pub fn due(&self) -> Vec<(Timestamp, Input)> {
+        let timers = self
+            .timers
+            .iter()
+            .map(|timer| (timer.at, Input::TimerFired { frame: timer.frame, epoch: timer.epoch }));
+        let deadline = self.deadline.map(|at| (at, Input::TimedOut));
+        let more = self.unfinished.then_some((Timestamp::MIN, Input::Continued));
+        let tasks = self.tasks.values().flat_map(OpenTask::due);
+        timers.chain(deadline).chain(more).chain(tasks).collect()
+    }
+}

@@ -1,0 +1,236 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use release::{Clock, PrincipalId, TenantId, Timestamp};
+use serde_json::{Value, json};
+use store::Store;
+use testkit::clock::ManualClock;
+
+use super::{Engine, EngineError, ExecutionKey, Task, TaskCall, TenantEngine};
+use crate::{Fault, Status};
+
+#[derive(Debug, Clone)]
+struct TestClock(ManualClock);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+/// Fails as often as told, then gives its input back; counts its calls.
+#[derive(Debug, Default)]
+struct Work {
+    calls: AtomicU64,
+    failures: u64,
+}
+
+#[async_trait]
+impl Task for Work {
+    fn name(&self) -> &'static str {
+        "test.work"
+    }
+
+    async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) < self.failures {
+            return Err(Fault::new("Busy", "try later"));
+        }
+        Ok(json!({"did": call.input}))
+    }
+}
+
+/// Never ends.
+#[derive(Debug)]
+struct Hang;
+
+#[async_trait]
+impl Task for Hang {
+    fn name(&self) -> &'static str {
+        "test.hang"
+    }
+
+    async fn run(&self, _: TaskCall) -> Result<Value, Fault> {
+        std::future::pending().await
+    }
+}
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    clock: ManualClock,
+    work: Arc<Work>,
+    engine: Option<Engine>,
+}
+
+impl Fixture {
+    async fn new(failures: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
+        let work = Arc::new(Work { failures, ..Work::default() });
+        let mut fixture = Self { directory, clock, work, engine: None };
+        fixture.restart().await;
+        fixture
+    }
+
+    /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
+    async fn restart(&mut self) {
+        if let Some(old) = self.engine.take() {
+            for (_, task) in old.running().drain() {
+                task.abort();
+            }
+            drop(old);
+        }
+        let path = self.directory.path().join("control.db");
+        let store = loop {
+            // Tasks of the old engine may hold the database for a moment.
+            match Store::open_sqlite(&path).await {
+                Ok(store) => break store,
+                Err(store::StoreError::Locked { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let clock = Arc::new(TestClock(self.clock.clone()));
+        let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
+        let engine = Engine::new(store, clock, tasks);
+        engine.recover(&[TenantId::DEFAULT]).await.unwrap();
+        self.engine = Some(engine);
+    }
+
+    fn tenant(&self) -> TenantEngine {
+        let engine = self.engine.as_ref().unwrap();
+        engine.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap())
+    }
+
+    async fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+        self.engine.as_ref().unwrap().fire().await;
+    }
+}
+
+fn key(name: &str) -> ExecutionKey {
+    ExecutionKey { machine: "flow".to_owned(), name: name.to_owned() }
+}
+
+const WORK: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.work";
+const HANG: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.hang";
+
+fn chain() -> String {
+    json!({"StartAt": "Before", "States": {
+        "Before": {"Type": "Pass", "Assign": {"x.$": "$.n"}, "Next": "Wait"},
+        "Wait": {"Type": "Wait", "Seconds": 60, "Next": "Work"},
+        "Work": {"Type": "Task", "Resource": WORK, "Next": "After",
+            "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 10, "MaxAttempts": 2}]},
+        "After": {"Type": "Pass", "Parameters": {"x.$": "$x", "did.$": "$.did"}, "End": true}}})
+    .to_string()
+}
+
+#[tokio::test]
+async fn an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_happened() {
+    let mut calm = Fixture::new(1).await;
+    let mut shaken = Fixture::new(1).await;
+    for (fixture, crash) in [(&mut calm, false), (&mut shaken, true)] {
+        fixture.tenant().define("flow", &chain()).await.unwrap();
+        fixture.tenant().start("flow", Some("one"), json!({"n": 1})).await.unwrap();
+        for seconds in [30, 30, 10] {
+            if crash {
+                fixture.restart().await;
+            }
+            fixture.pass(seconds).await;
+            // The task that the timer began reports on its own.
+            while !fixture.tenant().execution(&key("one")).await.unwrap().tasks.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        if crash {
+            fixture.restart().await;
+        }
+    }
+    let done = calm.tenant().ended(&key("one")).await.unwrap();
+    let outcome = done.run.outcome.clone().unwrap();
+    assert_eq!(outcome.output, Some(json!({"x": 1, "did": {"n": 1}})));
+    let same = shaken.tenant().ended(&key("one")).await.unwrap();
+    assert_eq!(same.run, done.run);
+    let history = calm.tenant().history(&key("one")).await.unwrap();
+    assert_eq!(shaken.tenant().history(&key("one")).await.unwrap(), history);
+    assert_eq!(history.last().unwrap().kind, "ExecutionSucceeded");
+}
+
+#[tokio::test]
+async fn a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key() {
+    let mut fixture = Fixture::new(0).await;
+    let definition = json!({"StartAt": "Hang", "States": {
+        "Hang": {"Type": "Task", "Resource": HANG, "TimeoutSeconds": 100, "End": true}}});
+    fixture.tenant().define("flow", &definition.to_string()).await.unwrap();
+    let started = fixture.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    let before: Vec<_> = started.tasks.keys().cloned().collect();
+    fixture.restart().await;
+    let running: Vec<_> = fixture.engine.as_ref().unwrap().running().keys().cloned().collect();
+    assert_eq!(running, before);
+    fixture.pass(100).await;
+    let record = fixture.tenant().ended(&key("one")).await.unwrap();
+    assert_eq!(record.run.outcome.unwrap().fault.unwrap().error.unwrap(), "States.Timeout");
+    assert!(fixture.engine.as_ref().unwrap().running().is_empty(), "it is cancelled");
+}
+
+#[tokio::test]
+async fn a_name_starts_once() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.tenant();
+    engine.define("flow", &chain()).await.unwrap();
+    let first = engine.start("flow", Some("one"), json!({"n": 1})).await.unwrap();
+    let again = engine.start("flow", Some("one"), json!({"n": 1})).await.unwrap();
+    assert_eq!(first, again);
+    let other = engine.start("flow", Some("one"), json!({"n": 2})).await;
+    assert!(matches!(other, Err(EngineError::Exists(_))), "{other:?}");
+    engine.stop(&key("one"), Fault::new("Stopped", "by hand")).await.unwrap();
+    let over = engine.start("flow", Some("one"), json!({"n": 1})).await;
+    assert!(matches!(over, Err(EngineError::Exists(_))), "{over:?}");
+    let twice = engine.stop(&key("one"), Fault::default()).await;
+    assert!(matches!(twice, Err(EngineError::Status { status: Status::Aborted, .. })));
+}
+
+#[tokio::test]
+async fn a_redrive_tries_again_what_failed_and_keeps_the_rest() {
+    let fixture = Fixture::new(1).await;
+    let engine = fixture.tenant();
+    let definition = json!({"StartAt": "Before", "States": {
+        "Before": {"Type": "Pass", "Result": 7, "Next": "Work"},
+        "Work": {"Type": "Task", "Resource": WORK, "End": true}}});
+    engine.define("flow", &definition.to_string()).await.unwrap();
+    engine.start("flow", Some("one"), json!({})).await.unwrap();
+    let failed = engine.ended(&key("one")).await.unwrap();
+    assert_eq!(failed.run.status, Status::Failed);
+    engine.redrive(&key("one")).await.unwrap();
+    let done = engine.ended(&key("one")).await.unwrap();
+    assert_eq!(done.run.outcome.unwrap().output, Some(json!({"did": 7})));
+    let history = engine.history(&key("one")).await.unwrap();
+    let entered = history.iter().filter(|event| event.kind == "PassStateEntered");
+    assert_eq!(entered.count(), 1);
+    assert!(history.iter().enumerate().all(|(at, event)| event.id == at as u64 + 1));
+}
+
+#[tokio::test]
+async fn what_nobody_here_does_fails_and_says_so() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.tenant();
+    let definition = json!({"StartAt": "Work", "States": {"Work": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::sqs:sendMessage"}}});
+    engine.define("flow", &definition.to_string()).await.unwrap();
+    engine.start("flow", Some("one"), json!({})).await.unwrap();
+    let failed = engine.ended(&key("one")).await.unwrap();
+    let fault = failed.run.outcome.unwrap().fault.unwrap();
+    assert!(fault.cause.unwrap().contains("Nothing here does arn:aws:states:::sqs:sendMessage"));
+}
+
+#[tokio::test]
+async fn tenants_do_not_see_each_others_workflows() {
+    let fixture = Fixture::new(0).await;
+    fixture.tenant().define("flow", &chain()).await.unwrap();
+    let other: TenantId = "other".parse().unwrap();
+    let engine = fixture.engine.as_ref().unwrap();
+    let other = engine.tenant(&other, PrincipalId::user("eve").unwrap());
+    assert_eq!(other.machines().await.unwrap(), []);
+    let started = other.start("flow", None, json!({})).await;
+    assert!(matches!(started, Err(EngineError::UnknownMachine(_))));
+}
