@@ -25,6 +25,7 @@ mod propose;
 mod reconcile;
 mod refresh;
 mod rollout;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use propose::{Proposal, Proposed};
 pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
 pub use rollout::{Promotion, Rollback};
+pub use tasks::{PromoteTask, RefreshTask};
 
 /// The release path of one installation.
 #[derive(Debug, Clone)]

@@ -47,19 +47,49 @@ impl TenantDelivery {
     /// `expected`, or automation promotes a held release.
     pub async fn promote(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
         let app = self.app(&wish.app).await?.value;
-        let release = match (&wish.release, app.head) {
-            (Some(selector), _) => self.find_release(&app.name, selector).await?,
-            (None, Some(head)) => self.find_release(&app.name, &head.to_string()).await?,
-            (None, None) => {
-                let (app, selector) = (app.name, "newest".to_owned());
-                return Err(DeliveryError::UnknownRelease { app, selector });
-            }
-        };
+        let release = self.wanted(&app, wish).await?;
         self.check_usable(&release).await?;
         self.move_environment(&app, &wish.environment, |environment| {
             Ok(promotion(environment, &release, wish.expected))
         })
         .await
+    }
+
+    /// Promotes unless the release is the stable one already: then the move that made it so. For
+    /// whoever may ask twice for one promotion.
+    ///
+    /// # Errors
+    /// As [`TenantDelivery::promote`].
+    pub async fn promote_once(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
+        let app = self.app(&wish.app).await?.value;
+        let release = self.wanted(&app, wish).await?.release;
+        if self.environment(&app, &wish.environment).await?.0.stable == Some(release) {
+            let log = self.deployments(&app.name, &wish.environment).await?;
+            let made = |entry: &DeploymentEntry| match entry.r#move {
+                Move::Stable { to, .. } => to == release,
+                _ => false,
+            };
+            if let Some(entry) = log.into_iter().rev().find(made) {
+                return Ok(entry);
+            }
+        }
+        self.promote(wish).await
+    }
+
+    /// The release that a wish means.
+    async fn wanted(
+        &self,
+        app: &AppRecord,
+        wish: &Promotion,
+    ) -> Result<ReleaseRecord, DeliveryError> {
+        match (&wish.release, app.head) {
+            (Some(selector), _) => self.find_release(&app.name, selector).await,
+            (None, Some(head)) => self.find_release(&app.name, &head.to_string()).await,
+            (None, None) => {
+                let (app, selector) = (app.name.clone(), "newest".to_owned());
+                Err(DeliveryError::UnknownRelease { app, selector })
+            }
+        }
     }
 
     /// Returns an environment to an earlier release in one pointer move. Needs no gate, never

@@ -74,6 +74,12 @@ pub enum Action {
     ClearHold,
     /// Refresh knowledge.
     RefreshKnowledge,
+    /// See workflows and their executions.
+    ReadWorkflows,
+    /// Define workflows.
+    DefineWorkflows,
+    /// Start, stop and redrive executions, whose tasks act in one's name.
+    RunWorkflows,
     /// Create, list and revoke keys.
     ManageKeys,
     /// Create and list users and service accounts.
@@ -84,7 +90,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Answer,
         Self::ReadReleases,
         Self::ReadKnowledge,
@@ -95,6 +101,9 @@ impl Action {
         Self::RollBack,
         Self::ClearHold,
         Self::RefreshKnowledge,
+        Self::ReadWorkflows,
+        Self::DefineWorkflows,
+        Self::RunWorkflows,
         Self::ManageKeys,
         Self::ManageUsers,
         Self::ManageTenants,
@@ -164,14 +173,18 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, ManageKeys, ManageTenants, ManageUsers, Promote, ReadKnowledge,
-        ReadReleases, ReadStatus, ReadTraces, RefreshKnowledge, RollBack,
+        Answer, Apply, ClearHold, DefineWorkflows, ManageKeys, ManageTenants, ManageUsers, Promote,
+        ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge,
+        RollBack, RunWorkflows,
     };
     match action {
         Answer => role != Role::Viewer,
-        ReadReleases | ReadKnowledge | ReadTraces | ReadStatus => role != Role::Client,
-        Apply => matches!(role, Role::Admin | Role::Engineer),
-        Promote | RollBack | ClearHold | RefreshKnowledge => {
+        ReadReleases | ReadKnowledge | ReadTraces | ReadStatus | ReadWorkflows => {
+            role != Role::Client
+        }
+        Apply | DefineWorkflows => matches!(role, Role::Admin | Role::Engineer),
+        // What tasks do in somebody's name, these roles may do themselves.
+        Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
         ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,

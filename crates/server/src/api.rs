@@ -6,6 +6,7 @@
 mod handlers;
 mod openapi;
 mod problem;
+mod workflows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::Blobs;
 use tokio::sync::watch;
+use workflow::engine::Engine;
 
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
@@ -42,6 +44,7 @@ pub struct Api {
     pub blobs: Blobs,
     pub traces: TraceLog,
     pub live: watch::Receiver<Arc<Live>>,
+    pub workflows: Engine,
 }
 
 /// A request whose caller may make it.

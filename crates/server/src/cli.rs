@@ -77,7 +77,7 @@ enum Command {
     /// Knowledge: what grounds answers.
     #[command(subcommand)]
     Knowledge(KnowledgeCommand),
-    /// Workflows: definitions, looked at and tested without a server.
+    /// Workflows: long pieces of work, step by step.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
     /// Traces: what produced an answer.
@@ -313,7 +313,7 @@ async fn execute(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "groundcrew", &mut script);
             out.text(&String::from_utf8_lossy(&script))
         }
-        Command::Workflow(command) => workflow::run(&command, &out),
+        Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Delivery, Reconciler};
+use delivery::{Delivery, PromoteTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
@@ -18,6 +18,7 @@ use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
 use store::{Blobs, S3Options, Store};
 use tokio::task::JoinSet;
+use workflow::engine::{Engine, Task};
 
 use crate::api::{self, Api};
 use crate::clock::SystemClock;
@@ -67,6 +68,9 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
+    let tasks: Vec<Arc<dyn Task>> =
+        vec![Arc::new(RefreshTask(delivery.clone())), Arc::new(PromoteTask(delivery.clone()))];
+    let workflows = Engine::new(store.clone(), Arc::clone(&clock), tasks);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;
@@ -83,7 +87,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let api = Api { keys: Arc::clone(&keys), delivery, blobs, traces, live: live_now };
+    let api = Api {
+        keys: Arc::clone(&keys),
+        delivery,
+        blobs,
+        traces,
+        live: live_now,
+        workflows: workflows.clone(),
+    };
     let router = Router::new()
         .route("/health", get(|| async { "ok" }))
         .merge(gateway.router())
@@ -93,6 +104,11 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let mut background = JoinSet::new();
     background.spawn(live.follow());
     background.spawn(reconciler.follow());
+    let open = workflows.recover(&tenants).await?;
+    if open > 0 {
+        tracing::info!(open, "executions are taken up where they were left");
+    }
+    background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 
     let listener = listen::bind(config.address()?, config.tls.is_some(), insecure).await?;

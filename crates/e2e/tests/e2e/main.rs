@@ -6,3 +6,4 @@ mod crash;
 mod engines;
 mod release;
 mod sdks;
+mod workflows;

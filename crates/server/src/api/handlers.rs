@@ -14,7 +14,7 @@ use security::{Action, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Problem, Route, json as to_json, openapi};
+use super::{Call, Problem, Route, json as to_json, openapi, workflows};
 
 /// What a handler gives.
 pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
@@ -92,7 +92,7 @@ pub struct TenantBody {
 
 /// Every route of the API.
 pub fn routes() -> Vec<(Route, Handler)> {
-    vec![
+    let mut routes = vec![
         Route::new(Method::GET, "/api/v1/openapi.json", Action::ReadStatus, "This document.")
             .to(openapi),
         Route::new(
@@ -233,27 +233,37 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .body::<TenantBody>()
             .installation()
             .to(tenant_create),
-    ]
+    ];
+    routes.extend(workflows::routes());
+    routes
 }
 
 impl Route {
-    fn new(method: Method, path: &'static str, action: Action, summary: &'static str) -> Self {
+    pub(super) fn new(
+        method: Method,
+        path: &'static str,
+        action: Action,
+        summary: &'static str,
+    ) -> Self {
         Self { method, path, action, installation: false, summary, query: &[], body: None }
     }
 
-    fn query(self, query: &'static [&'static str]) -> Self {
+    pub(super) fn query(self, query: &'static [&'static str]) -> Self {
         Self { query, ..self }
     }
 
-    fn body<T: JsonSchema>(self) -> Self {
+    pub(super) fn body<T: JsonSchema>(self) -> Self {
         Self { body: Some(|| schema_for!(T)), ..self }
     }
 
-    fn installation(self) -> Self {
+    pub(super) fn installation(self) -> Self {
         Self { installation: true, ..self }
     }
 
-    fn to<F>(self, handler: impl Fn(Call) -> F + Send + Sync + 'static) -> (Self, Handler)
+    pub(super) fn to<F>(
+        self,
+        handler: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> (Self, Handler)
     where
         F: Future<Output = Result<Value, Problem>> + Send + 'static,
     {

@@ -7,6 +7,7 @@ use release::{Diagnostic, EnvironmentError};
 use security::{Denied, SecurityError};
 use serde::Serialize;
 use store::StoreError;
+use workflow::engine::EngineError;
 
 /// An error of the API, with a stable code that `groundcrew explain` knows.
 #[derive(Debug, Serialize)]
@@ -123,6 +124,24 @@ impl From<DeliveryError> for Problem {
             }
             DeliveryError::Store(error) => error.into(),
             _ => Self::internal(message),
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Refused(_) | EngineError::Name(_) | EngineError::TooLarge => {
+                Self::bad_request(message)
+            }
+            EngineError::UnknownMachine(_) | EngineError::UnknownExecution(_) => {
+                Self::not_found(message)
+            }
+            EngineError::Exists(_) | EngineError::Status { .. } | EngineError::Contended(_) => {
+                Self::new(StatusCode::CONFLICT, "GC0409", message)
+            }
+            EngineError::Store(error) => error.into(),
         }
     }
 }

@@ -54,7 +54,7 @@ fn short(value: &Value) -> String {
 }
 
 /// A moment to the second.
-fn moment(value: &Value) -> String {
+pub fn moment(value: &Value) -> String {
     let moment = text(value);
     match moment.split_once('.') {
         Some((second, _)) => format!("{second}Z"),

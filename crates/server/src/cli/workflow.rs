@@ -1,5 +1,5 @@
-//! The commands about workflows that need no server: look at a definition, run it with pretended
-//! tasks, score files of cases.
+//! The commands about workflows. Looking at a definition, running it with pretended tasks and
+//! scoring files of cases need no server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use workflow::Machine;
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
-use workflow::simulate::{Mocks, Setting, Simulated, simulate};
+use workflow::simulate::{Mocks, Setting, simulate};
 
-use super::show::Output;
+use super::show::{Output, text};
+use crate::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub enum WorkflowCommand {
@@ -37,17 +38,144 @@ pub enum WorkflowCommand {
         #[arg(long, num_args = 1.., conflicts_with_all = ["input", "mocks"])]
         cases: Vec<PathBuf>,
     },
+    /// Define a workflow, or a new definition of one.
+    Define {
+        /// Its name.
+        name: String,
+        /// The definition.
+        file: PathBuf,
+    },
+    /// The workflows, or the executions of one.
+    List {
+        /// The workflow.
+        workflow: Option<String>,
+    },
+    /// Start an execution.
+    Start {
+        /// The workflow.
+        workflow: String,
+        /// The input: JSON, or `@FILE`.
+        #[arg(long, default_value = "{}")]
+        input: String,
+        /// The execution's name: a second start with it is the same execution.
+        #[arg(long)]
+        name: Option<String>,
+        /// Wait until it is over.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// One execution with its history.
+    Show {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+    },
+    /// Stop an execution.
+    Stop {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+        /// Why.
+        #[arg(long, short = 'm', default_value = "")]
+        reason: String,
+    },
+    /// Try again what failed in an execution.
+    Redrive {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+    },
 }
 
-/// Runs one.
-pub fn run(command: &WorkflowCommand, out: &Output) -> Result<()> {
+/// Runs one; `client` is asked for only if the command needs a server.
+pub async fn run(
+    command: &WorkflowCommand,
+    client: impl FnOnce() -> Result<Client>,
+    out: &Output,
+) -> Result<()> {
+    let execution = |key: &str| match key.split_once('/') {
+        Some((workflow, name)) => Ok(format!("/api/v1/workflows/{workflow}/executions/{name}")),
+        None => bail!("`{key}` is not an execution: write WORKFLOW/NAME"),
+    };
     match command {
         WorkflowCommand::Validate { file } => validate(file, out),
         WorkflowCommand::Test { file: Some(file), input, mocks, .. } => {
             test(file, input, mocks.as_deref(), out)
         }
         WorkflowCommand::Test { file: None, cases, .. } => score(cases, out),
+        WorkflowCommand::Define { name, file } => {
+            let body = json!({"name": name, "definition": read(file)?});
+            let defined = client()?.post("/api/v1/workflows", &body).await?;
+            out.value(&defined, |defined| format!("workflow {} is defined", text(&defined["name"])))
+        }
+        WorkflowCommand::List { workflow: None } => {
+            let all = client()?.get("/api/v1/workflows", &[]).await?;
+            out.value(&all, |rows| super::show::column(rows, "name"))
+        }
+        WorkflowCommand::List { workflow: Some(workflow) } => {
+            let path = format!("/api/v1/workflows/{workflow}/executions");
+            out.value(&client()?.get(&path, &[]).await?, executions)
+        }
+        WorkflowCommand::Start { workflow, input, name, wait } => {
+            let client = client()?;
+            let body = json!({"name": name, "input": given(input)?});
+            let path = format!("/api/v1/workflows/{workflow}/executions");
+            let mut told = client.post(&path, &body).await?;
+            while *wait && told["status"] == "RUNNING" {
+                let path = execution(&text(&told["execution"]))?;
+                told = client.get(&path, &[("wait", "true".to_owned())]).await?;
+            }
+            out.value(&told, ended)?;
+            if *wait && told["status"] != "SUCCEEDED" {
+                bail!("the execution is {}", text(&told["status"]));
+            }
+            Ok(())
+        }
+        WorkflowCommand::Show { execution: key } => out
+            .value(&client()?.get(&execution(key)?, &[]).await?, |told| {
+                history(told) + &ended(told)
+            }),
+        WorkflowCommand::Stop { execution: key, reason } => {
+            let path = format!("{}/stop", execution(key)?);
+            let body = json!({"cause": reason});
+            out.value(&client()?.post(&path, &body).await?, ended)
+        }
+        WorkflowCommand::Redrive { execution: key } => {
+            let path = format!("{}/redrive", execution(key)?);
+            out.value(&client()?.post(&path, &json!({})).await?, ended)
+        }
     }
+}
+
+/// JSON, or `@FILE`.
+fn given(input: &str) -> Result<Value> {
+    let input = match input.strip_prefix('@') {
+        Some(file) => read(Path::new(file))?,
+        None => input.to_owned(),
+    };
+    serde_json::from_str(&input).context("the input is not JSON")
+}
+
+fn executions(rows: &Value) -> String {
+    let mut lines = vec![format!("{:<48}{:<11}{:<22}{}", "EXECUTION", "STATUS", "STARTED", "BY")];
+    for row in rows.as_array().into_iter().flatten() {
+        lines.push(format!(
+            "{:<48}{:<11}{:<22}{}",
+            text(&row["execution"]),
+            text(&row["status"]),
+            super::show::moment(&row["started_at"]),
+            text(&row["actor"])
+        ));
+    }
+    lines.join("\n")
+}
+
+/// How an execution stands.
+fn ended(told: &Value) -> String {
+    let mut lines = Vec::new();
+    for name in ["execution", "status", "states", "output", "error", "cause"] {
+        if !told[name].is_null() {
+            lines.push(format!("{name}: {}", text(&told[name])));
+        }
+    }
+    lines.join("\n")
 }
 
 fn read(file: &Path) -> Result<String> {
@@ -89,11 +217,7 @@ fn test(file: &Path, input: &str, mocks: Option<&Path>, out: &Output) -> Result<
             bail!("{}", findings.iter().map(finding).collect::<Vec<_>>().join("\n"))
         }
     };
-    let input = match input.strip_prefix('@') {
-        Some(file) => read(Path::new(file))?,
-        None => input.to_owned(),
-    };
-    let input: Value = serde_json::from_str(&input).context("the input is not JSON")?;
+    let input = given(input)?;
     let mut mocks = match mocks {
         Some(file) => serde_json::from_str(&read(file)?)
             .with_context(|| format!("`{}` does not hold mocks", file.display()))?,
@@ -110,7 +234,7 @@ fn test(file: &Path, input: &str, mocks: Option<&Path>, out: &Output) -> Result<
         "cause": fault.cause,
         "history": simulated.history.iter().map(workflow::Event::shown).collect::<Vec<_>>(),
     });
-    out.value(&told, |told| shown(told, &simulated))?;
+    out.value(&told, |told| history(told) + &ended(told))?;
     let missing: Vec<_> = mocks.missing().collect();
     if !missing.is_empty() {
         bail!("these states have no mock: {}", missing.join(", "));
@@ -118,30 +242,26 @@ fn test(file: &Path, input: &str, mocks: Option<&Path>, out: &Output) -> Result<
     Ok(())
 }
 
-/// The history as a table, and what came of it.
-fn shown(told: &Value, simulated: &Simulated) -> String {
-    let start = simulated.history.first().map(|event| event.at);
+/// The history as a table.
+fn history(told: &Value) -> String {
+    let events = told["history"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let time = |event: &Value| event["timestamp"].as_f64().unwrap_or_default();
+    let start = events.first().map_or(0.0, time);
     let mut lines = vec![format!("{:>6} {:>6} {:>10}  {}", "EVENT", "AFTER", "TIME", "WHAT")];
-    for event in &simulated.history {
-        let passed = start.map_or(0.0, |start| event.at.duration_since(start).as_secs_f64());
-        let details = event.details.as_ref();
-        let name = details.and_then(|details| details.get("name")).and_then(Value::as_str);
+    for event in events {
+        let details = event.as_object().into_iter().flatten();
+        let name = details.filter_map(|(_, value)| value.get("name")?.as_str()).next();
         let line = format!(
-            "{:>6} {:>6} {passed:>8.1} s  {} {}",
-            event.id,
-            event.previous,
-            event.kind,
+            "{:>6} {:>6} {:>8.1} s  {} {}",
+            text(&event["id"]),
+            text(&event["previousEventId"]),
+            time(event) - start,
+            text(&event["type"]),
             name.unwrap_or_default()
         );
         lines.push(line.trim_end().to_owned());
     }
-    lines.push(String::new());
-    for name in ["status", "output", "error", "cause"] {
-        if !told[name].is_null() {
-            lines.push(format!("{name}: {}", super::show::text(&told[name])));
-        }
-    }
-    lines.join("\n")
+    lines.join("\n") + "\n\n"
 }
 
 fn score(files: &[PathBuf], out: &Output) -> Result<()> {

@@ -1,0 +1,87 @@
+//! Workflows over the product's own tasks, through crashes.
+
+use e2e::Stage;
+use serde_json::Value;
+
+const QUESTION: &str = "How many days do I have to return a helmet?";
+
+fn ask(stage: &Stage) -> String {
+    let answer = stage.json(&["ask", "support", QUESTION]).unwrap();
+    answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+}
+
+fn define(stage: &Stage) {
+    let file = "workflows/fresh-handbook.asl.json";
+    stage.groundcrew(&["workflow", "validate", file]).unwrap();
+    stage.groundcrew(&["workflow", "define", "fresh-handbook", file]).unwrap();
+}
+
+/// Waits until an execution is over.
+fn ended(stage: &Stage, execution: &str) -> Value {
+    loop {
+        let shown = stage.json(&["workflow", "show", execution]).unwrap();
+        if shown["status"] != "RUNNING" {
+            return shown;
+        }
+    }
+}
+
+#[test]
+fn fresh_knowledge_reaches_production_though_the_server_is_killed_on_the_way() {
+    let mut stage = Stage::support_desk().unwrap();
+    define(&stage);
+    let before = ask(&stage);
+    let (from, to) =
+        ("variations/knowledge/returns-update.md", "handbook/returns/return-policy.md");
+    std::fs::copy(stage.path().join(from), stage.path().join(to)).unwrap();
+    let start = ["workflow", "start", "fresh-handbook", "--name", "one"];
+    let input = ["--input", r#"{"soak_seconds": 1}"#];
+    let started = stage.json(&[&start[..], &input].concat()).unwrap();
+    assert_eq!(started["status"], "RUNNING");
+    for _ in 0..3 {
+        stage.kill().unwrap();
+        stage.start().unwrap();
+    }
+    let shown = ended(&stage, "fresh-handbook/one");
+    assert_eq!(shown["status"], "SUCCEEDED", "{shown:#}");
+    assert_ne!(ask(&stage), before);
+    let history = shown["history"].as_array().unwrap();
+    for (position, event) in history.iter().enumerate() {
+        assert_eq!(event["id"], position as u64 + 1);
+    }
+    // The promotion was made once, and in the name of whoever started the execution.
+    let log = stage.json(&["release", "history", "support", "--env", "prod"]).unwrap();
+    let moves = log["log"].as_array().unwrap();
+    assert_eq!(moves.len(), 2, "{log:#}");
+    assert_eq!(moves[1]["actor"], "user:admin");
+
+    let again = [&["workflow", "start", "fresh-handbook", "--wait"][..], &input].concat();
+    let nothing = stage.json(&again).unwrap();
+    assert_eq!(nothing["output"]["refreshed"]["unchanged"], true, "{nothing:#}");
+}
+
+#[test]
+fn an_execution_is_stopped_by_name_and_a_failed_one_redriven() {
+    let stage = Stage::support_desk().unwrap();
+    define(&stage);
+    let start = ["workflow", "start", "fresh-handbook", "--name"];
+    // Without `soak_seconds` a changed handbook fails the execution where it is needed.
+    let (from, to) =
+        ("variations/knowledge/returns-update.md", "handbook/returns/return-policy.md");
+    std::fs::copy(stage.path().join(from), stage.path().join(to)).unwrap();
+    stage.groundcrew(&[&start[..], &["two"]].concat()).unwrap();
+    let failed = ended(&stage, "fresh-handbook/two");
+    assert_eq!(failed["error"], "States.Runtime");
+    assert!(failed["cause"].as_str().unwrap().contains("$.soak_seconds"), "{failed:#}");
+    stage.groundcrew(&["workflow", "redrive", "fresh-handbook/two"]).unwrap();
+    let again = ended(&stage, "fresh-handbook/two");
+    let redriven = |event: &Value| event["type"] == "ExecutionRedriven";
+    assert!(again["history"].as_array().unwrap().iter().any(redriven));
+    let refused = stage.groundcrew(&["workflow", "stop", "fresh-handbook/two"]).unwrap_err();
+    assert!(refused.to_string().contains("is FAILED"), "{refused}");
+    let unknown = stage.groundcrew(&["workflow", "show", "fresh-handbook/none"]).unwrap_err();
+    assert!(unknown.to_string().contains("GC0404"), "{unknown}");
+    stage.write("wrong.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Pass"}}}"#).unwrap();
+    let wrong = stage.groundcrew(&["workflow", "define", "wrong", "wrong.json"]).unwrap_err();
+    assert!(wrong.to_string().contains("One of [Next, End] is required"), "{wrong}");
+}

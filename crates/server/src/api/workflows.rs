@@ -1,0 +1,154 @@
+//! The routes about workflows.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use schemars::JsonSchema;
+use security::Action;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use workflow::engine::{ExecutionKey, ExecutionRecord, TenantEngine};
+use workflow::{Event, Fault};
+
+use super::handlers::Handler;
+use super::{Call, Problem, Route, json as to_json};
+
+/// How long a request waits for an execution at most.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// A workflow to define.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefineBody {
+    /// Its name.
+    pub name: String,
+    /// Its definition in the Amazon States Language, as JSON text.
+    pub definition: String,
+}
+
+/// An execution to start.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StartBody {
+    /// Its name: a second start with it is the same execution. Made up if absent.
+    pub name: Option<String>,
+    /// Its input.
+    pub input: Value,
+}
+
+/// Why an execution is stopped.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StopBody {
+    /// The error's name.
+    pub error: Option<String>,
+    /// Why.
+    pub cause: Option<String>,
+}
+
+/// The routes.
+pub fn routes() -> Vec<(Route, Handler)> {
+    const ALL: &str = "/api/v1/workflows";
+    const EXECUTIONS: &str = "/api/v1/workflows/{workflow}/executions";
+    const ONE: &str = "/api/v1/workflows/{workflow}/executions/{execution}";
+    let (read, run) = (Action::ReadWorkflows, Action::RunWorkflows);
+    vec![
+        Route::new(Method::GET, ALL, read, "The tenant's workflows.").to(list),
+        Route::new(Method::POST, ALL, Action::DefineWorkflows, "Define a workflow.")
+            .body::<DefineBody>()
+            .to(define),
+        Route::new(Method::GET, EXECUTIONS, read, "The executions of a workflow.").to(executions),
+        Route::new(Method::POST, EXECUTIONS, run, "Start an execution.")
+            .body::<StartBody>()
+            .to(start),
+        Route::new(Method::GET, ONE, read, "One execution with its history.")
+            .query(&["wait"])
+            .to(show),
+        Route::new(
+            Method::POST,
+            "/api/v1/workflows/{workflow}/executions/{execution}/stop",
+            run,
+            "Stop an execution.",
+        )
+        .body::<StopBody>()
+        .to(stop),
+        Route::new(
+            Method::POST,
+            "/api/v1/workflows/{workflow}/executions/{execution}/redrive",
+            run,
+            "Try again what failed in an execution.",
+        )
+        .to(redrive),
+    ]
+}
+
+fn engine(call: &Call) -> TenantEngine {
+    call.api.workflows.tenant(&call.tenant, call.identity.principal.clone())
+}
+
+fn key(call: &Call) -> Result<ExecutionKey, Problem> {
+    Ok(ExecutionKey { machine: call.path("workflow")?, name: call.path("execution")? })
+}
+
+async fn list(call: Call) -> Result<Value, Problem> {
+    to_json(&engine(&call).machines().await?)
+}
+
+async fn define(call: Call) -> Result<Value, Problem> {
+    let DefineBody { name, definition } = call.body()?;
+    to_json(&engine(&call).define(&name, &definition).await?)
+}
+
+async fn executions(call: Call) -> Result<Value, Problem> {
+    let workflow: String = call.path("workflow")?;
+    let all = engine(&call).executions(&workflow).await?;
+    Ok(all.iter().map(told).collect())
+}
+
+async fn start(call: Call) -> Result<Value, Problem> {
+    let StartBody { name, input } = call.body()?;
+    let workflow: String = call.path("workflow")?;
+    Ok(told(&engine(&call).start(&workflow, name.as_deref(), input).await?))
+}
+
+async fn show(call: Call) -> Result<Value, Problem> {
+    let (engine, key) = (engine(&call), key(&call)?);
+    if call.query("wait")? == Some(true) {
+        // Whoever waits longer asks again.
+        if let Ok(ended) = tokio::time::timeout(WAIT, engine.ended(&key)).await {
+            ended?;
+        }
+    }
+    let mut shown = told(&engine.execution(&key).await?);
+    shown["history"] = engine.history(&key).await?.iter().map(Event::shown).collect();
+    Ok(shown)
+}
+
+async fn stop(call: Call) -> Result<Value, Problem> {
+    let StopBody { error, cause } = call.body()?;
+    Ok(told(&engine(&call).stop(&key(&call)?, Fault { error, cause }).await?))
+}
+
+async fn redrive(call: Call) -> Result<Value, Problem> {
+    Ok(told(&engine(&call).redrive(&key(&call)?).await?))
+}
+
+/// An execution as the API tells it.
+fn told(record: &ExecutionRecord) -> Value {
+    let outcome = record.run.outcome.as_ref();
+    let fault = outcome.and_then(|outcome| outcome.fault.as_ref());
+    let states = outcome.is_none().then(|| record.run.active_states());
+    json!({
+        "execution": record.key,
+        "status": record.run.status,
+        "actor": record.actor,
+        "definition": record.definition,
+        "input": record.run.about.input,
+        "started_at": record.run.about.started_at,
+        "stopped_at": record.stopped_at,
+        "states": states,
+        "output": outcome.and_then(|outcome| outcome.output.as_ref()),
+        "error": fault.and_then(|fault| fault.error.as_ref()),
+        "cause": fault.and_then(|fault| fault.cause.as_ref()),
+    })
+}
