@@ -14,8 +14,9 @@ mod timers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use release::{Clock, Digest, PrincipalId, TenantId};
+use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde_json::Value;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
 use tokio::sync::{Notify, watch};
@@ -23,7 +24,7 @@ use tokio::sync::{Notify, watch};
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Effect, Input, Report, Status, step};
+use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
 
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
@@ -38,6 +39,8 @@ const OPEN: (&str, &str) = ("open", "yes");
 const PAGE: usize = 500;
 /// How often a transition is decided anew after somebody else was faster.
 const ATTEMPTS: usize = 16;
+/// How long the clock is not looked at, at most.
+const GLANCE: Duration = Duration::from_secs(5);
 /// What the names of the product's own tasks begin with.
 const OWN: &str = "groundcrew.";
 
@@ -152,8 +155,9 @@ impl Engine {
         loop {
             self.fire().await;
             let wait = self.timers().next().map(|at| {
+                // A clock that is set meanwhile is noticed in a moment.
                 let wait = at.duration_since(self.shared.clock.now());
-                std::time::Duration::try_from(wait).unwrap_or_default()
+                Duration::try_from(wait).unwrap_or_default().min(GLANCE)
             });
             tokio::select! {
                 () = self.shared.sooner.notified() => {}
@@ -222,10 +226,7 @@ impl Engine {
     ) -> Result<ExecutionRecord, EngineError> {
         let now = self.shared.clock.now();
         let begins = expect == Expect::Absent;
-        let done = {
-            let mut token = || uuid::Uuid::new_v4().simple().to_string();
-            step(machine, &mut record.run, input, &mut crate::Moment { now, token: &mut token })
-        };
+        let done = transition(machine, &mut record.run, input, now);
         if done.events.is_empty() && done.effects.is_empty() {
             return Ok(record);
         }
@@ -286,24 +287,11 @@ impl Engine {
                         Input::Continued,
                     );
                 }
-                Effect::Read { frame, .. } => {
-                    let body = Err(self.no_objects());
-                    let now = self.shared.clock.now();
-                    self.timers().add(now, tenant, &record.key, Input::Read { frame, body });
-                }
-                Effect::Write { frame, .. } => {
-                    let details = Err(self.no_objects());
-                    let now = self.shared.clock.now();
-                    self.timers().add(now, tenant, &record.key, Input::Written { frame, details });
-                }
-                Effect::Finished => {}
+                // Answered in the transition already.
+                Effect::Read { .. } | Effect::Write { .. } | Effect::Finished => {}
             }
         }
         self.shared.sooner.notify_one();
-    }
-
-    fn no_objects(&self) -> Fault {
-        Fault::new(crate::fault::name::ITEM_READER, "There is no object store to read from here.")
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, tokio::task::AbortHandle>> {
@@ -543,6 +531,35 @@ impl TenantEngine {
     fn arn(&self) -> String {
         format!("arn:aws:states:local:{}", record::ACCOUNT)
     }
+}
+
+/// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
+/// an answer that a crash could lose is not left behind.
+fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
+    let mut token = || uuid::Uuid::new_v4().simple().to_string();
+    let mut moment = Moment { now, token: &mut token };
+    let mut done = step(machine, run, input, &mut moment);
+    let fault = |what: &str| {
+        let cause = format!("There is no object store to {what} here.");
+        Fault::new(crate::fault::name::ITEM_READER, cause)
+    };
+    let mut at = 0;
+    while let Some(effect) = done.effects.get(at) {
+        at += 1;
+        let answer = match effect {
+            Effect::Read { frame, .. } => {
+                Input::Read { frame: *frame, body: Err(fault("read from")) }
+            }
+            Effect::Write { frame, .. } => {
+                Input::Written { frame: *frame, details: Err(fault("write to")) }
+            }
+            _ => continue,
+        };
+        let more = step(machine, run, answer, &mut moment);
+        done.events.extend(more.events);
+        done.effects.extend(more.effects);
+    }
+    done
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {

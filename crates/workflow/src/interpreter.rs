@@ -160,10 +160,14 @@ impl<'a> Stepper<'a, '_> {
         let details = json!({"redriveCount": self.run.about.redrives});
         let id = self.event(previous, "ExecutionRedriven", details.as_object().cloned());
         for (frame_id, frame) in &mut self.run.frames {
-            if frame.phase == Phase::Halted {
-                frame.phase = Phase::Ready;
-                frame.previous = id;
-                self.queue.push_back(*frame_id);
+            match &mut frame.phase {
+                Phase::Halted => {
+                    frame.phase = Phase::Ready;
+                    frame.previous = id;
+                    self.queue.push_back(*frame_id);
+                }
+                Phase::Items(items) => items.forgive(),
+                _ => {}
             }
         }
         if let Some(seconds) = self.machine.timeout_seconds {
@@ -190,6 +194,10 @@ impl<'a> Stepper<'a, '_> {
         self.halt();
         self.event(previous, kind, Some(details));
         self.run.status = status;
+        if status == Status::Succeeded {
+            // Nothing of it can be tried again.
+            self.run.frames.clear();
+        }
         let fault = if output.is_some() { None } else { Some(fault) };
         self.run.outcome = Some(Outcome { output, fault });
         self.step.effects.push(Effect::Finished);

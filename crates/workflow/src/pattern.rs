@@ -96,12 +96,14 @@ impl Node {
 
     fn matches_fields(&self, fields: &Map<String, Value>) -> bool {
         let field = |(name, field): &(String, Field)| {
-            let value = fields.get(name).unwrap_or(&Value::Object(Map::new())).clone();
+            let value = fields.get(name);
             match field {
-                Field::Below(node) => node.matches(&value),
+                Field::Below(node) => node.matches(value.unwrap_or(&Value::Null)),
                 Field::Leaf(matchers) => {
                     let mut leaves = Vec::new();
-                    gather(&value, &mut leaves);
+                    if let Some(value) = value {
+                        gather(value, &mut leaves);
+                    }
                     matchers.iter().any(|matcher| matcher.matches(&leaves))
                 }
             }

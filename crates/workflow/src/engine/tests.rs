@@ -211,6 +211,39 @@ async fn a_redrive_tries_again_what_failed_and_keeps_the_rest() {
 }
 
 #[tokio::test]
+async fn a_redrive_keeps_the_branches_that_succeeded() {
+    let fixture = Fixture::new(1).await;
+    let engine = fixture.tenant();
+    let definition = json!({"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": true, "Branches": [
+        {"StartAt": "Quick", "States": {"Quick": {"Type": "Pass", "Result": 1, "End": true}}},
+        {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": WORK, "End": true}}}]}}});
+    engine.define("flow", &definition.to_string()).await.unwrap();
+    engine.start("flow", Some("one"), json!({})).await.unwrap();
+    assert_eq!(engine.ended(&key("one")).await.unwrap().run.status, Status::Failed);
+    engine.redrive(&key("one")).await.unwrap();
+    let done = engine.ended(&key("one")).await.unwrap();
+    assert_eq!(done.run.outcome.unwrap().output, Some(json!([1, {"did": {}}])));
+    let history = engine.history(&key("one")).await.unwrap();
+    let entered = history.iter().filter(|event| event.kind == "PassStateEntered");
+    assert_eq!(entered.count(), 1);
+}
+
+#[tokio::test]
+async fn items_that_would_be_read_from_a_bucket_fail_at_once() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.tenant();
+    let definition = json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true,
+        "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}}}});
+    engine.define("flow", &definition.to_string()).await.unwrap();
+    let failed = engine.start("flow", Some("one"), json!({})).await.unwrap();
+    let fault = failed.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.unwrap(), "States.ItemReaderFailed");
+}
+
+#[tokio::test]
 async fn what_nobody_here_does_fails_and_says_so() {
     let fixture = Fixture::new(0).await;
     let engine = fixture.tenant();

@@ -116,7 +116,10 @@ impl Stepper<'_, '_> {
     /// A thread of states fails, and with it the state around it, or the execution.
     pub(super) fn fail_scope(&mut self, id: FrameId, fault: Fault) {
         let Some(frame) = self.run.frames.get_mut(&id) else { return };
-        frame.phase = Phase::Halted;
+        // Around a redrive, states keep what their branches and items came to.
+        if !matches!(frame.phase, Phase::Branches { .. } | Phase::Items(_)) {
+            frame.phase = Phase::Halted;
+        }
         let (parent, previous) = (frame.parent, frame.previous);
         let Some(parent) = parent else {
             return self.end(Status::Failed, None, fault);

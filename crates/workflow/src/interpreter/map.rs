@@ -38,6 +38,13 @@ pub struct Items {
     distributed: bool,
 }
 
+impl Items {
+    /// What failed is tried again, and counts as failed no longer.
+    pub(super) fn forgive(&mut self) {
+        self.failed = 0;
+    }
+}
+
 impl Stepper<'_, '_> {
     /// Begins a Map state.
     pub(super) fn map(
