@@ -301,7 +301,10 @@ async fn execute(cli: Cli) -> Result<()> {
             wiring::up(file, &target.base(), insecure_http).await
         }
         Command::Explain { code } => match explain::page(&code) {
-            Some(page) => out.text(page),
+            Some(page) => {
+                let told = json!({"code": code.to_uppercase(), "page": page});
+                out.value(&told, |_| page.to_owned())
+            }
             None => {
                 let known: Vec<_> = explain::codes().collect();
                 bail!("there is no code `{code}`; there are {}", known.join(", "))
@@ -311,7 +314,8 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "groundcrew", &mut script);
-            out.text(&String::from_utf8_lossy(&script))
+            let script = String::from_utf8_lossy(&script);
+            out.value(&json!({"script": script}), |_| script.to_string())
         }
         Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),

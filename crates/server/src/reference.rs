@@ -102,9 +102,13 @@ fn files() -> String {
 
 /// Every command with its help.
 fn commands() -> String {
-    let mut page = "# Commands\n\nEvery command but `init`, `up`, `apply --check`, `explain` and \
-        `completions` calls a running server.\n"
-        .to_owned();
+    let mut page =
+        "# Commands\n\nEvery command but `init`, `up`, `apply --check`, `workflow validate`, \
+        `workflow test`, `explain` and `completions` calls a running server. With `--json` every \
+        one prints its answer as JSON.\n\nA command ends with 0 when it did what it was asked, \
+        with 1 when it did not (the reason is on the error output, with a code that `explain` \
+        knows if the server gave it), and with 2 when the command line itself is wrong.\n"
+            .to_owned();
     let mut root = Cli::command().term_width(100);
     root.build();
     describe(&root, &mut page);
