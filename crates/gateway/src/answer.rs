@@ -125,10 +125,23 @@ async fn respond(
     trail: &mut Trail,
     client: &mut Client,
 ) -> Result<FinishReason, GatewayError> {
+    overrides(&bound)?;
     let grounded = ground(gateway, bound, trail).await?;
     let composed = compose(grounded, trail)?;
     let cleared = screen(composed, trail)?;
-    generate(gateway, cleared, trail, client).await
+    let begin = trail.now();
+    let generated = generate(gateway, cleared, trail, client).await;
+    trail.step("generate", begin);
+    generated
+}
+
+/// What a client sets itself must be what the app lets it set.
+fn overrides(bound: &Bound) -> Result<(), GatewayError> {
+    let allowed = &bound.loaded.config.overridable;
+    match bound.set.iter().find(|(field, _)| !allowed.contains(field)) {
+        Some((_, name)) => Err(GatewayError::NotOverridable(name.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Who asks, and for what: a valid key, and the right to ask this tenant's apps.
@@ -166,11 +179,6 @@ fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
     let release = binding.release;
     let loaded = live.release(&tenant, release);
     let loaded = loaded.map_err(|why| GatewayError::NotLoaded { release, why })?;
-    for (field, name) in &arrived.set {
-        if !loaded.config.overridable.contains(field) {
-            return Err(GatewayError::NotOverridable(name.clone()));
-        }
-    }
     let (request, set) = (arrived.request, arrived.set);
     Ok(Bound { trace, identity, tenant, app, binding, loaded, request, set })
 }
@@ -246,7 +254,7 @@ fn compose(grounded: Grounded, trail: &mut Trail) -> Result<Composed, GatewayErr
 /// Past the guardrails for input: they see what the client sent, not what we added.
 fn screen(composed: Composed, trail: &mut Trail) -> Result<Cleared, GatewayError> {
     let begin = trail.now();
-    let said = composed.call.request.messages.iter().skip(1).map(Message::text);
+    let said = composed.call.request.messages.iter().skip(1).map(Message::said);
     let text = said.collect::<Vec<_>>().join("\n");
     let hits = composed.loaded.guardrails.input(&text);
     trail.step("screen", begin);
@@ -271,7 +279,6 @@ async fn generate(
     trail: &mut Trail,
     client: &mut Client,
 ) -> Result<FinishReason, GatewayError> {
-    let begin = trail.now();
     let Composed { tenant, environment, loaded, call } = cleared.0;
     let provider = loaded.model.provider.as_str();
     let BoundProvider { provider: target, binding } =
@@ -313,7 +320,6 @@ async fn generate(
             return Err(error.into());
         }
     }
-    trail.step("generate", begin);
     finish.ok_or_else(|| ProviderError::Truncated { provider: provider.to_owned() }.into())
 }
 
@@ -343,7 +349,7 @@ pub async fn embed(
     let mut request = ChatRequest::new(Dialect::OpenAi);
     request.messages = wanted.input.iter().map(|text| Message::text_of(Role::User, text)).collect();
     let parsed = Parsed { target, session: None, request, set: Vec::new(), include_usage: false };
-    let bound = bind(gateway, admit(gateway, arrived(parsed, headers))?)?;
+    let bound = bind(gateway, admit(gateway, arrived(parsed, headers)?)?)?;
     let mut trail = Trail::begin(gateway, &bound);
     let result = vectors(gateway, bound, wanted, &mut trail).await;
     trail.settle(gateway, result.as_ref().map(|_| &FinishReason::Stop));

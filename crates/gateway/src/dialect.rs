@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use models::{Answer, Event, FinishReason, ProviderError, RefusalKind, RequestField};
+use release::TenantId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -238,19 +239,34 @@ pub fn object(value: Value, place: &str) -> Result<Fields, GatewayError> {
 }
 
 /// A request that has arrived, from what its dialect read and its headers.
-pub fn arrived(parsed: Parsed, headers: HeaderMap) -> Arrived {
+///
+/// # Errors
+/// If a header names no tenant that could be.
+pub fn arrived(parsed: Parsed, headers: HeaderMap) -> Result<Arrived, GatewayError> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     let bearer = text("authorization")
         .and_then(|value| value.strip_prefix("Bearer ").map(|key| key.trim().to_owned()));
-    Arrived {
+    Ok(Arrived {
         key: bearer.or_else(|| text("x-api-key")),
-        tenant: text("x-groundcrew-tenant").and_then(|tenant| tenant.parse().ok()),
+        tenant: tenant(&headers)?,
         target: parsed.target,
         session: text("x-groundcrew-session").filter(|s| !s.is_empty()).or(parsed.session),
         request: parsed.request,
         set: parsed.set,
         headers,
-    }
+    })
+}
+
+/// The tenant that a principal of the whole installation means.
+///
+/// # Errors
+/// If it is no name of one: nobody else's apps may answer instead.
+pub fn tenant(headers: &HeaderMap) -> Result<Option<TenantId>, GatewayError> {
+    const NAME: &str = "x-groundcrew-tenant";
+    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    let name = value.to_str().unwrap_or_default();
+    let tenant = name.parse::<TenantId>();
+    tenant.map(Some).map_err(|error| GatewayError::bad(NAME, error.to_string()))
 }
 
 /// The content type of streams.

@@ -74,13 +74,25 @@ pub struct Parts {
 pub struct Gateway {
     parts: Parts,
     retrievals: Semaphore,
+    /// Whoever answers holds one end; none is left when nothing is under way.
+    under_way: watch::Sender<()>,
 }
 
 impl Gateway {
     /// A gateway of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
         let retrievals = Semaphore::new(parts.limits.retrievals);
-        Arc::new(Self { parts, retrievals })
+        Arc::new(Self { parts, retrievals, under_way: watch::channel(()).0 })
+    }
+
+    /// Held by a request until it is recorded.
+    fn under_way(&self) -> watch::Receiver<()> {
+        self.under_way.subscribe()
+    }
+
+    /// Waits until every request is recorded, those too whose clients are gone.
+    pub async fn idle(&self) {
+        self.under_way.closed().await;
     }
 
     /// The routes below `/v1`.

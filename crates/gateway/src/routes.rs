@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,9 +22,12 @@ use crate::answer::{self, Client, Out, Responding, answer};
 use crate::dialect::anthropic::Anthropic;
 use crate::dialect::openai::OpenAi;
 use crate::dialect::{
-    Dialect, EVENT_STREAM, Encoder, Fields, Reply, arrived, bound_headers, error_response,
+    Dialect, EVENT_STREAM, Encoder, Fields, Reply, arrived, bound_headers, error_response, tenant,
 };
 use crate::{Gateway, GatewayError};
+
+/// How long a request's body may take to arrive.
+const BODY: Duration = Duration::from_secs(60);
 
 type Shared = State<Arc<Gateway>>;
 
@@ -52,7 +56,15 @@ async fn chat<D: Dialect>(State(gateway): Shared, request: Request) -> Response 
     let created = gateway.parts.clock.now().as_second();
     let reply = |bound| Reply { bound, target, created };
     let (client, mut back) = Client::pair();
-    tokio::spawn(answer(gateway, arrived(parsed, headers), client));
+    let arrived = match arrived(parsed, headers) {
+        Ok(arrived) => arrived,
+        Err(error) => return error_response::<D>(&error, None),
+    };
+    let under_way = gateway.under_way();
+    tokio::spawn(async move {
+        answer(gateway, arrived, client).await;
+        drop(under_way);
+    });
 
     let mut whole = Answer::default();
     // Until the first piece of a stream, and to the end otherwise, a failure is a plain error.
@@ -132,11 +144,12 @@ async fn read(
         return Err(GatewayError::ContentType);
     }
     let limit = gateway.parts.limits.body_bytes;
-    let bytes = to_bytes(body, limit).await.map_err(|_| GatewayError::TooLarge { limit })?;
+    let bytes = tokio::time::timeout(BODY, to_bytes(body, limit)).await;
+    let slow = || GatewayError::bad("", format!("the body took more than {} s", BODY.as_secs()));
+    let bytes = bytes.map_err(|_| slow())?.map_err(|_| GatewayError::TooLarge { limit })?;
     // Values are separated by commas: counting them bounds what parsing can take.
-    let commas = bytes.iter().filter(|byte| **byte == b',').count();
     let most = gateway.parts.limits.json_values;
-    if commas > most {
+    if commas(&bytes) > most {
         return Err(GatewayError::bad("", format!("the body has more than {most} values")));
     }
     match serde_json::from_slice::<Value>(&bytes) {
@@ -144,6 +157,21 @@ async fn read(
         Ok(_) => Err(GatewayError::bad("", "the body must be a JSON object")),
         Err(error) => Err(GatewayError::bad("", format!("the body is not valid JSON: {error}"))),
     }
+}
+
+/// The commas of a JSON text, those in its strings left out.
+fn commas(json: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<Identity>, GatewayError> {
@@ -168,9 +196,11 @@ async fn models(State(gateway): Shared, headers: HeaderMap) -> Response {
         Ok(identity) => identity,
         Err(error) => return refuse(error),
     };
-    let asked = headers.get("x-groundcrew-tenant").and_then(|value| value.to_str().ok());
-    let tenant = identity.tenant.clone().or_else(|| asked?.parse().ok());
-    let tenant = tenant.unwrap_or(TenantId::DEFAULT);
+    let asked = match tenant(&headers) {
+        Ok(asked) => asked,
+        Err(error) => return refuse(error),
+    };
+    let tenant = identity.tenant.clone().or(asked).unwrap_or(TenantId::DEFAULT);
     if let Err(denied) = authorize(&identity, Action::Answer, Resource::Tenant(&tenant)) {
         return refuse(denied.into());
     }
@@ -220,7 +250,12 @@ async fn embed(gateway: Arc<Gateway>, request: Request) -> Result<Value, Gateway
     let base64 = fields.text("encoding_format")?.as_deref() == Some("base64");
     let dimensions = fields.count("dimensions")?;
     let request = EmbedRequest { input, dimensions };
-    let work = async move { answer::embed(&gateway, headers, target, request).await };
+    let under_way = gateway.under_way();
+    let work = async move {
+        let embedded = answer::embed(&gateway, headers, target, request).await;
+        drop(under_way);
+        embedded
+    };
     let embeddings = tokio::spawn(work).await.map_err(|_| GatewayError::Stopped)??;
     let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {
         let vector = if base64 { encoded(vector) } else { json!(vector) };

@@ -7,6 +7,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
 
+use crate::calls::ToolCalls;
 use crate::chat::{Block, Started};
 use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header, url};
 use crate::provider::{Call, EventStream, Provider, ProviderBinding};
@@ -54,7 +55,7 @@ impl Provider for Anthropic {
         let bytes =
             serde_json::to_vec(&body).map_err(|error| misconfigured(name, &error.to_string()))?;
         let decoder = MessageDecoder::new(name, &call.request);
-        self.endpoint.events(&self.messages, bytes, decoder).await
+        self.endpoint.events((&self.messages, bytes), call.request.stream, decoder).await
     }
 
     async fn embed(&self, _: &ModelSpec, _: EmbedRequest) -> Result<Embeddings, ProviderError> {
@@ -231,6 +232,8 @@ struct MessageDecoder {
     started: bool,
     /// The provider's block index of each tool call.
     calls: Vec<u64>,
+    /// What they are called with.
+    arguments: ToolCalls,
     /// A block that is not understood, in the making: its index, its head and its input.
     other: Option<(u64, Value, String)>,
     written: u64,
@@ -241,13 +244,14 @@ struct MessageDecoder {
 
 impl MessageDecoder {
     fn new(provider: &str, request: &ChatRequest) -> Self {
-        let text = request.messages.iter().map(|message| estimate(&message.text()));
+        let text = request.messages.iter().map(|message| estimate(&message.said()));
         Self {
             provider: provider.to_owned(),
             input_estimate: text.sum(),
             strict_json: matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. })),
             started: false,
             calls: Vec::new(),
+            arguments: ToolCalls::default(),
             other: None,
             written: 0,
             usage: Map::new(),
@@ -317,6 +321,7 @@ impl MessageDecoder {
                 let (id, name) = (text("id").to_owned(), text("name").to_owned());
                 let ours = self.calls.len();
                 self.calls.push(index);
+                self.arguments.push(ours, "");
                 let mut rest = block.as_object().cloned().unwrap_or_default();
                 rest.retain(|name, _| !["type", "id", "name", "input"].contains(&name.as_str()));
                 out.push_back(Event::ToolCallStarted { index: ours, id, name, rest });
@@ -393,6 +398,7 @@ impl MessageDecoder {
                 let fragment = text("partial_json").to_owned();
                 self.written += estimate(&fragment);
                 if !fragment.is_empty() {
+                    self.arguments.push(index, &fragment);
                     out.push_back(Event::ToolCallDelta { index, fragment });
                 }
             }
@@ -462,6 +468,9 @@ impl Decoder for MessageDecoder {
         let Some(finish) = self.finish.take() else {
             return Err(ProviderError::Truncated { provider: self.provider.clone() });
         };
+        if let Some(what) = self.arguments.broken(&finish) {
+            return Err(self.protocol(what));
+        }
         let estimated = Usage {
             input_tokens: self.input_estimate,
             output_tokens: self.written,

@@ -88,9 +88,11 @@ impl ChatRequest {
         Ok(Cow::Owned(request))
     }
 
-    /// The text of the last user message: what is retrieved for.
+    /// The text of the last user message that has any: what is retrieved for. A message that only
+    /// brings a tool's results asks nothing.
     pub fn question(&self) -> Option<String> {
-        self.messages.iter().rev().find(|m| m.role == Role::User).map(Message::text)
+        let said = self.messages.iter().rev().filter(|m| m.role == Role::User).map(Message::text);
+        said.into_iter().find(|text| !text.trim().is_empty())
     }
 }
 
@@ -179,6 +181,40 @@ impl Message {
             _ => None,
         });
         texts.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Everything in it that a model reads as words, in whatever piece it stands: what guardrails
+    /// look at.
+    pub fn said(&self) -> String {
+        let mut words = Vec::new();
+        self.blocks.iter().for_each(|block| block.said(&mut words));
+        words.join("\n")
+    }
+}
+
+impl Block {
+    fn said(&self, words: &mut Vec<String>) {
+        match &self.part {
+            Part::Text { text } | Part::Reasoning { text, .. } | Part::Refusal { text } => {
+                words.push(text.clone());
+            }
+            Part::ToolCall { arguments, .. } => words.push(arguments.clone()),
+            Part::ToolResult { content, .. } => {
+                content.iter().for_each(|block| block.said(words));
+            }
+            Part::Other { value, .. } => strings(value, words),
+            Part::Image(_) => {}
+        }
+    }
+}
+
+/// Every text in a value.
+pub fn strings(value: &Value, words: &mut Vec<String>) {
+    match value {
+        Value::String(text) => words.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, words)),
+        Value::Object(fields) => fields.values().for_each(|value| strings(value, words)),
+        _ => {}
     }
 }
 

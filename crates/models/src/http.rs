@@ -15,7 +15,7 @@ use crate::provider::{EventStream, ProviderBinding, Timers};
 use crate::sse::{SseEvent, SseReader};
 use crate::{Event, ProviderError};
 
-/// The most bytes of an answer that is not streamed.
+/// The most bytes of an answer, streamed or not.
 const MAX_BODY: usize = 32 << 20;
 /// How long the end of a complete answer's body is waited for.
 const DRAIN: Duration = Duration::from_millis(20);
@@ -65,11 +65,15 @@ impl Endpoint {
         Ok(Self { name: name.to_owned(), client, headers, timers: binding.timers })
     }
 
-    /// Sends `body` and waits for a successful head.
-    async fn post(&self, url: &Url, body: Vec<u8>) -> Result<Reply, ProviderError> {
+    /// Sends `body` and waits for a successful head: for `patience` at most.
+    async fn post(
+        &self,
+        (url, body): (&Url, Vec<u8>),
+        patience: f64,
+    ) -> Result<Reply, ProviderError> {
         let start = Instant::now();
         let total = start + Timers::seconds(self.timers.total);
-        let first_byte = Timers::seconds(self.timers.first_byte);
+        let first_byte = Timers::seconds(patience);
         let request = self
             .client
             .post(url.clone())
@@ -95,20 +99,22 @@ impl Endpoint {
 
     /// Sends `body` and reads one JSON document.
     pub async fn json(&self, url: &Url, body: Vec<u8>) -> Result<Value, ProviderError> {
-        let mut reply = self.post(url, body).await?;
+        let mut reply = self.post((url, body), self.timers.first_byte).await?;
         let body = self.read(&mut reply, MAX_BODY).await?;
         self.parse(&body)
     }
 
-    /// Sends `body` and returns the events of the answer. How the answer is read follows from what
+    /// Sends a request and returns the events of the answer. How the answer is read follows from what
     /// came back, not from what was asked for.
     pub async fn events(
         &self,
-        url: &Url,
-        body: Vec<u8>,
+        request: (&Url, Vec<u8>),
+        streamed: bool,
         mut decoder: impl Decoder,
     ) -> Result<EventStream, ProviderError> {
-        let mut reply = self.post(url, body).await?;
+        // An answer that is not streamed begins when it is whole.
+        let patience = if streamed { self.timers.first_byte } else { self.timers.total };
+        let mut reply = self.post(request, patience).await?;
         let content_type = reply.response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.starts_with("text/event-stream") {
@@ -136,6 +142,7 @@ impl Endpoint {
             decoder,
             reader: SseReader::default(),
             ready: VecDeque::new(),
+            received: 0,
             spoke: false,
             state: State::Open,
         };
@@ -215,6 +222,8 @@ struct Streaming<D> {
     decoder: D,
     reader: SseReader,
     ready: VecDeque<Event>,
+    /// Bytes of the body so far.
+    received: usize,
     spoke: bool,
     state: State,
 }
@@ -262,6 +271,11 @@ impl<D: Decoder> Streaming<D> {
             Ok(Err(_)) => return Err(ProviderError::Truncated { provider: provider() }),
             Ok(Ok(piece)) => piece,
         };
+        self.received += piece.as_ref().map_or(0, Bytes::len);
+        if self.received > MAX_BODY {
+            let what = format!("a body of more than {MAX_BODY} bytes");
+            return Err(ProviderError::Protocol { provider: provider(), what });
+        }
         let events = match &piece {
             Some(piece) => self.reader.push(piece).map_err(|_| ProviderError::Protocol {
                 provider: provider(),
@@ -325,14 +339,20 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
         kind_of(status, text("type").unwrap_or_default(), code.unwrap_or_default(), &message);
     let (code, param) = (code.map(str::to_owned), text("param").map(str::to_owned));
     let retry_after = retry_after(headers);
-    match kind {
-        // Whoever asked cannot help it, and the provider's words may hold part of the credential.
+    discreet(Refusal { status, kind, message, code, param, retry_after })
+}
+
+/// A refusal that may be passed on: whoever asked cannot help a credential that is refused, and
+/// the provider's words may hold part of it.
+fn discreet(refusal: Refusal) -> Refusal {
+    match refusal.kind {
         RefusalKind::Authentication | RefusalKind::Permission => {
+            let Refusal { status, code, .. } = &refusal;
             tracing::error!(status, code, "a provider refuses the credential it is given");
             let message = "it refuses the credential it is given".to_owned();
-            Refusal { status, kind, message, code: None, param: None, retry_after }
+            Refusal { message, code: None, param: None, ..refusal }
         }
-        kind => Refusal { status, kind, message, code, param, retry_after },
+        _ => refusal,
     }
 }
 
@@ -343,7 +363,7 @@ pub fn embedded_refusal(document: &Value) -> Option<Refusal> {
     let message = shorten(text("message"));
     let kind = kind_of(200, text("type"), text("code"), &message);
     let code = Some(text("code").to_owned()).filter(|code| !code.is_empty());
-    Some(Refusal { status: 200, kind, message, code, param: None, retry_after: None })
+    Some(discreet(Refusal { status: 200, kind, message, code, param: None, retry_after: None }))
 }
 
 fn kind_of(status: u16, r#type: &str, code: &str, message: &str) -> RefusalKind {

@@ -26,6 +26,7 @@
 //! ```
 
 mod anthropic;
+mod calls;
 mod chat;
 mod error;
 mod extractive;
@@ -39,7 +40,7 @@ mod tokens;
 pub use chat::{
     Answer, Block, ChatRequest, Citation, Dialect, EmbedRequest, Embeddings, Event, FinishReason,
     Function, Image, Message, Part, Passage, ResponseFormat, RestPlace, Role, Sampling, Started,
-    Tool, ToolChoice, Usage,
+    Tool, ToolChoice, Usage, strings,
 };
 pub use error::{ProviderError, Refusal, RefusalKind, Stage};
 pub use extractive::NO_ANSWER;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
+use crate::calls::ToolCalls;
 use crate::chat::{Block, Started};
 use crate::http::{Decoder, Endpoint, embedded_refusal, misconfigured, secret_header, url};
 use crate::provider::{Call, EventStream, Provider, ProviderBinding, TokenLimitField};
@@ -62,7 +63,7 @@ impl Provider for OpenAi {
         let bytes =
             serde_json::to_vec(&body).map_err(|error| misconfigured(name, &error.to_string()))?;
         let decoder = ChatDecoder::new(name, &call.request);
-        self.endpoint.events(&self.chat, bytes, decoder).await
+        self.endpoint.events((&self.chat, bytes), call.request.stream, decoder).await
     }
 
     async fn embed(
@@ -283,6 +284,8 @@ struct ChatDecoder {
     started: bool,
     /// Our index of each of the provider's tool calls.
     calls: Vec<u64>,
+    /// What they are called with.
+    arguments: ToolCalls,
     written: u64,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
@@ -291,7 +294,7 @@ struct ChatDecoder {
 
 impl ChatDecoder {
     fn new(provider: &str, request: &ChatRequest) -> Self {
-        let text = request.messages.iter().map(|message| estimate(&message.text()));
+        let text = request.messages.iter().map(|message| estimate(&message.said()));
         Self {
             provider: provider.to_owned(),
             input_estimate: text.sum(),
@@ -301,6 +304,7 @@ impl ChatDecoder {
             ),
             started: false,
             calls: Vec::new(),
+            arguments: ToolCalls::default(),
             written: 0,
             usage: None,
             finish: None,
@@ -347,6 +351,7 @@ impl ChatDecoder {
                     self.calls.push(theirs);
                     let (id, name) = (id.to_owned(), name.to_owned());
                     let rest = unknown(call, &["index", "id", "type", "function"]);
+                    self.arguments.push(index, "");
                     out.push_back(Event::ToolCallStarted { index, id, name, rest });
                     index
                 }
@@ -354,6 +359,7 @@ impl ChatDecoder {
             let fragment = call.pointer("/function/arguments").and_then(Value::as_str);
             if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
                 self.written += estimate(fragment);
+                self.arguments.push(index, fragment);
                 out.push_back(Event::ToolCallDelta { index, fragment: fragment.to_owned() });
             }
         }
@@ -482,6 +488,9 @@ impl Decoder for ChatDecoder {
         let Some(finish) = self.finish.take() else {
             return Err(ProviderError::Truncated { provider: self.provider.clone() });
         };
+        if let Some(what) = self.arguments.broken(&finish) {
+            return Err(self.protocol(what));
+        }
         let estimated = Usage {
             input_tokens: self.input_estimate,
             output_tokens: self.written,
@@ -519,11 +528,11 @@ fn unknown(value: &Value, known: &[&str]) -> Map<String, Value> {
     fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Usage as reported; `None` if it is absurd (more than a thousand million tokens).
+/// Usage as reported; `None` if it is not whole or absurd (more than a thousand million tokens).
 fn usage_of(usage: &Value) -> Option<Usage> {
     const ABSURD: u64 = 1_000_000_000;
     let count = |at: &str| usage.pointer(at).and_then(Value::as_u64);
-    let (input, output) = (count("/prompt_tokens")?, count("/completion_tokens").unwrap_or(0));
+    let (input, output) = (count("/prompt_tokens")?, count("/completion_tokens")?);
     (input < ABSURD && output < ABSURD).then(|| Usage {
         input_tokens: input,
         output_tokens: output,

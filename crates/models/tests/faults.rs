@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use models::{
     Answer, Call, ChatRequest, Dialect, FinishReason, Message, Part, Provider, ProviderBinding,
-    ProviderEntry, ProviderError, ProviderKind, Providers, Role, Timers, TokenLimitField,
+    ProviderEntry, ProviderError, ProviderKind, Providers, Role, Timers, TokenLimitField, Tool,
 };
 use release::{Secret, TenantId};
+use serde_json::json;
 use testkit::model_server::faults::FAULTS;
 use testkit::model_server::{ANSWER, Ending, ModelServer, Script};
 
@@ -39,7 +40,7 @@ fn providers(server: &ModelServer, kind: ProviderKind) -> Arc<dyn Provider> {
         endpoint: server.openai_url(),
         region: None,
         credential: Some(Secret::new("test-key")),
-        timers: Timers { connect: 1.0, first_byte: 0.6, first_token: None, idle: 0.6, total: 5.0 },
+        timers: Timers { connect: 1.0, first_byte: 0.6, first_token: None, idle: 0.6, total: 2.0 },
         token_limit_field: TokenLimitField::default(),
     };
     let tenants = vec![TenantId::DEFAULT];
@@ -54,6 +55,10 @@ async fn ask(provider: &dyn Provider, model: &str, stream: bool) -> Result<Answe
     let mut request = ChatRequest::new(Dialect::OpenAi);
     request.messages = vec![Message::text_of(Role::User, "Say something.")];
     request.stream = stream;
+    if model.contains("tool") {
+        let function = json!({"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}, "strict": null});
+        request.tools = vec![Tool::Function(serde_json::from_value(function).unwrap())];
+    }
     let model = Arc::new(serde_json::from_value(spec).unwrap());
     let mut events = provider.chat(Call { model, request, passages: Arc::new([]) }).await?;
     let mut answer = Answer::default();
@@ -68,6 +73,7 @@ async fn every_fault_ends_cleanly(kind: ProviderKind) {
     let server = ModelServer::start(script).await.unwrap();
     let provider = providers(&server, kind);
     let mut wrong = Vec::new();
+    let mut outcomes = String::new();
     for fault in FAULTS {
         for stream in [false, true] {
             let start = Instant::now();
@@ -86,6 +92,13 @@ async fn every_fault_ends_cleanly(kind: ProviderKind) {
                     && calls.iter().all(json)
                     && (answer.text() == ANSWER || harmless || !calls.is_empty())
             };
+            let outcome = match &result {
+                Ok(answer) if answer.text() == ANSWER => "the whole answer",
+                Ok(_) => "another answer",
+                Err(error) => error.kind(),
+            };
+            let how = if stream { "streamed" } else { "plain" };
+            outcomes.push_str(&format!("{:<40}{how:<10}{outcome}\n", fault.name));
             match &result {
                 Ok(answer) if !whole(answer) => {
                     wrong.push(format!(
@@ -110,6 +123,7 @@ async fn every_fault_ends_cleanly(kind: ProviderKind) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_snapshot!(format!("{kind:?}"), outcomes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

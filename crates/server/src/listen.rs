@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -21,6 +21,8 @@ use crate::config::TlsFile;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long answers under way may take once the server is to stop.
+pub const DRAIN: Duration = Duration::from_secs(60);
 /// How many finished handshakes wait to be served.
 const WAITING: usize = 64;
 
@@ -38,7 +40,7 @@ pub async fn bind(address: SocketAddr, tls: bool, insecure: bool) -> Result<TcpL
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Serves until `stop` resolves, then lets what runs finish.
+/// Serves until `stop` resolves, then lets what runs finish, for [`DRAIN`] at most.
 ///
 /// # Errors
 /// If the certificate cannot be used.
@@ -48,17 +50,38 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    match tls {
-        None => {
-            let listener = listener.tap_io(no_delay);
-            axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+    let (stopping, stopped) = oneshot::channel();
+    let stop = async move {
+        stop.await;
+        // Whoever waits for it is this function.
+        let _waiting = stopping.send(());
+    };
+    let serving = async {
+        match tls {
+            None => {
+                let listener = listener.tap_io(no_delay);
+                axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+            }
+            Some(tls) => {
+                let listener = TlsListener::new(listener, acceptor(&tls.certificate, &tls.key)?)?;
+                axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+            }
         }
-        Some(tls) => {
-            let listener = TlsListener::new(listener, acceptor(&tls.certificate, &tls.key)?)?;
-            axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+        anyhow::Ok(())
+    };
+    let late = async {
+        if stopped.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = late => {
+            tracing::warn!("connections were still open {} s after the stop", DRAIN.as_secs());
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// Nagle's algorithm would hold back each small piece of a stream by up to 40 ms.

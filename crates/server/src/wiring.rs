@@ -116,7 +116,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let url = format!("{scheme}://{}", listener.local_addr()?);
     fs::write(data.address(), &url)?;
     announce(&url)?;
-    listen::serve(listener, config.tls.as_ref(), router, stopped()).await
+    listen::serve(listener, config.tls.as_ref(), router, stopped()).await?;
+    // Answers whose clients have gone are still being recorded.
+    if tokio::time::timeout(listen::DRAIN, gateway.idle()).await.is_err() {
+        tracing::warn!("answers were still under way and are cut off unrecorded");
+    }
+    Ok(())
 }
 
 fn announce(url: &str) -> Result<()> {

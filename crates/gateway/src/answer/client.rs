@@ -1,5 +1,7 @@
 //! The way back to the client: events out, and whether anybody still listens.
 
+use std::time::Duration;
+
 use models::{Event, FinishReason};
 use monitoring::TraceId;
 use release::ReleaseDigest;
@@ -9,6 +11,9 @@ use crate::GatewayError;
 
 /// How many pieces may wait for a slow client; beyond that, the model's answer waits too.
 const BUFFER: usize = 64;
+
+/// How long a client may take nothing of what waits for it.
+const STALL: Duration = Duration::from_secs(60);
 
 /// What a request was bound to, for the response's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +57,7 @@ impl Client {
     }
 
     pub async fn send(&self, events: Vec<Event>) -> Result<(), GatewayError> {
-        self.out.send((self.bound, Out::Events(events))).await.map_err(|_| GatewayError::HungUp)
+        self.give(Out::Events(events)).await
     }
 
     /// Waits until nobody listens any more.
@@ -62,10 +67,16 @@ impl Client {
 
     pub async fn finish(self, finish: FinishReason) {
         // Whoever asked may have gone; the answer is recorded all the same.
-        let _gone = self.out.send((self.bound, Out::Finished(finish))).await;
+        let _gone = self.give(Out::Finished(finish)).await;
     }
 
     pub async fn fail(self, error: GatewayError) {
-        let _gone = self.out.send((self.bound, Out::Failed(error))).await;
+        let _gone = self.give(Out::Failed(error)).await;
+    }
+
+    /// Whoever takes nothing for so long has as good as hung up: nothing is held for it any longer.
+    async fn give(&self, out: Out) -> Result<(), GatewayError> {
+        let sent = tokio::time::timeout(STALL, self.out.send((self.bound, out))).await;
+        sent.map_err(|_| GatewayError::HungUp)?.map_err(|_| GatewayError::HungUp)
     }
 }

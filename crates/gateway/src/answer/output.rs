@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use models::{Event, FinishReason};
-use security::guardrails::{Guardrails, OutputScreen, Screened};
+use models::{Event, FinishReason, RestPlace, strings};
+use security::guardrails::{Guardrails, Hit, OutputScreen, Screened};
 
 use super::Trail;
 
@@ -94,8 +94,21 @@ impl<'a> Output<'a> {
                 }
             }
             None => match event {
+                // Log probabilities and the like spell out text that may still be held back.
+                Event::Rest { place: RestPlace::Choice | RestPlace::Message, .. }
+                    if self.guardrails.output().is_some() => {}
                 Event::Started(_) | Event::Usage(_) | Event::Rest { .. } => out.push(event),
-                Event::TextStarted | Event::Citation(_) | Event::ProviderCitation { .. } => {
+                Event::Other { ref value, .. } => {
+                    self.flush(out, trail)?;
+                    self.whole(value, trail)?;
+                    out.push(event);
+                }
+                Event::ProviderCitation { ref value, .. } => {
+                    self.whole(value, trail)?;
+                    self.waiting.push_back((self.pushed, event));
+                    self.due(out);
+                }
+                Event::TextStarted | Event::Citation(_) => {
                     self.waiting.push_back((self.pushed, event));
                     self.due(out);
                 }
@@ -106,6 +119,23 @@ impl<'a> Output<'a> {
             },
         }
         Ok(())
+    }
+
+    /// Screens a piece that came whole.
+    fn whole(&self, value: &serde_json::Value, trail: &mut Trail) -> Result<(), Cut> {
+        let Some(mut screen) = self.guardrails.output() else { return Ok(()) };
+        let mut words = Vec::new();
+        strings(value, &mut words);
+        let pushed = screen.push(&words.join("\n"));
+        let screened = match pushed {
+            Screened::Release(_) => screen.finish(),
+            blocked => blocked,
+        };
+        trail.findings("output", screen.flagged());
+        match screened {
+            Screened::Release(_) => Ok(()),
+            Screened::Blocked(hit) => Err(cut(hit, trail)),
+        }
     }
 
     /// Lets go of all that is held back: nothing can follow that would make it a match.
@@ -133,12 +163,7 @@ impl<'a> Output<'a> {
                 self.due(out);
                 Ok(())
             }
-            Screened::Blocked(hit) => {
-                trail.findings("output", std::slice::from_ref(&hit));
-                trail.blocked(&hit.rule);
-                let words = Event::TextDelta { text: hit.message };
-                Err(vec![words, Event::Finished(FinishReason::ContentFilter)])
-            }
+            Screened::Blocked(hit) => Err(cut(hit, trail)),
         }
     }
 
@@ -149,4 +174,14 @@ impl<'a> Output<'a> {
             out.push(event);
         }
     }
+}
+
+/// What takes the place of an answer that a rule blocks: the rule's own words, what was used so
+/// far, and the end.
+fn cut(hit: Hit, trail: &mut Trail) -> Cut {
+    trail.findings("output", std::slice::from_ref(&hit));
+    trail.blocked(&hit.rule);
+    let words = Event::TextDelta { text: hit.message };
+    let usage = Event::Usage(trail.usage_so_far());
+    vec![words, usage, Event::Finished(FinishReason::ContentFilter)]
 }

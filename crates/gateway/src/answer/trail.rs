@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use cost::Cost;
 use knowledge::Retrieved;
-use models::{Answer, CapturePolicy, Event, FinishReason, ModelSpec};
+use models::{
+    Answer, CapturePolicy, Event, FinishReason, Message, ModelSpec, Part, Usage, estimate,
+};
 use monitoring::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
@@ -20,6 +22,8 @@ pub struct Trail {
     record: AnswerRecord,
     capture: CapturePolicy,
     answer: Answer,
+    /// The request's size in tokens, as we count.
+    input_estimate: u64,
     first_piece: Option<f64>,
     blocked: Option<String>,
 }
@@ -60,6 +64,13 @@ impl Trail {
             record,
             capture,
             answer: Answer::default(),
+            input_estimate: bound
+                .request
+                .messages
+                .iter()
+                .map(Message::said)
+                .map(|s| estimate(&s))
+                .sum(),
             first_piece: None,
             blocked: None,
         }
@@ -124,9 +135,31 @@ impl Trail {
         self.answer.push(event);
     }
 
+    /// What was used up to now. A provider tells it at the end: before that, what was said is
+    /// counted here, and nothing said is nothing used.
+    pub fn usage_so_far(&self) -> Usage {
+        let words = self.answer.content.iter().map(|block| match &block.part {
+            Part::Text { text } | Part::Reasoning { text, .. } | Part::Refusal { text } => {
+                estimate(text)
+            }
+            Part::ToolCall { arguments, .. } => estimate(arguments),
+            _ => 0,
+        });
+        let (told, written) = (self.answer.usage, words.sum::<u64>());
+        if written <= told.output_tokens {
+            return told;
+        }
+        let input_tokens =
+            if told.input_tokens > 0 { told.input_tokens } else { self.input_estimate };
+        Usage { input_tokens, output_tokens: written, estimated: true, ..told }
+    }
+
     /// What it used, what that cost, and how it ended.
     pub fn settle(&mut self, gateway: &Gateway, result: Result<&FinishReason, &GatewayError>) {
         let at = self.record.started_at;
+        if self.answer.finish.is_none() {
+            self.answer.usage = self.usage_so_far();
+        }
         if let Some(generation) = &mut self.record.generation {
             let Answer { started, usage, .. } = &self.answer;
             generation.response_model.clone_from(&started.model);

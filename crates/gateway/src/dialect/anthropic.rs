@@ -298,7 +298,11 @@ fn content_block(block: &Block) -> Option<Value> {
             "signature": signature.as_deref().unwrap_or_default(),
         }),
         Part::ToolCall { id, name, arguments } => {
-            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+            // What was cut off at its length is no call that anybody may carry out.
+            let input: Value = match arguments.as_str() {
+                "" => json!({}),
+                arguments => serde_json::from_str(arguments).ok()?,
+            };
             json!({"type": "tool_use", "id": id, "name": name, "input": input})
         }
         Part::Other { dialect: Speaks::Anthropic, value } => value.clone(),

@@ -46,6 +46,9 @@ impl Dialect for OpenAi {
             request.tool_choice = Some(tool_choice(choice)?);
         }
         request.parallel_tool_calls = fields.flag("parallel_tool_calls")?;
+        if request.parallel_tool_calls.is_some() {
+            set.push((RequestField::ToolChoice, "parallel_tool_calls".to_owned()));
+        }
         if let Some(format) = fields.take("response_format") {
             set.push((RequestField::ResponseFormat, "response_format".to_owned()));
             request.response_format = Some(response_format(format)?);

@@ -400,7 +400,8 @@ fn rewritten(mut answer: Answer, shape: Shape) -> Answer {
         }
         Shape::HalfToolCall => {
             if let Some(call) = answer.calls.last_mut() {
-                call.fragments.truncate(call.fragments.len() / 2);
+                let whole = call.fragments.concat();
+                call.fragments = vec![whole.chars().take(whole.chars().count() / 2).collect()];
             }
         }
         _ => {}
