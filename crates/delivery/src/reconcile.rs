@@ -15,11 +15,14 @@ use release::{
 use store::{Store, StoreError};
 use tokio::sync::watch;
 
-use crate::catalog::{ENVIRONMENTS, PAGE};
-use crate::{Delivery, DeliveryError};
+use crate::catalog::{ENVIRONMENTS, PAGE, environment_key};
+use crate::{Delivery, DeliveryError, TenantDelivery};
 
 /// How long after a failure the log is read again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a pointer that differs from its log is read.
+const READS: usize = 8;
 
 type Key = (TenantId, AppName, EnvironmentName);
 
@@ -47,15 +50,7 @@ impl Reconciler {
         for tenant in tenants {
             let scoped = delivery.tenant(tenant, PrincipalId::system("reconciler"));
             for found in scoped.all::<Environment>(ENVIRONMENTS, "").await? {
-                let environment = found.value;
-                let log = scoped.deployments(&environment.app, &environment.name).await?;
-                let written =
-                    log.into_iter().take_while(|e| e.generation <= environment.generation);
-                let log: Vec<_> = written.collect();
-                if !invariants::pointer_equals_folded_log(&environment, &log) {
-                    let (app, environment) = (environment.app, environment.name);
-                    return Err(DeliveryError::PointerDiverged { app, environment });
-                }
+                let environment = scoped.checked(found.value).await?;
                 let key = (tenant.clone(), environment.app.clone(), environment.name.clone());
                 environments.insert(key, environment);
             }
@@ -132,5 +127,24 @@ impl Reconciler {
         }
         tracing::info!(position = self.position, "routing table published");
         self.table.send_replace(Arc::new(table));
+    }
+}
+
+impl TenantDelivery {
+    /// A pointer that equals its folded log. Another server may move it between the two reads, so
+    /// one that differs is read again.
+    async fn checked(&self, mut environment: Environment) -> Result<Environment, DeliveryError> {
+        for _ in 0..READS {
+            let log = self.deployments(&environment.app, &environment.name).await?;
+            if invariants::pointer_equals_folded_log(&environment, &log) {
+                return Ok(environment);
+            }
+            let key = environment_key(&environment.app, &environment.name);
+            if let Some(again) = self.find::<Environment>(ENVIRONMENTS, &key).await? {
+                environment = again.value;
+            }
+        }
+        let (app, environment) = (environment.app, environment.name);
+        Err(DeliveryError::PointerDiverged { app, environment })
     }
 }
