@@ -62,8 +62,7 @@ pub fn clippy() -> Result<()> {
 fn dependencies() -> Result<()> {
     let deny = Command::new("cargo").args(["deny", "--version"]).output()?;
     if !deny.status.success() {
-        println!("cargo deny is not installed: licences and advisories were not checked");
-        return Ok(());
+        bail!("licences and advisories cannot be checked: run `cargo install --locked cargo-deny`");
     }
     process::run(Command::new("cargo").args(["deny", "check"]).current_dir(root()))
 }

@@ -23,6 +23,7 @@ use prompts::PassageView;
 use release::{AppName, Binding, Caller, EnvironmentName, TenantId, Unit};
 use security::guardrails::{Hit, RuleAction};
 use security::{Action, Identity, Resource, authorize};
+use tracing::Instrument;
 
 pub use client::{Client, Out, Responding};
 pub use trail::Trail;
@@ -109,7 +110,9 @@ pub async fn answer(gateway: Arc<Gateway>, arrived: Arrived, mut client: Client)
     };
     let mut trail = Trail::begin(&gateway, &bound);
     client.bound(trail.trace(), bound.binding.release);
-    let result = respond(&gateway, bound, &mut trail, &mut client).await;
+    let span =
+        tracing::info_span!("answer", request = %trail.trace(), release = %bound.binding.release);
+    let result = respond(&gateway, bound, &mut trail, &mut client).instrument(span).await;
     trail.settle(&gateway, result.as_ref());
     let recorded = gateway.parts.traces.append(&trail.into_record()).await;
     match (recorded, result) {
@@ -339,22 +342,30 @@ async fn together(events: &mut Fuse<EventStream>) -> Vec<Result<Event, ProviderE
 }
 
 /// Vectors by the app's model: admitted, bound, screened and recorded like an answer, and like one
-/// run in a task of its own.
+/// run in a task of its own. What it was bound to is told even where there are no vectors.
 pub async fn embed(
     gateway: &Gateway,
     headers: HeaderMap,
-    target: String,
+    (target, session): (String, Option<String>),
     wanted: EmbedRequest,
-) -> Result<Embeddings, GatewayError> {
+) -> (Option<Responding>, Result<Embeddings, GatewayError>) {
     let mut request = ChatRequest::new(Dialect::OpenAi);
     request.messages = wanted.input.iter().map(|text| Message::text_of(Role::User, text)).collect();
-    let parsed = Parsed { target, session: None, request, set: Vec::new(), include_usage: false };
-    let bound = bind(gateway, admit(gateway, arrived(parsed, headers)?)?)?;
+    let parsed = Parsed { target, session, request, set: Vec::new(), include_usage: false };
+    let bound = arrived(parsed, headers)
+        .and_then(|arrived| admit(gateway, arrived))
+        .and_then(|admitted| bind(gateway, admitted));
+    let bound = match bound {
+        Ok(bound) => bound,
+        Err(error) => return (None, Err(error)),
+    };
     let mut trail = Trail::begin(gateway, &bound);
+    let responding = Responding { trace: trail.trace(), release: bound.binding.release };
     let result = vectors(gateway, bound, wanted, &mut trail).await;
     trail.settle(gateway, result.as_ref().map(|_| &FinishReason::Stop));
-    gateway.parts.traces.append(&trail.into_record()).await.map_err(GatewayError::Unrecorded)?;
-    result
+    let recorded = gateway.parts.traces.append(&trail.into_record()).await;
+    let result = recorded.map_err(GatewayError::Unrecorded).and(result);
+    (Some(responding), result)
 }
 
 async fn vectors(

@@ -152,7 +152,7 @@ fn status(error: &GatewayError) -> StatusCode {
         | GatewayError::Provider(ProviderError::Unsupported { .. }) => StatusCode::BAD_REQUEST,
         GatewayError::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         GatewayError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        GatewayError::UnknownTarget(_) => StatusCode::NOT_FOUND,
+        GatewayError::UnknownTarget(_) | GatewayError::UnknownRoute(_) => StatusCode::NOT_FOUND,
         GatewayError::NotLoaded { .. } | GatewayError::Unrecorded(_) | GatewayError::HungUp => {
             StatusCode::SERVICE_UNAVAILABLE
         }

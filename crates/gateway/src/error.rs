@@ -27,6 +27,9 @@ pub enum GatewayError {
     /// The body is not JSON by its content type.
     #[error("the content type must be `application/json`")]
     ContentType,
+    /// There is no such route, or not with this method.
+    #[error("there is no `{0}`")]
+    UnknownRoute(String),
     /// The body is too large.
     #[error("the body exceeds {limit} bytes")]
     TooLarge {
@@ -90,6 +93,7 @@ impl GatewayError {
             Self::BadRequest { .. } | Self::ContentType | Self::TooLarge { .. } => "bad_request",
             Self::NotOverridable(_) => "not_overridable",
             Self::UnknownTarget(_) => "unknown_target",
+            Self::UnknownRoute(_) => "unknown_route",
             Self::NotLoaded { .. } => "not_loaded",
             Self::Prompt(_) => "prompt",
             Self::Knowledge(_) => "knowledge",

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures::stream;
 use http::HeaderMap;
@@ -38,7 +38,20 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages", post(chat::<Anthropic>))
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/models", get(models))
+        .route("/v1/{*path}", any(unknown))
+        .method_not_allowed_fallback(unknown)
         .with_state(gateway)
+}
+
+/// There is no such route, or not with this method: in the shape of the dialect that asks.
+async fn unknown(request: Request) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let error = GatewayError::UnknownRoute(what);
+    if request.headers().contains_key("anthropic-version") {
+        error_response::<Anthropic>(&error, None)
+    } else {
+        error_response::<OpenAi>(&error, None)
+    }
 }
 
 /// Starts the request in its own task and turns what comes back into a response.
@@ -227,13 +240,22 @@ async fn models(State(gateway): Shared, headers: HeaderMap) -> Response {
 
 /// Vectors by the app's model.
 async fn embeddings(State(gateway): Shared, request: Request) -> Response {
-    match embed(gateway, request).await {
-        Ok(body) => axum::Json(body).into_response(),
-        Err(error) => error_response::<OpenAi>(&error, None),
+    let mut bound = None;
+    match embed(gateway, request, &mut bound).await {
+        Ok(body) => {
+            let mut response = axum::Json(body).into_response();
+            bound_headers(bound, response.headers_mut());
+            response
+        }
+        Err(error) => error_response::<OpenAi>(&error, bound),
     }
 }
 
-async fn embed(gateway: Arc<Gateway>, request: Request) -> Result<Value, GatewayError> {
+async fn embed(
+    gateway: Arc<Gateway>,
+    request: Request,
+    bound: &mut Option<Responding>,
+) -> Result<Value, GatewayError> {
     let (headers, body) = read(&gateway, request).await?;
     let mut fields = Fields(body);
     let target = fields.text("model")?;
@@ -249,14 +271,21 @@ async fn embed(gateway: Arc<Gateway>, request: Request) -> Result<Value, Gateway
     };
     let base64 = fields.text("encoding_format")?.as_deref() == Some("base64");
     let dimensions = fields.count("dimensions")?;
+    let session = fields.text("user")?;
+    if let Some(name) = fields.0.keys().next() {
+        let why = format!("`{name}` is not supported for embeddings");
+        return Err(GatewayError::bad(name, why));
+    }
     let request = EmbedRequest { input, dimensions };
     let under_way = gateway.under_way();
     let work = async move {
-        let embedded = answer::embed(&gateway, headers, target, request).await;
+        let embedded = answer::embed(&gateway, headers, (target, session), request).await;
         drop(under_way);
         embedded
     };
-    let embeddings = tokio::spawn(work).await.map_err(|_| GatewayError::Stopped)??;
+    let (responding, embedded) = tokio::spawn(work).await.map_err(|_| GatewayError::Stopped)?;
+    *bound = responding;
+    let embeddings = embedded?;
     let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {
         let vector = if base64 { encoded(vector) } else { json!(vector) };
         json!({"object": "embedding", "index": index, "embedding": vector})

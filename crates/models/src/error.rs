@@ -160,6 +160,18 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// The failure for whoever runs the server: with the innermost cause of a failed connection
+    /// (refused, not found, a certificate that has expired), which clients are not told.
+    pub fn detail(&self) -> String {
+        let mut cause: Option<&dyn std::error::Error> = None;
+        let mut next = std::error::Error::source(self);
+        while let Some(source) = next {
+            cause = Some(source);
+            next = source.source();
+        }
+        cause.map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
+    }
+
     /// The failure as one word, for traces.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
 //! A model version is something you can call.
 //!
 //! Every model, wherever it runs and whatever API it speaks, is called through [`Provider`] with
-//! one form of request and answers with one form of event. What cannot cross from one dialect to
-//! another is refused by name, never dropped.
+//! one form of request and answers with one form of event. What a request holds that cannot
+//! cross from one dialect to another is refused by name; hints that change no answer are left behind.
 //!
 //! The nouns: [`ModelSpec`] (what a release pins), [`ProviderBinding`] (where it is reached, outside
 //! the digest), [`ChatRequest`], [`Event`] and [`Answer`].

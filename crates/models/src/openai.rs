@@ -212,8 +212,8 @@ fn messages(message: &Message) -> Result<Vec<Value>, String> {
                 keep(&mut call, rest);
                 calls.push(call);
             }
-            Part::ToolResult { call_id, content, .. } => {
-                let content = tool_result(content)?;
+            Part::ToolResult { call_id, content, is_error } => {
+                let content = tool_result(content, *is_error)?;
                 results.push(json!({"role": "tool", "tool_call_id": call_id, "content": content}))
             }
             // Another provider's thinking cannot be given back to OpenAI, and need not be.
@@ -254,16 +254,24 @@ fn messages(message: &Message) -> Result<Vec<Value>, String> {
 }
 
 /// What a tool returned: one text, or texts; nothing else can be told to OpenAI's models this way.
-fn tool_result(content: &[Block]) -> Result<Value, String> {
+/// That it failed has no field of its own there: the first text says so.
+fn tool_result(content: &[Block], is_error: bool) -> Result<Value, String> {
     let texts = content.iter().map(|block| match &block.part {
         Part::Text { text } => Ok(text.as_str()),
         Part::Image(_) => Err("a tool's result of type image".to_owned()),
         _ => Err("a tool's result that is not text".to_owned()),
     });
-    let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
+    let mut texts: Vec<String> =
+        texts.map(|text| text.map(str::to_owned)).collect::<Result<_, _>>()?;
+    if is_error {
+        match texts.first_mut() {
+            Some(first) => first.insert_str(0, "Error: "),
+            None => texts.push("Error".to_owned()),
+        }
+    }
     Ok(match texts.as_slice() {
         [] => "".into(),
-        [only] => (*only).into(),
+        [only] => only.as_str().into(),
         texts => texts.iter().map(|text| json!({"type": "text", "text": text})).collect(),
     })
 }

@@ -172,7 +172,6 @@ impl Default for AppConfig {
                 Field::Tools,
                 Field::ToolChoice,
                 Field::ResponseFormat,
-                Field::Other,
             ]),
             client_system_message: ClientSystemMessage::default(),
             capture: CapturePolicy::default(),

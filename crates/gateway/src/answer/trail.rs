@@ -190,7 +190,11 @@ impl Trail {
             }
             (Err(GatewayError::HungUp), None) => Outcome::Cancelled,
             (Err(error), None) => {
-                Outcome::Failed { kind: error.kind().to_owned(), message: error.to_string() }
+                let message = match error {
+                    GatewayError::Provider(error) => error.detail(),
+                    error => error.to_string(),
+                };
+                Outcome::Failed { kind: error.kind().to_owned(), message }
             }
         };
         let output = serde_json::to_string(&self.answer).unwrap_or_default();

@@ -50,7 +50,9 @@ impl App {
             endpoint: endpoint.to_owned(),
             model: "up",
             guardrails: json!({}),
-            config: json!({}),
+            // Whatever a client may send goes on, so that every field's way can be followed.
+            config: json!({"overridable": ["temperature", "top_p", "top_k", "max_tokens", "stop",
+                "seed", "tools", "tool_choice", "response_format", "other"]}),
             traces: LogOptions::default(),
         }
     }
