@@ -219,9 +219,20 @@ fn measure(targets: &[Target], connections: usize, streaming: bool) -> Result<()
     }
     let added = Measured::quantile(&sums[1].first, 0.5) - Measured::quantile(&sums[0].first, 0.5);
     println!("added by groundcrew to the first byte, p50: {added:.0} µs");
+    let rate = |sum: &Sum| sum.whole.len() as f64 / sum.seconds;
     for (target, sum) in targets.iter().zip(&sums).skip(2) {
-        let ratio = per_cpu(&sums[1]) / per_cpu(sum);
-        println!("groundcrew : {} = {ratio:.2} requests per CPU second", target.name);
+        let at = |share| {
+            Measured::quantile(&sums[1].whole, share) / Measured::quantile(&sum.whole, share)
+        };
+        println!(
+            "groundcrew : {} = {:.2} requests per CPU second, {:.2} req/s, {:.2} p50, {:.2} p99, {:.2} RSS",
+            target.name,
+            per_cpu(&sums[1]) / per_cpu(sum),
+            rate(&sums[1]) / rate(sum),
+            at(0.5),
+            at(0.99),
+            rss(targets[1].pid) / family_rss(target.pid)
+        );
     }
     Ok(())
 }
@@ -256,4 +267,9 @@ fn rss(pid: Option<u32>) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kilobytes.unwrap_or(f64::NAN) / 1024.0
+}
+
+/// Resident memory of a process and its children, in megabytes.
+fn family_rss(pid: Option<u32>) -> f64 {
+    pid.map_or(f64::NAN, |pid| family(pid).into_iter().map(|pid| rss(Some(pid))).sum())
 }

@@ -23,7 +23,22 @@ const tools = [
   },
 ];
 const called = await client.chat.completions.create({ model: "tools", messages, tools });
-assert.equal(called.choices[0].message.tool_calls[0].function.name, "weather");
+const call = called.choices[0].message.tool_calls[0];
+assert.equal(call.function.name, "weather");
+
+let told = "";
+for await (const chunk of await client.chat.completions.create({ model: "tools", messages, tools, stream: true })) {
+  told += chunk.choices[0]?.delta?.tool_calls?.[0]?.function?.arguments ?? "";
+}
+assert.equal(told, call.function.arguments);
+
+const follow = [
+  ...messages,
+  called.choices[0].message,
+  { role: "tool", tool_call_id: call.id, content: "4 degrees" },
+];
+const answered = await client.chat.completions.create({ model: "tools", messages: follow, tools });
+assert.ok(answered.choices[0].message.content.includes("4 degrees"), answered.choices[0].message.content);
 
 await assert.rejects(
   client.chat.completions.create({ model: "nowhere", messages }),

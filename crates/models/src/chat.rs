@@ -73,6 +73,9 @@ impl ChatRequest {
         }
         let mut request = self.clone();
         strip(&mut request.rest, "")?;
+        if let Some(ResponseFormat::JsonSchema { rest, .. }) = &mut request.response_format {
+            strip(rest, "response_format.json_schema.")?;
+        }
         for tool in &mut request.tools {
             match tool {
                 Tool::Function(function) => strip(&mut function.rest, "tools[].")?,
@@ -347,6 +350,9 @@ pub enum ResponseFormat {
         schema: Value,
         /// Whether it must fit exactly.
         strict: Option<bool>,
+        /// Fields of the dialect that have no place above.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        rest: Map<String, Value>,
     },
 }
 

@@ -156,8 +156,9 @@ fn response_format(format: &ResponseFormat) -> Value {
     match format {
         ResponseFormat::Text => json!({"type": "text"}),
         ResponseFormat::JsonObject => json!({"type": "json_object"}),
-        ResponseFormat::JsonSchema { name, schema, strict } => {
+        ResponseFormat::JsonSchema { name, schema, strict, rest } => {
             let mut inner = json!({"name": name, "schema": schema});
+            keep(&mut inner, rest);
             if let (Some(strict), Some(inner)) = (strict, inner.as_object_mut()) {
                 inner.insert("strict".to_owned(), (*strict).into());
             }
@@ -214,7 +215,13 @@ fn messages(message: &Message) -> Result<Vec<Value>, String> {
             }
             Part::ToolResult { call_id, content, is_error } => {
                 let content = tool_result(content, *is_error)?;
-                results.push(json!({"role": "tool", "tool_call_id": call_id, "content": content}))
+                let mut result =
+                    json!({"role": "tool", "tool_call_id": call_id, "content": content});
+                keep(&mut result, rest);
+                if message.role == Role::Tool {
+                    keep(&mut result, &message.rest);
+                }
+                results.push(result);
             }
             // Another provider's thinking cannot be given back to OpenAI, and need not be.
             Part::Reasoning { .. } => {}

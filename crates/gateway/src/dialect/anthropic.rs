@@ -72,7 +72,8 @@ impl Dialect for Anthropic {
                 })?;
                 let name = "answer".to_owned();
                 let strict = Some(true);
-                request.response_format = Some(ResponseFormat::JsonSchema { name, schema, strict });
+                request.response_format =
+                    Some(ResponseFormat::JsonSchema { name, schema, strict, rest: Map::new() });
             }
             if !config.is_empty() {
                 fields.0.insert("output_config".to_owned(), config.into());

@@ -378,6 +378,7 @@ fn response_format(format: Value) -> Result<ResponseFormat, GatewayError> {
                 name: inner.text("name")?.ok_or_else(|| missing("name"))?,
                 schema: inner.take("schema").ok_or_else(|| missing("schema"))?,
                 strict: inner.flag("strict")?,
+                rest: inner.0,
             })
         }
         _ => {

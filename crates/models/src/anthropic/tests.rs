@@ -54,6 +54,7 @@ fn conversation() -> ChatRequest {
         name: "thing".into(),
         schema: json!({"type": "object"}),
         strict: Some(true),
+        rest: serde_json::Map::new(),
     });
     request.sampling.stop = vec!["END".into()];
     request

@@ -81,6 +81,7 @@ fn structured_output_pictures_and_streams_go_out_as_openai_has_them() {
         name: "thing".into(),
         schema: json!({"type": "object"}),
         strict: Some(true),
+        rest: serde_json::Map::new(),
     });
     request.stream = true;
     insta::assert_json_snapshot!(sent(request).unwrap());
