@@ -114,6 +114,8 @@ pub struct KeyRing {
     clock: Arc<dyn Clock>,
     hmac: hmac::Key,
     known: RwLock<HashMap<String, Known>>,
+    /// Held while the keys are read anew: an older reading never replaces a newer one.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl KeyRing {
@@ -127,7 +129,13 @@ impl KeyRing {
         pepper: &Secret,
     ) -> Result<Self, SecurityError> {
         let hmac = hmac::Key::new(hmac::HMAC_SHA256, pepper.expose().as_bytes());
-        let ring = Self { store, clock, hmac, known: RwLock::default() };
+        let ring = Self {
+            store,
+            clock,
+            hmac,
+            known: RwLock::default(),
+            reloading: tokio::sync::Mutex::default(),
+        };
         ring.reload().await?;
         Ok(ring)
     }
@@ -195,6 +203,7 @@ impl KeyRing {
     }
 
     async fn reload(&self) -> Result<(), SecurityError> {
+        let _alone = self.reloading.lock().await;
         let principals = self.principals().await?;
         let principals: HashMap<_, _> = principals.into_iter().map(|p| (p.id.clone(), p)).collect();
         let mut known = HashMap::new();
