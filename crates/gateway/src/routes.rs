@@ -46,11 +46,19 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 /// There is no such route, or not with this method: in the shape of the dialect that asks.
 async fn unknown(request: Request) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
-    let error = GatewayError::UnknownRoute(what);
-    if request.headers().contains_key("anthropic-version") {
-        error_response::<Anthropic>(&error, None)
-    } else {
-        error_response::<OpenAi>(&error, None)
+    refused(request.headers(), &GatewayError::UnknownRoute(what))
+}
+
+/// Whether a caller of a route that both dialects share speaks Anthropic's.
+fn is_anthropic(headers: &HeaderMap) -> bool {
+    headers.contains_key("anthropic-version")
+}
+
+/// An error of a route that both dialects share.
+fn refused(headers: &HeaderMap, error: &GatewayError) -> Response {
+    match is_anthropic(headers) {
+        true => error_response::<Anthropic>(error, None),
+        false => error_response::<OpenAi>(error, None),
     }
 }
 
@@ -197,14 +205,8 @@ fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<Identity>, Gat
 
 /// The apps that are live, in the shape of the dialect that asks.
 async fn models(State(gateway): Shared, headers: HeaderMap) -> Response {
-    let anthropic = headers.contains_key("anthropic-version");
-    let refuse = |error: GatewayError| {
-        if anthropic {
-            error_response::<Anthropic>(&error, None)
-        } else {
-            error_response::<OpenAi>(&error, None)
-        }
-    };
+    let anthropic = is_anthropic(&headers);
+    let refuse = |error: GatewayError| refused(&headers, &error);
     let identity = match identify(&gateway, &headers) {
         Ok(identity) => identity,
         Err(error) => return refuse(error),

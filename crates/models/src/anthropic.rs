@@ -244,10 +244,9 @@ struct MessageDecoder {
 
 impl MessageDecoder {
     fn new(provider: &str, request: &ChatRequest) -> Self {
-        let text = request.messages.iter().map(|message| estimate(&message.said()));
         Self {
             provider: provider.to_owned(),
-            input_estimate: text.sum(),
+            input_estimate: request.estimate(),
             strict_json: matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. })),
             started: false,
             calls: Vec::new(),

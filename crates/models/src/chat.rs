@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::tokens::estimate;
+
 /// The API a client or a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +91,11 @@ impl ChatRequest {
             cross(&mut message.blocks)?;
         }
         Ok(Cow::Owned(request))
+    }
+
+    /// Its size in tokens, as we count where a provider does not say.
+    pub fn estimate(&self) -> u64 {
+        self.messages.iter().map(|message| estimate(&message.said())).sum()
     }
 
     /// The text of the last user message that has any: what is retrieved for. A message that only

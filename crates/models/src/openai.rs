@@ -309,10 +309,9 @@ struct ChatDecoder {
 
 impl ChatDecoder {
     fn new(provider: &str, request: &ChatRequest) -> Self {
-        let text = request.messages.iter().map(|message| estimate(&message.said()));
         Self {
             provider: provider.to_owned(),
-            input_estimate: text.sum(),
+            input_estimate: request.estimate(),
             strict_json: matches!(
                 request.response_format,
                 Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. })

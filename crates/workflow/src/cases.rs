@@ -140,6 +140,15 @@ impl Judged {
     }
 }
 
+/// A case's definition as text; it is text where the text itself is under test.
+fn definition(case: &Value) -> String {
+    match case.get("definition") {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
 fn kind(case: &Value) -> &'static str {
     let has = |name: &str| case.get(name).is_some();
     match () {

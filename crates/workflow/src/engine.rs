@@ -24,7 +24,9 @@ use tokio::sync::{Notify, watch};
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
+use crate::interpreter::{
+    About, Effect, Input, Moment, Report, Run, Status, Step, step, too_large,
+};
 
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
@@ -413,7 +415,7 @@ impl TenantEngine {
         let generated = uuid::Uuid::new_v4().to_string();
         let name = name.unwrap_or(&generated);
         check_name(name)?;
-        if input.to_string().len() > crate::MAX_PAYLOAD {
+        if too_large(&input) {
             return Err(EngineError::TooLarge);
         }
         let row = self.store().get(MACHINES, machine).await?;
@@ -425,7 +427,6 @@ impl TenantEngine {
             execution_arn: format!("{}:execution:{machine}:{name}", self.arn()),
             name: name.to_owned(),
             input,
-            input_text: None,
             role_arn: format!("arn:aws:iam::{}:role/{}", record::ACCOUNT, self.actor),
             machine_arn: format!("{}:stateMachine:{machine}", self.arn()),
             machine_name: machine.to_owned(),

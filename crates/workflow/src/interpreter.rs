@@ -96,21 +96,22 @@ impl<'a> Stepper<'a, '_> {
 
     fn begin(&mut self) {
         let mut details = Map::new();
-        // The input keeps its spelling where it is known.
         payload(&mut details, "input", &self.run.about.input);
-        if let Some(text) = &self.run.about.input_text {
-            details.insert("input".to_owned(), text.clone().into());
-        }
         details.insert("roleArn".to_owned(), self.run.about.role_arn.clone().into());
         self.event(0, "ExecutionStarted", Some(details));
-        if let Some(seconds) = self.machine.timeout_seconds {
-            let at = later(self.moment.now, seconds as f64);
-            self.step.effects.push(Effect::Deadline { at });
-        }
+        self.set_deadline();
         let start = self.machine.states.start_at.clone();
         let input = self.run.about.input.clone();
         let root = self.run.add(None, 0, Vec::new(), (start, input));
         self.queue.push_back(root);
+    }
+
+    /// The machine's bound on an execution counts from now.
+    fn set_deadline(&mut self) {
+        if let Some(seconds) = self.machine.timeout_seconds {
+            let at = later(self.moment.now, seconds as f64);
+            self.step.effects.push(Effect::Deadline { at });
+        }
     }
 
     fn go(&mut self) {
@@ -170,10 +171,7 @@ impl<'a> Stepper<'a, '_> {
                 _ => {}
             }
         }
-        if let Some(seconds) = self.machine.timeout_seconds {
-            let at = later(self.moment.now, seconds as f64);
-            self.step.effects.push(Effect::Deadline { at });
-        }
+        self.set_deadline();
     }
 
     /// The execution is over.
@@ -249,6 +247,11 @@ impl<'a> Stepper<'a, '_> {
 
     fn frame(&self, id: FrameId) -> Option<&Frame> {
         self.run.frames.get(&id)
+    }
+
+    /// The name of the state that a frame is in.
+    fn state_name(&self, id: FrameId) -> String {
+        self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default()
     }
 
     /// The state that a frame is in.
@@ -384,14 +387,14 @@ fn fault_details(details: &mut Map<String, Value>, fault: &Fault) {
 }
 
 /// `now` and so many seconds; the end of time if that is beyond it.
-fn later(now: Timestamp, seconds: f64) -> Timestamp {
+pub(crate) fn later(now: Timestamp, seconds: f64) -> Timestamp {
     let wait = std::time::Duration::try_from_secs_f64(seconds.max(0.0));
     let wait = wait.ok().and_then(|wait| jiff::SignedDuration::try_from(wait).ok());
     wait.and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
-fn too_large(value: &Value) -> bool {
-    // Most payloads are small; counting stops a large one early enough.
+/// Whether a payload is larger than an execution may have.
+pub(crate) fn too_large(value: &Value) -> bool {
     value.to_string().len() > MAX_PAYLOAD
 }
 

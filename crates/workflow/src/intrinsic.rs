@@ -97,21 +97,6 @@ impl Intrinsic {
         parse::call(text)
     }
 
-    /// The call as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The paths among its arguments, at any depth.
-    pub fn paths(&self) -> Vec<&Path> {
-        let paths = self.arguments.iter().flat_map(|argument| match argument {
-            Argument::Path(path) => vec![path],
-            Argument::Call(call) => call.paths(),
-            Argument::Value(_) => Vec::new(),
-        });
-        paths.collect()
-    }
-
     /// Its value.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ mod intrinsic;
 mod jsonata;
 mod path;
 pub mod pattern;
+#[cfg(test)]
+mod recordings;
 pub mod schedule;
 pub mod simulate;
 mod template;

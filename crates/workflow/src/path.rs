@@ -90,14 +90,6 @@ impl Path {
         self.root == Root::Input && self.segments.iter().all(plain)
     }
 
-    /// The variable it starts at.
-    pub fn variable(&self) -> Option<&str> {
-        match &self.root {
-            Root::Variable(name) => Some(name),
-            _ => None,
-        }
-    }
-
     /// What it selects; `None` if a definite path leads nowhere.
     pub fn select(&self, scope: Scope<'_>) -> Option<Value> {
         let root = match &self.root {

@@ -15,7 +15,9 @@ use crate::definition::Machine;
 use crate::draw::Draw;
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, TaskRequest, step};
+use crate::interpreter::{
+    About, Effect, Input, Moment, Report, Run, Status, TaskRequest, later, step,
+};
 
 pub use mocks::Mocks;
 
@@ -71,7 +73,6 @@ pub fn simulate(machine: &Machine, setting: &Setting, world: &mut dyn World) -> 
         execution_arn: format!("arn:aws:states:local:000000000000:execution:machine:{name}"),
         name: name.to_owned(),
         input: setting.input.clone(),
-        input_text: None,
         role_arn: "arn:aws:iam::000000000000:role/local".to_owned(),
         machine_arn: "arn:aws:states:local:000000000000:stateMachine:machine".to_owned(),
         machine_name: "machine".to_owned(),
@@ -143,7 +144,7 @@ impl Simulation<'_> {
                     (request.timeout_seconds, Report::TimedOut),
                 ];
                 for (seconds, report) in limits {
-                    if let Some(at) = seconds.and_then(|seconds| self.after(seconds)) {
+                    if let Some(at) = seconds.map(|seconds| later(self.now, seconds as f64)) {
                         let task = task.clone();
                         self.agenda.add(at, Input::Reported { task, report });
                     }
@@ -167,11 +168,6 @@ impl Simulation<'_> {
             // A pretended task needs no cancelling, and an end no telling.
             Effect::Cancel { .. } | Effect::Finished => {}
         }
-    }
-
-    fn after(&self, seconds: u64) -> Option<Timestamp> {
-        let wait = jiff::SignedDuration::from_secs(i64::try_from(seconds).ok()?);
-        self.now.checked_add(wait).ok()
     }
 }
 

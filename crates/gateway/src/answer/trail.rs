@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use cost::Cost;
 use knowledge::Retrieved;
-use models::{
-    Answer, CapturePolicy, Event, FinishReason, Message, ModelSpec, Part, Usage, estimate,
-};
+use models::{Answer, CapturePolicy, Event, FinishReason, ModelSpec, Part, Usage, estimate};
 use monitoring::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
@@ -64,13 +62,7 @@ impl Trail {
             record,
             capture,
             answer: Answer::default(),
-            input_estimate: bound
-                .request
-                .messages
-                .iter()
-                .map(Message::said)
-                .map(|s| estimate(&s))
-                .sum(),
+            input_estimate: bound.request.estimate(),
             first_piece: None,
             blocked: None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Judged, fits};
+use super::{Judged, definition, fits};
 use crate::definition::{Machine, refusal};
 use crate::fault::{Fault, name};
 use crate::history::Event;
@@ -28,14 +28,6 @@ pub fn judge(case: &Value) -> Result<Judged, String> {
     let setting = Setting { start, ..Setting::of(input) };
     let simulated = simulate(&machine, &setting, &mut world);
     Ok(compare(expected, case, &simulated))
-}
-
-fn definition(case: &Value) -> String {
-    match case.get("definition") {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    }
 }
 
 fn compare(expected: &Value, case: &Value, simulated: &Simulated) -> Judged {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Judged, fits};
+use super::{Judged, definition, fits};
 use crate::definition::{Finding, Machine, Severity, refusal};
 
 /// What `CreateStateMachine` says of a definition.
@@ -19,7 +19,7 @@ pub fn create(case: &Value) -> Result<Judged, String> {
         Some(at) => &message[at..],
         None => message,
     };
-    let found = match Machine::parse(&text(case)) {
+    let found = match Machine::parse(&definition(case)) {
         Ok(_) => "accepted".to_owned(),
         Err(findings) => refusal(&findings),
     };
@@ -32,7 +32,7 @@ pub fn create(case: &Value) -> Result<Judged, String> {
 /// What `ValidateStateMachineDefinition` says of a definition.
 pub fn validate(case: &Value) -> Judged {
     let expected = case.get("expected").unwrap_or(&Value::Null);
-    let found = validation(&text(case));
+    let found = validation(&definition(case));
     let result = found.get("result") == expected.get("result");
     let told = |answer: &Value| answer.get("diagnostics").cloned().unwrap_or_default();
     let cause = result && fits(&told(expected), &told(&found));
@@ -49,12 +49,4 @@ fn validation(text: &str) -> Value {
     let told = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
     let result = if refused { "FAIL" } else { "OK" };
     json!({"result": result, "diagnostics": told.collect::<Vec<_>>(), "truncated": false})
-}
-
-fn text(case: &Value) -> String {
-    match case.get("definition") {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    }
 }

@@ -1,18 +1,5 @@
-use std::path::PathBuf;
-
 use super::Score;
-
-/// Recorded cases of the real service; not part of the repository.
-fn recordings() -> Option<PathBuf> {
-    let given = std::env::var_os("GROUNDCREW_CONFORMANCE").map(PathBuf::from);
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
-    let folder = given.unwrap_or_else(beside);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: there are no recorded cases in {}", folder.display());
-    None
-}
+use crate::recordings;
 
 #[test]
 fn our_own_cases_come_out_as_the_specification_says() {
@@ -28,7 +15,7 @@ fn our_own_cases_come_out_as_the_specification_says() {
 }
 
 fn score(file: &str) -> Option<Score> {
-    let path = recordings()?.join(file);
+    let path = recordings::folder()?.join(file);
     let score = Score::of(&std::fs::read_to_string(path).unwrap());
     println!("{score}");
     Some(score)

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::parse::SCHEMA;
 use super::{Condition, Container, Finding, Kind, Machine, Severity, State};
+use crate::fault::name::ALL;
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
 
@@ -31,9 +33,8 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     for name in all.keys().filter(|name| !reached.contains(name.as_str())) {
         let (message, place) =
             (format!("State \"{name}\" is not reachable."), format!("{at}/States/{name}"));
-        let code = "MISSING_TRANSITION_TARGET";
         let severity = if all.contains_key(start_at) { Severity::Error } else { Severity::Warning };
-        findings.push(Finding::new(severity, code, message, &place));
+        findings.push(Finding::new(severity, TARGET, message, &place));
     }
     let ends = |state: &State| match &state.kind {
         Kind::Succeed | Kind::Fail { .. } => true,
@@ -82,18 +83,15 @@ fn within(state: &State, place: &str, findings: &mut Vec<Finding>) {
         }
         _ => {}
     }
-    let last_resort = |errors: &[String]| errors.iter().any(|name| name == "States.ALL");
-    let count = state.catch.len().saturating_sub(1);
-    if state.catch.iter().take(count).any(|catcher| last_resort(&catcher.errors)) {
-        let message = "States.ALL must be in the last catcher.".to_owned();
-        let place = format!("{place}/Catch");
-        findings.push(Finding::new(Severity::Error, "SCHEMA_VALIDATION_FAILED", message, &place));
-    }
-    let count = state.retry.len().saturating_sub(1);
-    if state.retry.iter().take(count).any(|retrier| last_resort(&retrier.errors)) {
-        let message = "States.ALL must be in the last retrier.".to_owned();
-        let place = format!("{place}/Retry");
-        findings.push(Finding::new(Severity::Error, "SCHEMA_VALIDATION_FAILED", message, &place));
+    let retried = state.retry.iter().map(|retrier| &retrier.errors).collect::<Vec<_>>();
+    let caught = state.catch.iter().map(|catcher| &catcher.errors).collect::<Vec<_>>();
+    for (all, one, field) in [(caught, "catcher", "Catch"), (retried, "retrier", "Retry")] {
+        let before_last = all.iter().rev().skip(1);
+        if before_last.flat_map(|errors| errors.iter()).any(|name| name == ALL) {
+            let message = format!("States.ALL must be in the last {one}.");
+            let place = format!("{place}/{field}");
+            findings.push(Finding::new(Severity::Error, SCHEMA, message, &place));
+        }
     }
 }
 

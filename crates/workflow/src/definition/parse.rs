@@ -11,7 +11,7 @@ use crate::intrinsic::Intrinsic;
 use crate::jsonata::Expression;
 use crate::template::{Language, Template};
 
-const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
+pub const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 /// How deep machines may nest.
 const DEPTH: usize = 16;
 /// The most characters of a state's name.

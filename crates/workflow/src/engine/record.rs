@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::SignedDuration;
 use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status};
+use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 
 /// The account in the names that this installation gives: it has none.
 pub const ACCOUNT: &str = "000000000000";
@@ -145,9 +144,7 @@ impl ExecutionRecord {
         for effect in effects {
             match effect {
                 Effect::Schedule(request) => {
-                    let seconds = request.timeout_seconds.and_then(|s| i64::try_from(s).ok());
-                    let at =
-                        seconds.and_then(|s| now.checked_add(SignedDuration::from_secs(s)).ok());
+                    let at = request.timeout_seconds.map(|seconds| later(now, seconds as f64));
                     let open = OpenTask {
                         task: request.task.clone(),
                         state: request.state.clone(),

@@ -56,13 +56,11 @@ impl Stepper<'_, '_> {
         self.drop_below(id);
         if let Err(error) = self.caught(id, state.language, catcher, &fault) {
             // A catcher that cannot be evaluated is not caught by another.
-            let cause = error.cause;
-            self.fail_scope(id, Fault::new(error.error, cause));
+            self.fail_scope(id, Fault::new(error.error, error.cause));
         }
     }
 
     fn retry(&mut self, id: FrameId, at: usize, retrier: &Retrier) -> bool {
-        let unit = self.run.draw.clone().unit();
         let Some(frame) = self.run.frames.get_mut(&id) else { return false };
         let Some(count) = frame.retried.get_mut(at).filter(|count| **count < retrier.max_attempts)
         else {
@@ -74,8 +72,7 @@ impl Stepper<'_, '_> {
         let mut delay = retrier.interval * growth;
         delay = retrier.max_delay.map_or(delay, |longest| delay.min(longest));
         if retrier.full_jitter {
-            self.run.draw.bits();
-            delay *= unit;
+            delay *= self.run.draw.unit();
         }
         self.drop_below(id);
         self.set_timer(id, Phase::Retrying, later(self.moment.now, delay));

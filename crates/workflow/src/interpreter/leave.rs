@@ -51,7 +51,7 @@ impl Stepper<'_, '_> {
             }
         };
         if too_large(&output) {
-            let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
+            let name = self.state_name(id);
             self.failed(id, data_limit(&name), Origin::State);
             return Ok(());
         }

@@ -333,7 +333,7 @@ impl Stepper<'_, '_> {
         let Kind::Map(map) = &state.kind else { return };
         let Some(frame) = self.frame(child) else { return };
         let (index, previous) = (frame.index, frame.previous);
-        let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
+        let name = self.state_name(id);
         let details = json!({"index": index, "name": name});
         let what = if result.is_ok() { "MapIterationSucceeded" } else { "MapIterationFailed" };
         let told = self.aside(child, what, details.as_object().cloned());
@@ -432,7 +432,7 @@ impl Stepper<'_, '_> {
         results: Value,
     ) -> Result<(), Unevaluated> {
         if too_large(&results) {
-            let name = self.frame(id).map(|frame| frame.state.clone()).unwrap_or_default();
+            let name = self.state_name(id);
             self.map_failed(id, distributed, data_limit(&name));
             return Ok(());
         }

@@ -20,9 +20,6 @@ pub struct About {
     pub name: String,
     /// Its input.
     pub input: Value,
-    /// The input as it was written, where it was written otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_text: Option<String>,
     /// In whose name it acts.
     pub role_arn: String,
     /// The machine's ARN.
@@ -333,10 +330,15 @@ impl Run {
         self.frames.values().map(|frame| frame.state.as_str()).collect()
     }
 
+    /// The frame that waits for a task's report.
+    pub(super) fn waiting_for(&self, task: &str) -> Option<FrameId> {
+        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
+        self.frames.iter().find(|(_, frame)| waits(&frame.phase)).map(|(id, _)| *id)
+    }
+
     /// Whether a task's report is waited for.
     pub fn waits_for(&self, task: &str) -> bool {
-        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
-        self.frames.values().any(|frame| waits(&frame.phase))
+        self.waiting_for(task).is_some()
     }
 
     /// Whether a timer would still wake a frame.

@@ -104,10 +104,8 @@ impl Stepper<'_, '_> {
     }
 
     /// A task reports. A task that nobody waits for any more is not heard.
-    pub(super) fn reported(&mut self, task: &str, report: Report) {
-        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
-        let found = self.run.frames.iter().find(|(_, frame)| waits(&frame.phase));
-        let Some(id) = found.map(|(id, _)| *id) else { return };
+    pub(super) fn reported(&mut self, key: &str, report: Report) {
+        let Some(id) = self.run.waiting_for(key) else { return };
         let Some(state) = self.state(id) else { return };
         let Kind::Task(task) = &state.kind else { return };
         let resource = &task.resource;
@@ -146,16 +144,9 @@ impl Stepper<'_, '_> {
                 };
                 let fault = Fault { error: Some(error.to_owned()), cause: None };
                 self.tell_failed(id, resource, "TimedOut", &fault);
-                self.step.effects.push(Effect::Cancel { task: self.task_of(id) });
+                self.step.effects.push(Effect::Cancel { task: key.to_owned() });
                 self.failed(id, fault, Origin::Task);
             }
-        }
-    }
-
-    fn task_of(&self, id: FrameId) -> String {
-        match self.frame(id).map(|frame| &frame.phase) {
-            Some(Phase::Working { task }) => task.clone(),
-            _ => String::new(),
         }
     }
 
