@@ -45,7 +45,7 @@ pub struct FrameError {
     pub offset: u64,
     /// How many bytes were passed over to the next whole frame, or to the end.
     pub skipped: u64,
-    /// Whether nothing whole follows: the end of a write that a crash cut short.
+    /// Whether the file ends before the frame does: a write that a crash cut short.
     pub torn: bool,
 }
 
@@ -74,13 +74,14 @@ pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
         return None;
     }
     let body = rest.get(HEAD..HEAD + length)?;
+    // The tenant first: it tells most garbage without a look at all of it.
+    let tenant_end = 17 + usize::from(body[16]);
+    let tenant = std::str::from_utf8(body.get(17..tenant_end)?).ok()?.parse().ok()?;
     if crc32c::crc32c(body) != crc {
         return None;
     }
     let node = u64::from_le_bytes(body[..8].try_into().ok()?);
     let sequence = u64::from_le_bytes(body[8..16].try_into().ok()?);
-    let tenant_end = 17 + usize::from(body[16]);
-    let tenant = std::str::from_utf8(body.get(17..tenant_end)?).ok()?.parse().ok()?;
     let start = offset + HEAD + tenant_end;
     let end = offset + HEAD + length;
     Some((Frame { node, sequence, tenant, otlp: segment.slice(start..end) }, end))
@@ -131,10 +132,21 @@ impl Reader {
         self.bytes.is_empty()
     }
 
-    /// Where the next whole frame starts at or after `from`. A frame's node and length are looked
-    /// at before its checksum, so that looking is linear in practice.
+    /// Where the next whole frame starts at or after `from`.
     fn resume(&self, from: usize) -> Option<usize> {
         (from..self.bytes.len().saturating_sub(FIXED)).find(|at| read(&self.bytes, *at).is_some())
+    }
+}
+
+impl Reader {
+    /// Whether the bytes at `at` have the length they say: then they were written whole, and are
+    /// damaged.
+    fn fits(&self, at: usize) -> bool {
+        let length = self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        let length = length.map_or(0, u32::from_le_bytes) as usize;
+        at >= MAGIC.len()
+            && (FIXED - HEAD..=MAX_FRAME).contains(&length)
+            && at + HEAD + length <= self.bytes.len()
     }
 }
 
@@ -152,12 +164,13 @@ impl Iterator for Reader {
             return Some(Ok((at as u64, frame)));
         }
         let next = self.resume(at + 1);
+        let torn = next.is_none() && !self.fits(at);
         self.offset = next.unwrap_or(self.bytes.len());
         Some(Err(FrameError {
             segment: self.path.clone(),
             offset: at as u64,
             skipped: (self.offset - at) as u64,
-            torn: next.is_none(),
+            torn,
         }))
     }
 }

@@ -82,6 +82,9 @@ pub enum LogError {
     /// Another process owns the log.
     #[error("the trace log in `{0}` is in use by another process")]
     Locked(PathBuf),
+    /// A record is no longer what was written.
+    #[error("the trace log is damaged: {} at byte {}", .0.segment.display(), .0.offset)]
+    Corrupt(FrameError),
     /// The log was closed.
     #[error("the trace log is closed")]
     Closed,
@@ -268,6 +271,16 @@ impl TraceLog {
         Ok(receipt)
     }
 
+    /// Whether a record could be written now. Whoever asks before beginning an answer need not
+    /// throw it away at its end.
+    ///
+    /// # Errors
+    /// The one that [`TraceLog::append`] would end with.
+    pub fn admits(&self) -> Result<(), LogError> {
+        let admitted = self.shared.writer.admits();
+        admitted.inspect_err(|_| self.shared.state().stats.refused += 1)
+    }
+
     fn write(&self, record: &AnswerRecord) -> Result<u64, LogError> {
         let (tenant, otlp) = (&record.tenant, otlp::encode(record));
         let written = self.shared.writer.write(tenant, &otlp);
@@ -307,12 +320,9 @@ impl TraceLog {
         }
         found.clear();
         for segment in segments(&self.shared.directory)?.into_iter().rev() {
-            let mut older = Vec::new();
-            for (_, frame) in Reader::open(&segment)?.flatten().filter(|(_, f)| f.tenant == *tenant)
-            {
-                older.extend(otlp::decode(tenant, &frame.otlp).as_ref().map(Summary::of));
-            }
-            found.extend(older.into_iter().rev().filter(|summary| filter.admits(summary)));
+            let summaries = records(&segment, tenant)?.map(|record| Summary::of(&record));
+            let older: Vec<_> = summaries.filter(|summary| filter.admits(summary)).collect();
+            found.extend(older.into_iter().rev());
             if found.len() >= limit {
                 break;
             }
@@ -338,22 +348,40 @@ impl TraceLog {
         if let Some(Location { segment, offset }) = location {
             let file = File::open(writer::path(&self.shared.directory, segment))?;
             let frame = frame::read_at(&file, offset)?;
-            return Ok(frame.and_then(|frame| otlp::decode(tenant, &frame.otlp)));
+            let record = frame.and_then(|frame| otlp::decode(tenant, &frame.otlp));
+            let segment = writer::path(&self.shared.directory, segment);
+            let damaged = || FrameError { segment, offset, skipped: 0, torn: false };
+            return record.map(Some).ok_or_else(|| LogError::Corrupt(damaged()));
         }
         if complete {
             return Ok(None);
         }
         for segment in segments(&self.shared.directory)?.into_iter().rev() {
-            for (_, frame) in Reader::open(&segment)?.flatten().filter(|(_, f)| f.tenant == *tenant)
-            {
-                let record = otlp::decode(tenant, &frame.otlp);
-                if let Some(record) = record.filter(|record| record.trace == trace) {
-                    return Ok(Some(record));
-                }
+            let found = records(&segment, tenant)?.find(|record| record.trace == trace);
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
+}
+
+/// The tenant's records in a segment, in the order of their writing. What is damaged is named and
+/// passed over.
+fn records<'a>(
+    segment: &Path,
+    tenant: &'a TenantId,
+) -> io::Result<impl Iterator<Item = AnswerRecord> + use<'a>> {
+    let whole = Reader::open(segment)?.filter_map(|item| item.inspect_err(damaged).ok());
+    let frames = whole.filter(move |(_, frame)| frame.tenant == *tenant);
+    Ok(frames.filter_map(|(_, frame)| otlp::decode(&frame.tenant, &frame.otlp)))
+}
+
+fn damaged(error: &FrameError) {
+    tracing::error!(
+        segment = %error.segment.display(), offset = error.offset, skipped = error.skipped,
+        "trace log: bytes that are no record"
+    );
 }
 
 /// The segment files in the order of their writing.
@@ -369,7 +397,8 @@ fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads the newest segments until the index is full; returns the last sequence number.
+/// Reads the newest segments until the index is full; returns the last sequence number. One segment
+/// is in memory at a time, and of each record only what the index keeps.
 fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
     let all = segments(directory)?;
     let mut found = VecDeque::new();
@@ -383,30 +412,30 @@ fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
         let newest = position + 1 == all.len();
         let reader = Reader::open(path)?;
         state.stats.bytes += reader.len();
-        let mut frames = Vec::new();
+        let segment = writer::number(path);
+        let mut records = Vec::new();
+        let mut highest = None;
         for item in reader {
             match item {
-                Ok(frame) => frames.push(frame),
+                Ok((offset, Frame { sequence, tenant, otlp, .. })) => {
+                    highest = highest.max(Some(sequence));
+                    if let Some(record) = otlp::decode(&tenant, &otlp) {
+                        let location = Location { segment, offset };
+                        records.push((tenant, Summary::of(&record), location));
+                    }
+                }
                 Err(error) if error.torn && newest => cut(&error, state)?,
                 Err(error) => {
                     state.stats.corrupt += 1;
-                    tracing::error!(
-                        segment = %error.segment.display(), offset = error.offset,
-                        skipped = error.skipped, "trace log: bytes that are no record"
-                    );
+                    damaged(&error);
                 }
             }
         }
-        last = last.or_else(|| frames.iter().map(|(_, frame)| frame.sequence).max());
-        let segment = writer::number(path);
-        for (offset, frame) in frames.into_iter().rev() {
-            found.push_front((frame, Location { segment, offset }));
-        }
+        last = last.or(highest);
+        records.into_iter().rev().for_each(|record| found.push_front(record));
     }
-    for (Frame { tenant, otlp, .. }, location) in found {
-        if let Some(record) = otlp::decode(&tenant, &otlp) {
-            state.index.insert(tenant, Summary::of(&record), location);
-        }
+    for (tenant, summary, location) in found {
+        state.index.insert(tenant, summary, location);
     }
     // A segment that holds no record is named after the one that would have been its first.
     let named = all.last().map_or(0, |path| writer::number(path).saturating_sub(1));

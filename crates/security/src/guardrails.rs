@@ -1,8 +1,8 @@
 //! Guardrails: rules that screen what comes in and what goes out.
 //!
 //! Output is screened as it streams. Text is held back for as long as a match could still reach
-//! into it, at most [`MAX_HOLD`] bytes; a match of a longer pattern is found, but its beginning may
-//! have been released by then.
+//! into it. So a pattern for output must have a longest match, of at most [`MAX_HOLD`] bytes: one
+//! without would be missed where its beginning has left already.
 
 mod pii;
 
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 pub use pii::Entity;
 
 /// The most bytes of an answer that are held back.
-pub const MAX_HOLD: usize = 512;
-/// How many bytes before the held-back ones a rule still sees.
-const CONTEXT: usize = 512;
+pub const MAX_HOLD: usize = 4096;
+/// How many bytes before the held-back ones a rule still sees, to tell where a word begins.
+const CONTEXT: usize = 16;
 /// The most memory a compiled pattern may take, in bytes.
 const MAX_PATTERN: usize = 1 << 20;
 
@@ -125,7 +125,7 @@ enum Matcher {
 struct Compiled {
     rule: Rule,
     matcher: Matcher,
-    /// The longest text it matches, if there is a bound.
+    /// The longest text it matches, in bytes.
     longest: usize,
 }
 
@@ -139,10 +139,18 @@ impl Guardrails {
     /// Compiles the rules.
     ///
     /// # Errors
-    /// The first rule that has no pattern, words or entities, or one that does not compile.
+    /// The first rule that has no pattern, words or entities, or one that does not compile, or the
+    /// name of an earlier one.
     pub fn compile(spec: &GuardrailsSpec) -> Result<Self, BadRule> {
-        let rules: Result<Vec<_>, _> = spec.rules.iter().map(compile).collect();
-        Ok(Self { rules: rules? })
+        let mut rules: Vec<Compiled> = Vec::new();
+        for rule in &spec.rules {
+            if rules.iter().any(|earlier| earlier.rule.name == rule.name) {
+                let why = "an earlier rule has this name".to_owned();
+                return Err(BadRule { rule: rule.name.clone(), why });
+            }
+            rules.push(compile(rule)?);
+        }
+        Ok(Self { rules })
     }
 
     /// Every rule for input that `text` matches.
@@ -154,10 +162,11 @@ impl Guardrails {
     /// A screen for one answer; `None` if there are no rules for output.
     pub fn output(self: &std::sync::Arc<Self>) -> Option<OutputScreen> {
         let rules = || self.rules.iter().filter(|rule| rule.rule.on.contains(&Side::Output));
-        let hold = rules().map(|rule| rule.longest).max()?;
+        // One byte more lets a pattern see that its match has ended.
+        let hold = rules().map(|rule| rule.longest + 1).max()?;
         Some(OutputScreen {
             guardrails: std::sync::Arc::clone(self),
-            hold: hold.min(MAX_HOLD),
+            hold,
             text: String::new(),
             released: 0,
             flagged: Vec::new(),
@@ -175,9 +184,7 @@ fn compile(rule: &Rule) -> Result<Compiled, BadRule> {
             if regex.is_match("") {
                 return Err(bad("the pattern matches everything, because it matches nothing"));
             }
-            // One byte more lets the pattern see that its match has ended.
-            let longest = syntax.properties().maximum_len().map_or(MAX_HOLD, |length| length + 1);
-            (Matcher::Regex(regex), longest)
+            (Matcher::Regex(regex), syntax.properties().maximum_len().unwrap_or(usize::MAX))
         }
         (RuleKind::Regex, None) => return Err(bad("a rule of kind `regex` needs a `pattern`")),
         (RuleKind::Words, _) => {
@@ -185,7 +192,7 @@ fn compile(rule: &Rule) -> Result<Compiled, BadRule> {
                 return Err(bad("a rule of kind `words` needs `words`"));
             }
             let words: Vec<_> = rule.words.iter().map(|word| word.to_lowercase()).collect();
-            let longest = words.iter().map(String::len).max().unwrap_or(0) * 2 + 1;
+            let longest = words.iter().map(String::len).max().unwrap_or(0) * 2;
             let matcher = AhoCorasickBuilder::new().build(words);
             (Matcher::Words(matcher.map_err(|error| bad(&error.to_string()))?), longest)
         }
@@ -193,10 +200,17 @@ fn compile(rule: &Rule) -> Result<Compiled, BadRule> {
             if rule.entities.is_empty() {
                 return Err(bad("a rule of kind `pii` needs `entities`"));
             }
-            let longest = rule.entities.iter().map(|entity| entity.longest() + 1).max();
+            let longest = rule.entities.iter().map(|entity| entity.longest()).max();
             (Matcher::Pii(rule.entities.clone()), longest.unwrap_or(0))
         }
     };
+    if rule.on.contains(&Side::Output) && longest > MAX_HOLD {
+        let why = format!(
+            "it can match more than the {MAX_HOLD} bytes of an answer that are held back: bound its \
+             repetitions (`{{0,100}}` instead of `*`) or look at the input alone (`on = [\"input\"]`)"
+        );
+        return Err(bad(&why));
+    }
     Ok(Compiled { rule: rule.clone(), matcher, longest })
 }
 

@@ -76,6 +76,36 @@ async fn a_flipped_byte_costs_its_record_only_and_is_counted() {
 }
 
 #[tokio::test]
+async fn a_damaged_last_record_is_no_unfinished_write_and_is_kept_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(fill(directory.path(), LogOptions::default(), 1..4).await);
+    let segment = only_segment(directory.path());
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = Reader::open(&segment).unwrap().flatten().last().unwrap().0 as usize;
+    bytes[last + 60] ^= 0x40;
+    fs::write(&segment, &bytes).unwrap();
+    let log = TraceLog::open(directory.path(), LogOptions::default()).unwrap();
+    assert_eq!((traces(&log), log.stats().corrupt), (vec![1, 2], 1));
+    log.append(&record(9)).await.unwrap();
+    assert_eq!(traces(&log), [1, 2, 9]);
+    assert!(fs::read(&segment).unwrap().starts_with(&bytes));
+}
+
+#[tokio::test]
+async fn a_record_that_is_damaged_while_the_log_is_open_is_an_error_not_an_absence() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = fill(directory.path(), LogOptions::default(), 1..4).await;
+    let segment = only_segment(directory.path());
+    let mut bytes = fs::read(&segment).unwrap();
+    let second = Reader::open(&segment).unwrap().flatten().nth(1).unwrap().0;
+    bytes[second as usize + 60] ^= 0x40;
+    fs::write(&segment, bytes).unwrap();
+    let shown = log.show(&TenantId::DEFAULT, TraceId::from_bytes([2; 16]));
+    let Err(LogError::Corrupt(error)) = shown else { panic!("{shown:?}") };
+    assert_eq!((error.segment, error.offset), (segment, second));
+}
+
+#[tokio::test]
 async fn segments_rotate_and_are_all_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
@@ -98,8 +128,9 @@ async fn a_full_log_refuses_and_says_so() {
         }
     };
     assert!(matches!(refused, LogError::Full { max_bytes: 2_000, .. }));
+    assert!(matches!(log.admits(), Err(LogError::Full { .. })));
     let stats = log.stats();
-    assert_eq!((stats.appended, stats.refused), (written, 1));
+    assert_eq!((stats.appended, stats.refused), (written, 2));
 }
 
 #[tokio::test]
@@ -124,6 +155,16 @@ async fn a_group_commit_syncs_what_was_written_soon_after() {
     }
     last.unwrap().synced().await.unwrap();
     assert_eq!(log.stats().synced, 19);
+}
+
+#[tokio::test]
+async fn a_log_that_is_closed_has_synced_every_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
+    let log = fill(directory.path(), options, 1..20).await;
+    let synced = log.shared.writer.synced();
+    drop(log);
+    assert_eq!(synced.borrow().sequence, 19);
 }
 
 #[tokio::test]

@@ -6,14 +6,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use release::TenantId;
 use tokio::sync::watch;
 
 use super::index::Location;
-use super::{LogError, LogOptions};
+use super::{Durability, LogError, LogOptions};
 use crate::frame::{self, MAGIC, MAX_RECORD};
 
 /// The path of segment `number`.
@@ -49,6 +49,7 @@ pub struct Writer {
     options: LogOptions,
     newest: Mutex<Segment>,
     synced: watch::Receiver<Synced>,
+    syncing: Option<JoinHandle<()>>,
 }
 
 /// The segment that is written to.
@@ -61,7 +62,10 @@ struct Segment {
     total: u64,
     /// The last sequence number.
     sequence: u64,
-    unsynced: blocking::Sender<Unsynced>,
+    /// Whether half a record stands at the end and could not be taken back.
+    broken: bool,
+    /// The sync thread's; gone when the log is closed.
+    unsynced: Option<blocking::Sender<Unsynced>>,
 }
 
 /// A file with records up to `sequence` that is to be synced.
@@ -69,6 +73,7 @@ struct Segment {
 struct Unsynced {
     file: Arc<File>,
     sequence: u64,
+    written: Instant,
 }
 
 impl Writer {
@@ -82,18 +87,29 @@ impl Writer {
     ) -> Result<Self, LogError> {
         let number = newest.unwrap_or(last + 1);
         let (file, length) = open(directory, number)?;
-        // What an earlier run wrote and did not sync.
-        file.sync_all()?;
+        // What an earlier run wrote and did not sync; little work where it did.
+        for segment in super::segments(directory)? {
+            File::open(segment)?.sync_all()?;
+        }
+        File::open(directory)?.sync_all()?;
         let total = total.max(length);
         let (unsynced, to_sync) = blocking::channel();
         let begun = Synced { sequence: last, failed: false };
         let (announce, synced) = watch::channel(begun);
-        let (interval, folder) = (options.sync_interval, File::open(directory)?);
-        thread::Builder::new()
+        let gather = match options.durability {
+            Durability::Sync => Duration::ZERO,
+            // The other half is for the sync itself.
+            Durability::Group => options.sync_interval / 2,
+        };
+        let folder = File::open(directory)?;
+        let syncing = thread::Builder::new()
             .name("trace-sync".to_owned())
-            .spawn(move || sync_all(&to_sync, interval, &folder, &announce))?;
-        let newest = Mutex::new(Segment { number, file, length, total, sequence: last, unsynced });
-        Ok(Self { directory: directory.to_owned(), options, newest, synced })
+            .spawn(move || sync_all(&to_sync, gather, &folder, &announce))?;
+        let (sequence, broken, unsynced) = (last, false, Some(unsynced));
+        let segment = Segment { number, file, length, total, sequence, broken, unsynced };
+        let (directory, newest, syncing) =
+            (directory.to_owned(), Mutex::new(segment), Some(syncing));
+        Ok(Self { directory, options, newest, synced, syncing })
     }
 
     pub fn synced(&self) -> watch::Receiver<Synced> {
@@ -105,19 +121,33 @@ impl Writer {
         self.newest().total
     }
 
-    /// Writes one record; when this returns it survives `kill -9`.
-    pub fn write(&self, tenant: &TenantId, otlp: &[u8]) -> Result<Written, LogError> {
+    /// Whether a record may be written now.
+    pub fn admits(&self) -> Result<(), LogError> {
+        self.open(&self.newest())
+    }
+
+    fn open(&self, segment: &Segment) -> Result<(), LogError> {
         if self.synced.borrow().failed {
             return Err(LogError::Io("an earlier sync failed".to_owned()));
         }
+        if segment.broken {
+            return Err(LogError::Io("an earlier write could not be taken back".to_owned()));
+        }
+        let (bytes, max_bytes) = (segment.total, self.options.max_bytes);
+        if bytes >= max_bytes {
+            return Err(LogError::Full { bytes, max_bytes });
+        }
+        Ok(())
+    }
+
+    /// Writes one record; when this returns it survives `kill -9`.
+    pub fn write(&self, tenant: &TenantId, otlp: &[u8]) -> Result<Written, LogError> {
         if otlp.len() > MAX_RECORD {
             return Err(LogError::Io(format!("a record of {} bytes is too large", otlp.len())));
         }
         let mut segment = self.newest();
-        let LogOptions { max_bytes, segment_bytes, node, .. } = self.options;
-        if segment.total >= max_bytes {
-            return Err(LogError::Full { bytes: segment.total, max_bytes });
-        }
+        self.open(&segment)?;
+        let LogOptions { segment_bytes, node, .. } = self.options;
         if segment.length >= segment_bytes {
             segment.rotate(&self.directory)?;
         }
@@ -129,8 +159,9 @@ impl Writer {
         let location = Location { segment: segment.number, offset: segment.length };
         segment.length += frame.len() as u64;
         segment.total += frame.len() as u64;
-        let unsynced = Unsynced { file: Arc::clone(&segment.file), sequence };
-        segment.unsynced.send(unsynced).map_err(|_| LogError::Closed)?;
+        let (file, written) = (Arc::clone(&segment.file), Instant::now());
+        let unsynced = segment.unsynced.as_ref().ok_or(LogError::Closed)?;
+        unsynced.send(Unsynced { file, sequence, written }).map_err(|_| LogError::Closed)?;
         Ok(Written { sequence, location })
     }
 
@@ -142,8 +173,9 @@ impl Writer {
 impl Drop for Writer {
     /// Whoever stops orderly leaves nothing unsynced.
     fn drop(&mut self) {
-        if let Err(error) = self.newest().file.sync_data() {
-            tracing::error!(%error, "trace log: the last sync failed");
+        drop(self.newest().unsynced.take());
+        if self.syncing.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("trace log: the sync thread had stopped");
         }
     }
 }
@@ -153,6 +185,7 @@ impl Segment {
         if let Err(error) = (&*self.file).write_all(frame) {
             // What was half written must not stand before the next record.
             if let Err(again) = self.file.set_len(self.length) {
+                self.broken = true;
                 tracing::error!(error = %again, "trace log: a failed write could not be taken back");
             }
             tracing::error!(%error, "trace log: write failed");
@@ -182,16 +215,17 @@ fn open(directory: &Path, number: u64) -> Result<(Arc<File>, u64), LogError> {
     Ok((Arc::new(file), length))
 }
 
-/// The sync thread: waits for the first unsynced record, gathers more for `interval`, syncs once.
+/// The sync thread: waits for an unsynced record, gathers more until that one is `gather` old, syncs
+/// once.
 fn sync_all(
     unsynced: &blocking::Receiver<Unsynced>,
-    interval: Duration,
+    gather: Duration,
     directory: &File,
     announce: &watch::Sender<Synced>,
 ) {
     let mut known: Option<Arc<File>> = None;
     while let Ok(mut newest) = unsynced.recv() {
-        thread::sleep(interval);
+        thread::sleep(gather.saturating_sub(newest.written.elapsed()));
         let mut closed = Vec::new();
         while let Ok(newer) = unsynced.try_recv() {
             if !Arc::ptr_eq(&newer.file, &newest.file) {

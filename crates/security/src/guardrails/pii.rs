@@ -1,5 +1,6 @@
 //! Personal data and secrets: patterns, and the checksums that tell them from mere digits.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Entity {
-    /// A payment card's number, checked by Luhn (ISO/IEC 7812-1).
+    /// A payment card's number: an issuer of the financial industry (2 to 6), checked by Luhn
+    /// (ISO/IEC 7812-1).
     CreditCard,
     /// An international bank account number, checked modulo 97 (ISO 13616).
     Iban,
@@ -24,22 +26,36 @@ pub enum Entity {
     ApiKey,
 }
 
+/// How an entity is found.
 struct Pattern {
+    /// The whole entity; or its beginning, if it is `grouped`.
     regex: Option<Regex>,
+    /// The longest text it can be, in bytes.
     longest: usize,
+    /// How many characters it has, for one that is written in groups with single separators
+    /// between them.
+    grouped: Option<RangeInclusive<usize>>,
 }
 
 static PATTERNS: LazyLock<[Pattern; 6]> = LazyLock::new(|| {
-    let pattern = |text: &str, longest| Pattern { regex: Regex::new(text).ok(), longest };
+    let pattern = |text: &str, longest, grouped| {
+        let regex = Regex::new(text).ok();
+        Pattern { regex, longest, grouped }
+    };
     [
-        pattern(r"\b(?:[0-9][ -]?){12,18}[0-9]\b", 37),
-        pattern(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b", 64),
-        pattern(r"\b[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24}\b", 345),
-        pattern(r"\+[0-9](?:[ -]?[0-9]){7,14}\b", 31),
-        pattern(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", 11),
+        pattern(r"\b[2-6]", 37, Some(13..=19)),
+        pattern(r"\b[A-Z]{2}[0-9]{2}", 67, Some(15..=34)),
         pattern(
-            r"\b(?:sk|pk|rk|ghp|gho|ghs|xoxb|xoxp|AKIA|gc)[-_A-Z0-9][-_A-Za-z0-9.]{15,120}\b",
-            126,
+            r"\b[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24}\b",
+            345,
+            None,
+        ),
+        pattern(r"\+[0-9](?:[ -]?[0-9]){7,14}\b", 31, None),
+        pattern(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", 11, None),
+        pattern(
+            r"\b(?:sk|pk|rk|ghp|gho|ghs|xoxb|xoxp|AKIA|gc)[-_A-Z0-9][-_A-Za-z0-9.]{15,120}",
+            125,
+            None,
         ),
     ]
 });
@@ -56,8 +72,17 @@ impl Entity {
 
     /// Whether one stands in `text`, ending before `until`.
     pub fn is_in(self, text: &str, until: usize) -> bool {
-        let matches = self.pattern().regex.iter().flat_map(|regex| regex.find_iter(text));
-        matches.into_iter().any(|found| found.end() < until && self.is_valid(found.as_str()))
+        let Pattern { regex, grouped, .. } = self.pattern();
+        let mut found = regex.iter().flat_map(|regex| regex.find_iter(text));
+        found.any(|found| match grouped {
+            None => found.end() < until && self.is_valid(found.as_str()),
+            // Other digits or capitals may follow, so every length is tried.
+            Some(lengths) => {
+                let text = &text[found.start()..];
+                let mut ends = ends(text, lengths).into_iter();
+                ends.any(|end| found.start() + end < until && self.is_valid(&text[..end]))
+            }
+        })
     }
 
     fn is_valid(self, text: &str) -> bool {
@@ -70,7 +95,33 @@ impl Entity {
     }
 }
 
+/// The lengths in bytes of the whole words at the beginning of `text` that have that many digits and
+/// capitals, with single spaces or hyphens between them.
+fn ends(text: &str, lengths: &RangeInclusive<usize>) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let (mut count, mut apart) = (0, false);
+    for (place, byte) in text.bytes().enumerate() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' if count < *lengths.end() => count += 1,
+            b' ' | b'-' if !apart => {
+                apart = true;
+                continue;
+            }
+            _ => break,
+        }
+        apart = false;
+        let goes_on = text[place + 1..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        if !goes_on && lengths.contains(&count) {
+            ends.push(place + 1);
+        }
+    }
+    ends
+}
+
 fn luhn(text: &str) -> bool {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return false;
+    }
     let digits = text.bytes().rev().filter(u8::is_ascii_digit).map(|digit| u32::from(digit - b'0'));
     let sum: u32 = digits
         .enumerate()

@@ -38,6 +38,29 @@ fn checksums_tell_numbers_from_cards_and_accounts() {
 }
 
 #[test]
+fn a_card_or_an_account_beside_other_digits_and_words_is_still_one() {
+    for text in [
+        "4111 1111 1111 1111 12/27",
+        "4111 1111 1111 1111 123",
+        "12 4111-1111-1111-1111",
+        "id 7 4111111111111111, thanks",
+        "DE89 3704 0044 0532 0130 00 BIC COBADEFFXXX",
+        "DE89370400440532013000 BIC COBADEFFXXX",
+        "IBAN GB82 WEST 1234 5698 7654 32 OR NOT",
+    ] {
+        assert_eq!(found(text), ["personal"], "{text}");
+    }
+    for text in ["4111 1111 1111 11112", "x4111111111111111", "4111 1111 AAAA 1111 1111"] {
+        assert!(found(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_long_key_is_a_key() {
+    assert_eq!(found(&format!("sk-{}", "a1".repeat(200))), ["personal"]);
+}
+
+#[test]
 fn words_are_matched_whole_and_whatever_their_case() {
     assert_eq!(found("You SCOUNDREL!"), ["rude"]);
     assert!(found("scoundrels and rotterdam").is_empty());
@@ -61,12 +84,30 @@ fn rules_that_cannot_work_are_named() {
             serde_json::json!({"name": "a", "kind": "regex", "action": "flag", "pattern": "(a{999}){999}"}),
             "size",
         ),
+        (
+            serde_json::json!({"name": "a", "kind": "regex", "action": "flag", "pattern": "a.*b"}),
+            "bound its repetitions",
+        ),
     ] {
         let spec: GuardrailsSpec =
             serde_json::from_value(serde_json::json!({"rules": [rule]})).unwrap();
         let error = Guardrails::compile(&spec).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
     }
+}
+
+#[test]
+fn an_unbounded_pattern_may_look_at_the_input_and_names_are_given_once() {
+    let input = serde_json::json!([
+        {"name": "a", "kind": "regex", "action": "flag", "pattern": "a.*b", "on": ["input"]},
+    ]);
+    assert_eq!(rules(input).input(&format!("a{}b", "-".repeat(9_000))).len(), 1);
+    let twice = serde_json::json!({"rules": [
+        {"name": "a", "kind": "words", "action": "flag", "words": ["x"]},
+        {"name": "a", "kind": "words", "action": "block", "words": ["y"]},
+    ]});
+    let error = Guardrails::compile(&serde_json::from_value(twice).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "rule `a`: an earlier rule has this name");
 }
 
 fn stream(guardrails: &Arc<Guardrails>, pieces: &[&str]) -> (String, Option<String>) {
@@ -124,6 +165,25 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn nothing_of_a_long_match_in_a_long_answer_leaves(
+        before in 0..6_000_usize,
+        inside in 0..4_000_usize,
+        after in 0..6_000_usize,
+        piece in 1..700_usize,
+    ) {
+        let long = rules(serde_json::json!([
+            {"name": "long", "kind": "regex", "action": "block", "pattern": "<-{0,4000}>"},
+        ]));
+        let match_ = format!("<{}>", "-".repeat(inside));
+        let text = format!("{}{match_}{}", "a".repeat(before), "b".repeat(after));
+        let pieces: Vec<_> = text.as_bytes().chunks(piece).collect();
+        let pieces: Vec<_> = pieces.into_iter().map(|p| std::str::from_utf8(p).unwrap()).collect();
+        let (out, blocked) = stream(&long, &pieces);
+        prop_assert_eq!(blocked.as_deref(), Some("long"));
+        prop_assert!(!out.contains('<'));
+    }
+
     #[test]
     fn cutting_the_stream_elsewhere_changes_no_verdict(
         text in texts(),
