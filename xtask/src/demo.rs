@@ -36,7 +36,11 @@ pub fn run_demo(exit: bool) -> Result<()> {
     println!("built in {:.0} s", start.elapsed().as_secs_f64());
 
     let port = free_port()?;
-    let project = std::env::temp_dir().join(format!("groundcrew-demo-{port}"));
+    // One that was interrupted is cleared away by the next.
+    let project = setup::cache().join("demo");
+    if project.exists() {
+        fs::remove_dir_all(&project)?;
+    }
     copy(&root().join("examples/support-desk"), &project)?;
     let config = project.join("server.toml");
     let text = fs::read_to_string(&config)?.replace("127.0.0.1:7070", &format!("127.0.0.1:{port}"));

@@ -21,7 +21,8 @@ use crate::{DeliveryError, TenantDelivery};
 pub struct Upload {
     /// Contents by path.
     pub files: Files,
-    /// The generation of the project the files were read against; none if it is new.
+    /// The generation of the project the files were read against; none to apply over whatever is
+    /// there.
     pub generation: Option<u64>,
     /// The commit they were read from, where known.
     pub commit: Option<String>,
@@ -158,6 +159,10 @@ impl TenantDelivery {
         transaction: Transaction,
     ) -> Result<Transaction, DeliveryError> {
         let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
+        if let Some(known) = known.as_ref().filter(|known| known.value.project != *project) {
+            let (what, project) = (format!("knowledge base {name}"), known.value.project.clone());
+            return Err(DeliveryError::Taken { what, project });
+        }
         if known.as_ref().is_some_and(|known| known.value.spec == *spec) {
             return Ok(transaction);
         }
@@ -182,6 +187,15 @@ impl TenantDelivery {
         app: &App,
     ) -> Result<Versioned<AppRecord>, DeliveryError> {
         let known = self.find::<AppRecord>(APPS, name.as_str()).await?;
+        if let Some(known) = known.as_ref().filter(|k| k.value.project != project.file.name) {
+            let (what, project) = (format!("app {name}"), known.value.project.clone());
+            return Err(DeliveryError::Taken { what, project });
+        }
+        // An app that was removed and comes back goes on counting: its changes are still there.
+        let changes = match &known {
+            Some(known) => known.value.changes,
+            None => self.changes(name).await?.len() as u64,
+        };
         let mut slots: BTreeMap<SlotName, Filled> = app
             .filled
             .iter()
@@ -196,7 +210,7 @@ impl TenantDelivery {
             slots,
             policy: app.file.delivery.clone(),
             environments: project.file.environments.clone(),
-            changes: known.as_ref().map_or(0, |known| known.value.changes),
+            changes,
             head: known.as_ref().and_then(|known| known.value.head),
         };
         Ok(Versioned { value, version: known.map_or(0, |known| known.version) })

@@ -183,18 +183,19 @@ impl TenantDelivery {
         }
     }
 
-    /// The environment, empty if nothing was ever deployed there.
+    /// The environment, empty if nothing was ever deployed there. One that the app no longer names
+    /// can still be looked at and rolled back.
     pub(crate) async fn environment(
         &self,
         app: &AppRecord,
         name: &EnvironmentName,
     ) -> Result<(Environment, Expect), DeliveryError> {
-        if !app.environments.contains(name) {
+        let found =
+            self.find::<Environment>(ENVIRONMENTS, &environment_key(&app.name, name)).await?;
+        if found.is_none() && !app.environments.contains(name) {
             let (app, environment) = (app.name.clone(), name.clone());
             return Err(DeliveryError::UnknownEnvironment { app, environment });
         }
-        let found =
-            self.find::<Environment>(ENVIRONMENTS, &environment_key(&app.name, name)).await?;
         let expect = expect(&found);
         let empty = || Environment::empty(app.name.clone(), name.clone());
         Ok((found.map_or_else(empty, |found| found.value), expect))

@@ -3,7 +3,7 @@
 use knowledge::KnowledgeError;
 use release::{
     AppName, ArtifactName, ArtifactRef, Diagnostic, DigestMismatch, EnvironmentError,
-    EnvironmentName, InvalidName, ReleaseError,
+    EnvironmentName, InvalidName, ReleaseDigest, ReleaseError,
 };
 use store::{BlobError, StoreError};
 
@@ -54,6 +54,26 @@ pub enum DeliveryError {
         app: AppName,
         /// The environment.
         environment: EnvironmentName,
+    },
+    /// A rollback returns to what was live, and nothing else.
+    #[error(
+        "release `{release}` was never live for `{app}` in `{environment}`: promote it instead"
+    )]
+    NeverLive {
+        /// The release asked for.
+        release: ReleaseDigest,
+        /// The app.
+        app: AppName,
+        /// The environment.
+        environment: EnvironmentName,
+    },
+    /// Another project defines it.
+    #[error("{what} belongs to project `{project}`: rename one, or remove it there first")]
+    Taken {
+        /// What: `app NAME` or `knowledge base NAME`.
+        what: String,
+        /// The project that defines it.
+        project: ArtifactName,
     },
     /// A slot's artifact may not go live.
     #[error("`{artifact}` is {state} and may not go live")]

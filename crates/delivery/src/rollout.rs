@@ -2,8 +2,8 @@
 //! then changes the pointer and writes the log row.
 
 use release::{
-    AppName, ArtifactState, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move,
-    MoveRequest, ReleaseDigest,
+    AppName, ArtifactState, Cause, Change, DeploymentEntry, Environment, EnvironmentError,
+    EnvironmentName, Move, MoveRequest, ReleaseDigest,
 };
 use store::{Expect, StoreError, Transaction};
 
@@ -35,6 +35,8 @@ pub struct Rollback {
     pub environment: EnvironmentName,
     /// Which release; the one that was stable before if none.
     pub release: Option<String>,
+    /// The generation of the environment the caller looked at, if it insists on it.
+    pub expected: Option<u64>,
     /// Why, in words.
     pub reason: String,
 }
@@ -46,9 +48,7 @@ impl TenantDelivery {
     /// If the release is unknown, an artifact of it is unusable, the environment moved away from
     /// `expected`, or automation promotes a held release.
     pub async fn promote(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
-        let app = self.app(&wish.app).await?.value;
-        let release = self.wanted(&app, wish).await?;
-        self.check_usable(&release).await?;
+        let (app, release) = self.promotable(wish).await?;
         self.move_environment(&app, &wish.environment, |environment| {
             Ok(promotion(environment, &release, wish.expected))
         })
@@ -56,24 +56,42 @@ impl TenantDelivery {
     }
 
     /// Promotes unless the release is the stable one already: then the move that made it so. For
-    /// whoever may ask twice for one promotion.
+    /// work that may be begun twice; whoever started it, it is automation, so what is held stays
+    /// held.
     ///
     /// # Errors
     /// As [`TenantDelivery::promote`].
     pub async fn promote_once(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
-        let app = self.app(&wish.app).await?.value;
-        let release = self.wanted(&app, wish).await?.release;
-        if self.environment(&app, &wish.environment).await?.0.stable == Some(release) {
+        let (app, release) = self.promotable(wish).await?;
+        let to = release.release;
+        if self.environment(&app, &wish.environment).await?.0.stable == Some(to) {
             let log = self.deployments(&app.name, &wish.environment).await?;
-            let made = |entry: &DeploymentEntry| match entry.r#move {
-                Move::Stable { to, .. } => to == release,
-                _ => false,
-            };
-            if let Some(entry) = log.into_iter().rev().find(made) {
+            if let Some(entry) = log.into_iter().rev().find(|entry| makes_stable(entry, to)) {
                 return Ok(entry);
             }
         }
-        self.promote(wish).await
+        self.move_environment(&app, &wish.environment, |environment| {
+            if environment.held.contains(&to) {
+                return Err(EnvironmentError::Held { release: to }.into());
+            }
+            Ok(promotion(environment, &release, wish.expected))
+        })
+        .await
+    }
+
+    /// The app, and the release that a wish means: one that may be used where it is wanted.
+    async fn promotable(
+        &self,
+        wish: &Promotion,
+    ) -> Result<(AppRecord, ReleaseRecord), DeliveryError> {
+        let app = self.app(&wish.app).await?.value;
+        if !app.environments.contains(&wish.environment) {
+            let (app, environment) = (app.name, wish.environment.clone());
+            return Err(DeliveryError::UnknownEnvironment { app, environment });
+        }
+        let release = self.wanted(&app, wish).await?;
+        self.check_usable(&release).await?;
+        Ok((app, release))
     }
 
     /// The release that a wish means.
@@ -96,25 +114,41 @@ impl TenantDelivery {
     /// depends on the candidate, and holds the release that is taken back.
     ///
     /// # Errors
-    /// If there is no earlier release, or the one asked for is unknown.
+    /// If there is no earlier release, the one asked for is unknown or was never live there, or the
+    /// environment moved away from `expected`.
     pub async fn roll_back(&self, wish: &Rollback) -> Result<DeploymentEntry, DeliveryError> {
         let app = self.app(&wish.app).await?.value;
         let chosen = match &wish.release {
             Some(selector) => Some(self.find_release(&app.name, selector).await?.release),
             None => None,
         };
-        let log = self.deployments(&app.name, &wish.environment).await?;
-        let target = chosen.or_else(|| restore_point(&log)).ok_or_else(|| {
-            let (app, environment) = (app.name.clone(), wish.environment.clone());
-            DeliveryError::NothingToRestore { app, environment }
-        })?;
-        let cause = Cause::Rollback { reason: wish.reason.clone() };
-        self.move_environment(&app, &wish.environment, |environment| {
-            let hold = environment.stable.filter(|stable| *stable != target);
-            let make = Move::Stable { from: environment.stable, to: target, hold };
-            Ok((environment.generation, make, cause.clone()))
-        })
-        .await
+        let mut attempt = 1;
+        loop {
+            let read = self.environment(&app, &wish.environment).await?;
+            let mut log = self.deployments(&app.name, &wish.environment).await?;
+            let from = read.0.stable;
+            // Rows that were added since would be decided over unseen.
+            log.retain(|entry| entry.generation <= read.0.generation);
+            debug_assert!(release::invariants::pointer_equals_folded_log(&read.0, &log));
+            let to = chosen.or_else(|| restore_point(&log)).ok_or_else(|| {
+                let (app, environment) = (app.name.clone(), wish.environment.clone());
+                DeliveryError::NothingToRestore { app, environment }
+            })?;
+            if !log.iter().any(|entry| makes_stable(entry, to)) {
+                let (app, environment) = (app.name, wish.environment.clone());
+                return Err(DeliveryError::NeverLive { release: to, app, environment });
+            }
+            let hold = from.filter(|stable| *stable != to);
+            let cause = Cause::Rollback { reason: wish.reason.clone() };
+            let expected = wish.expected.unwrap_or(read.0.generation);
+            let decided = (expected, Move::Stable { from, to, hold }, cause);
+            match self.make_move(read, decided).await {
+                Err(DeliveryError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                moved => return moved,
+            }
+        }
     }
 
     /// Allows automation to promote a held release again.
@@ -172,17 +206,28 @@ impl TenantDelivery {
     ) -> Result<DeploymentEntry, DeliveryError> {
         let mut attempt = 1;
         loop {
-            let (environment, expect) = self.environment(app, name).await?;
-            let (expected, make, cause) = decide(&environment)?;
-            let (actor, at) = (self.actor.clone(), self.clock.now());
-            let entry = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
-            let transaction = record_move(self.transaction(), environment, expect, &entry)?;
-            match self.store.commit(transaction).await {
-                Ok(_) => return Ok(entry),
-                Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error.into()),
+            let read = self.environment(app, name).await?;
+            let decided = decide(&read.0)?;
+            match self.make_move(read, decided).await {
+                Err(DeliveryError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                moved => return moved,
             }
         }
+    }
+
+    /// Commits one move, unless somebody else was faster.
+    async fn make_move(
+        &self,
+        (environment, expect): (Environment, Expect),
+        (expected, make, cause): (u64, Move, Cause),
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let (actor, at) = (self.actor.clone(), self.clock.now());
+        let entry = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
+        let transaction = record_move(self.transaction(), environment, expect, &entry)?;
+        self.store.commit(transaction).await?;
+        Ok(entry)
     }
 
     /// Every slot must resolve to an artifact that may be used.
@@ -221,6 +266,10 @@ impl TenantDelivery {
             }
         }
     }
+}
+
+fn makes_stable(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
+    matches!(entry.r#move, Move::Stable { to, .. } if to == release)
 }
 
 fn promotion(

@@ -147,13 +147,14 @@ fn overrides(bound: &Bound) -> Result<(), GatewayError> {
     }
 }
 
-/// Who asks, and for what: a valid key, and the right to ask this tenant's apps.
+/// Who asks, and for what: a valid key, the right to ask this tenant's apps, and room for the record.
 fn admit(gateway: &Gateway, arrived: Arrived) -> Result<Admitted, GatewayError> {
     let key = arrived.key.as_deref().ok_or(GatewayError::Unauthorized)?;
     let identity = gateway.parts.keys.authenticate(key).map_err(|_| GatewayError::Unauthorized)?;
     let tenant = identity.tenant.clone().or_else(|| arrived.tenant.clone());
     let tenant = tenant.unwrap_or(TenantId::DEFAULT);
     authorize(&identity, Action::Answer, Resource::Tenant(&tenant))?;
+    gateway.parts.traces.admits().map_err(GatewayError::Unrecorded)?;
     let (app, environment) = match arrived.target.split_once('@') {
         Some((app, environment)) => (app, Some(environment)),
         None => (arrived.target.as_str(), None),
@@ -212,9 +213,14 @@ async fn ground(
             headings if headings.starts_with(&found.title) => headings.to_owned(),
             headings => format!("{} › {headings}", found.title),
         };
-        let (id, text, source, start) =
-            (found.id.to_string(), found.text, found.document, found.start);
-        Passage { id, title, text, source, start }
+        Passage {
+            id: found.id.to_string(),
+            title,
+            text: found.text,
+            source: found.document,
+            start: found.start,
+            start_char: found.start_char,
+        }
     });
     let passages = passages.collect();
     trail.step("ground", begin);
@@ -342,12 +348,13 @@ async fn together(events: &mut Fuse<EventStream>) -> Vec<Result<Event, ProviderE
 }
 
 /// Vectors by the app's model: admitted, bound, screened and recorded like an answer, and like one
-/// run in a task of its own. What it was bound to is told even where there are no vectors.
+/// run in a task of its own, until `gone` resolves: then nobody waits for it any more. What it was
+/// bound to is told even where there are no vectors.
 pub async fn embed(
     gateway: &Gateway,
     headers: HeaderMap,
     (target, session): (String, Option<String>),
-    wanted: EmbedRequest,
+    (wanted, gone): (EmbedRequest, impl Future),
 ) -> (Option<Responding>, Result<Embeddings, GatewayError>) {
     let mut request = ChatRequest::new(Dialect::OpenAi);
     request.messages = wanted.input.iter().map(|text| Message::text_of(Role::User, text)).collect();
@@ -361,7 +368,10 @@ pub async fn embed(
     };
     let mut trail = Trail::begin(gateway, &bound);
     let responding = Responding { trace: trail.trace(), release: bound.binding.release };
-    let result = vectors(gateway, bound, wanted, &mut trail).await;
+    let result = tokio::select! {
+        result = vectors(gateway, bound, wanted, &mut trail) => result,
+        _ = gone => Err(GatewayError::HungUp),
+    };
     trail.settle(gateway, result.as_ref().map(|_| &FinishReason::Stop));
     let recorded = gateway.parts.traces.append(&trail.into_record()).await;
     let result = recorded.map_err(GatewayError::Unrecorded).and(result);

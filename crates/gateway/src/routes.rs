@@ -280,12 +280,15 @@ async fn embed(
     }
     let request = EmbedRequest { input, dimensions };
     let under_way = gateway.under_way();
+    let (waiting, gone) = tokio::sync::oneshot::channel::<Infallible>();
     let work = async move {
-        let embedded = answer::embed(&gateway, headers, (target, session), request).await;
+        let wanted = (request, gone);
+        let embedded = answer::embed(&gateway, headers, (target, session), wanted).await;
         drop(under_way);
         embedded
     };
     let (responding, embedded) = tokio::spawn(work).await.map_err(|_| GatewayError::Stopped)?;
+    drop(waiting);
     *bound = responding;
     let embeddings = embedded?;
     let data = embeddings.vectors.iter().enumerate().map(|(index, vector)| {

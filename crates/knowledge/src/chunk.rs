@@ -20,6 +20,8 @@ pub struct Chunk {
     pub text: String,
     /// Where it starts in the document's text, in bytes.
     pub start: usize,
+    /// Where it starts in the document's text, in characters.
+    pub start_char: usize,
 }
 
 /// About how many bytes a token has.
@@ -74,6 +76,7 @@ fn section(
         }
         let length = cut(rest, max);
         let text = rest[..length].trim_end();
+        let counted = out.last().map_or((0, 0), |before| (before.start, before.start_char));
         let ordinal = (out.len() as u64).to_be_bytes();
         out.push(Chunk {
             id: Digest::of_fields([
@@ -87,6 +90,7 @@ fn section(
             headings: path.iter().map(|(_, heading)| heading.clone()).collect(),
             text: text.to_owned(),
             start: at,
+            start_char: counted.1 + extracted.text[counted.0..at].chars().count(),
         });
         at += length;
     }

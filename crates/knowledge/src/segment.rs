@@ -21,7 +21,7 @@ use crate::analyse::terms;
 use crate::chunk::Chunk;
 
 /// First bytes of a segment.
-const MAGIC: &[u8; 8] = b"GCSEGM01";
+const MAGIC: &[u8; 8] = b"GCSEGM02";
 /// The bundle's own file.
 const CHUNKS: &str = "chunks";
 /// Memory that building an index may take.

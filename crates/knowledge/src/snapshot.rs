@@ -1,6 +1,6 @@
 //! Searching a snapshot.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
@@ -36,6 +36,8 @@ pub struct Retrieved {
     pub start: usize,
     /// Where it ends.
     pub end: usize,
+    /// Where it starts in the document's text, in characters.
+    pub start_char: usize,
 }
 
 /// An open snapshot. Snapshots share the segments they have in common.
@@ -119,8 +121,9 @@ impl Snapshot {
     /// # Errors
     /// If the index fails.
     pub fn retrieve(&self, question: &str, limit: usize) -> Result<Vec<Retrieved>, KnowledgeError> {
-        let asked: BTreeSet<String> = terms(question).into_iter().collect();
-        let asked: Vec<String> = asked.into_iter().take(MAX_TERMS).collect();
+        let mut seen = HashSet::new();
+        let mut asked = terms(question);
+        asked.retain(|term| seen.len() < MAX_TERMS && seen.insert(term.clone()));
         if asked.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
@@ -148,6 +151,7 @@ impl Snapshot {
                 score: hit.0,
                 start: chunk.start,
                 end: chunk.start + chunk.text.len(),
+                start_char: chunk.start_char,
             }
         });
         Ok(retrieved.collect())

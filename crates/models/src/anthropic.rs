@@ -418,6 +418,7 @@ impl Decoder for MessageDecoder {
                 return Err(self.protocol("an event with broken JSON"));
             }
             tracing::warn!(provider = self.provider, "dropped an event with broken JSON");
+            out.push_back(Event::Unreadable);
             return Ok(());
         };
         if let Some(refusal) = embedded_refusal(&document) {

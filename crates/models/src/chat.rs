@@ -445,6 +445,8 @@ pub enum Event {
         /// The next characters of the JSON text.
         fragment: String,
     },
+    /// The provider sent something that could not be read, and it was passed over.
+    Unreadable,
     /// What a part of the answer rests on.
     Citation(Citation),
     /// A citation that the provider makes itself, of the text last begun.
@@ -576,6 +578,8 @@ pub struct Citation {
     pub start: usize,
     /// Where they end.
     pub end: usize,
+    /// Where they start, in characters.
+    pub start_char: usize,
 }
 
 /// A passage given to the model.
@@ -591,6 +595,8 @@ pub struct Passage {
     pub source: String,
     /// Where the passage starts in the document's text, in bytes.
     pub start: usize,
+    /// Where it starts, in characters.
+    pub start_char: usize,
 }
 
 /// A whole answer: its events, folded.
@@ -605,10 +611,17 @@ pub struct Answer {
     /// Fields of the provider's answer that have no place here, by where they stood.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rest: BTreeMap<RestPlace, Map<String, Value>>,
+    /// How many of the provider's events could not be read, and were passed over.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unreadable: u64,
     /// What it used.
     pub usage: Usage,
     /// Why it ended; none if it did not.
     pub finish: Option<FinishReason>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Answer {
@@ -650,6 +663,7 @@ impl Answer {
                     arguments.push_str(fragment);
                 }
             }
+            Event::Unreadable => self.unreadable += 1,
             Event::Citation(citation) => self.citations.push(citation.clone()),
             Event::ProviderCitation { value, .. } => {
                 let texts = self.content.iter_mut().rev();

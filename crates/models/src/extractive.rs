@@ -159,6 +159,7 @@ fn answer(
             cited_text: sentence.text.to_owned(),
             start,
             end: start + sentence.text.len(),
+            start_char: passage.start_char + passage.text[..sentence.start].chars().count(),
         }));
     }
     let usage = Usage { input_tokens, output_tokens: written, estimated: true, ..Usage::default() };

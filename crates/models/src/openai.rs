@@ -144,11 +144,12 @@ fn request(call: &Call, token_limit: &str) -> Result<Value, String> {
     set(token_limit, sampling.max_tokens.map(Into::into));
     set("seed", sampling.seed.map(Into::into));
     set("stop", Some(sampling.stop).filter(|stop| !stop.is_empty()).map(Into::into));
-    if request.stream {
-        set("stream", Some(true.into()));
-        set("stream_options", Some(json!({"include_usage": true})));
-    }
     body.extend(request.rest.clone());
+    if request.stream {
+        body.insert("stream".to_owned(), true.into());
+        let options = body.entry("stream_options").or_insert_with(|| json!({}));
+        options["include_usage"] = true.into();
+    }
     Ok(body.into())
 }
 
@@ -297,6 +298,8 @@ struct ChatDecoder {
     input_estimate: u64,
     strict_json: bool,
     started: bool,
+    /// The unknown fields of the answer that were passed on.
+    rest: Map<String, Value>,
     /// Our index of each of the provider's tool calls.
     calls: Vec<u64>,
     /// What they are called with.
@@ -317,6 +320,7 @@ impl ChatDecoder {
                 Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. })
             ),
             started: false,
+            rest: Map::new(),
             calls: Vec::new(),
             arguments: ToolCalls::default(),
             written: 0,
@@ -337,7 +341,6 @@ impl ChatDecoder {
             model: text("model").unwrap_or_default(),
             fingerprint: text("system_fingerprint"),
         }));
-        rest(document, RestPlace::Answer, &ANSWER_FIELDS, out);
     }
 
     /// A message or a delta; both have the same fields.
@@ -400,6 +403,13 @@ impl ChatDecoder {
         out: &mut VecDeque<Event>,
     ) -> Result<(), ProviderError> {
         self.start(document, out);
+        let mut fields = unknown(document, &ANSWER_FIELDS);
+        fields.retain(|name, value| self.rest.get(name) != Some(value));
+        if !fields.is_empty() {
+            self.rest.extend(fields.clone());
+            let (dialect, place) = (Dialect::OpenAi, RestPlace::Answer);
+            out.push_back(Event::Rest { dialect, place, fields });
+        }
         if let Some(choice) = document.pointer("/choices/0") {
             if let Some(said) = choice.get(said) {
                 self.said(said, out)?;
@@ -427,16 +437,38 @@ impl ChatDecoder {
 }
 
 /// A chunk that holds no more than text: nearly all of them do, and reading them as such costs a
-/// third. Whatever else a chunk holds makes it something else; what stands beside `choices` was
-/// taken from the first.
+/// third. Whatever else a chunk holds makes it something else.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TextChunk<'a> {
     #[serde(borrow)]
     choices: [TextChoice<'a>; 1],
+    #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
     #[serde(default, rename = "usage")]
     _usage: Option<()>,
     #[serde(default, rename = "error")]
     _error: Option<()>,
+    #[serde(default, rename = "id")]
+    _id: IgnoredAny,
+    #[serde(default, rename = "object")]
+    _object: IgnoredAny,
+    #[serde(default, rename = "created")]
+    _created: IgnoredAny,
+    #[serde(default, rename = "model")]
+    _model: IgnoredAny,
+    #[serde(default, rename = "system_fingerprint")]
+    _system_fingerprint: IgnoredAny,
+    #[serde(default, rename = "obfuscation")]
+    _obfuscation: IgnoredAny,
+}
+
+impl TextChunk<'_> {
+    /// Whether it says nothing new beside its text.
+    fn is_plain(&self, known: &Map<String, Value>) -> bool {
+        let known = known.get("service_tier").and_then(Value::as_str);
+        self.service_tier.is_none() || self.service_tier.as_deref() == known
+    }
 }
 
 #[derive(Deserialize)]
@@ -467,6 +499,7 @@ impl Decoder for ChatDecoder {
         }
         if self.started
             && let Ok(chunk) = serde_json::from_str::<TextChunk<'_>>(&event.data)
+            && chunk.is_plain(&self.rest)
         {
             let [choice] = chunk.choices;
             self.text(choice.delta.content, out);
@@ -479,6 +512,7 @@ impl Decoder for ChatDecoder {
                 return Err(self.protocol("an event with broken JSON"));
             }
             tracing::warn!(provider = self.provider, "dropped an event with broken JSON");
+            out.push_back(Event::Unreadable);
             return Ok(());
         };
         if let Some(refusal) = embedded_refusal(&document) {

@@ -69,6 +69,8 @@ pub const BINDING: &str = "groundcrew.binding";
 pub const FINGERPRINT: &str = "groundcrew.fingerprint";
 /// Whether usage was counted by us.
 pub const USAGE_ESTIMATED: &str = "groundcrew.usage.estimated";
+/// How many of the provider's events could not be read.
+pub const UNREADABLE_EVENTS: &str = "groundcrew.response.unreadable_events";
 /// The cost, in billionths of the currency.
 pub const COST_NANOS: &str = "groundcrew.cost.nanos";
 /// The cost's currency.

@@ -185,6 +185,7 @@ fn generated(root: &mut Attributes, generation: &Generation) {
     root.count(name::CACHE_CREATION_TOKENS, generation.cache_creation_tokens);
     root.count(name::REASONING_TOKENS, generation.reasoning_tokens);
     root.flag(name::USAGE_ESTIMATED, generation.usage_estimated);
+    root.count(name::UNREADABLE_EVENTS, generation.unreadable_events);
     if let Some(cost) = generation.cost {
         root.any(name::COST_NANOS, Value::IntValue(cost.nanos));
         root.text(name::COST_CURRENCY, cost.currency);
@@ -345,6 +346,7 @@ fn generation(root: &Found<'_>) -> Option<Generation> {
         cache_creation_tokens: root.count(name::CACHE_CREATION_TOKENS),
         reasoning_tokens: root.count(name::REASONING_TOKENS),
         usage_estimated: root.flag(name::USAGE_ESTIMATED),
+        unreadable_events: root.count(name::UNREADABLE_EVENTS),
         cost: cost.map(|(currency, nanos)| Money { currency, nanos }),
         unpriced: root.text(name::UNPRICED),
     })

@@ -174,6 +174,8 @@ pub struct Generation {
     pub reasoning_tokens: u64,
     /// Whether the tokens were counted by us.
     pub usage_estimated: bool,
+    /// How many of the provider's events could not be read, and were passed over.
+    pub unreadable_events: u64,
     /// What it cost.
     pub cost: Option<Money>,
     /// Why the cost is not known.

@@ -9,67 +9,77 @@ use crate::prompt::split;
 const MAX_DEPTH: usize = 8;
 /// The most bytes a resolved prompt may have.
 const MAX_RESOLVED: usize = 1 << 20;
+/// How many includes one prompt may come to, those of its includes counted.
+const MAX_INCLUDES: usize = 1_000;
 
 /// The text of prompt `name` of `library`, every `{% include "other" %}` replaced by the template
 /// of that prompt.
 ///
 /// # Errors
 /// [`PromptError::Include`] for a name that is not there, not fixed, includes itself or nests
-/// deeper than 8 levels.
+/// deeper than 8 levels, or for more than 1,000 of them; [`PromptError::TooLong`] beyond 1 MiB.
 pub fn resolve_includes(
     name: &str,
     library: &BTreeMap<String, String>,
 ) -> Result<String, PromptError> {
     let text = library.get(name).ok_or_else(|| missing(name))?;
-    let mut out = String::new();
-    expand(text, library, &mut vec![name.to_owned()], &mut out)?;
-    Ok(out)
+    let path = vec![name.to_owned()];
+    let mut expansion = Expansion { library, path, includes: 0, out: String::new() };
+    expansion.expand(text)?;
+    Ok(expansion.out)
 }
 
-fn expand(
-    text: &str,
-    library: &BTreeMap<String, String>,
-    path: &mut Vec<String>,
-    out: &mut String,
-) -> Result<(), PromptError> {
-    let mut rest = text;
-    while let Some(open) = rest.find("{%") {
-        let Some(length) = rest[open..].find("%}") else { break };
-        let close = open + length + 2;
-        let inside = rest[open + 2..close - 2].trim_matches(['-', '+']).trim();
-        let Some(target) = inside.strip_prefix("include").filter(|t| !t.starts_with(is_name))
-        else {
-            out.push_str(&rest[..close]);
+struct Expansion<'a> {
+    library: &'a BTreeMap<String, String>,
+    /// The prompts whose texts are being expanded, outermost first.
+    path: Vec<String>,
+    includes: usize,
+    out: String,
+}
+
+impl Expansion<'_> {
+    fn expand(&mut self, text: &str) -> Result<(), PromptError> {
+        let mut rest = text;
+        while let Some(open) = rest.find("{%") {
+            let Some(length) = rest[open..].find("%}") else { break };
+            let close = open + length + 2;
+            let inside = rest[open + 2..close - 2].trim_matches(['-', '+']).trim();
+            match inside.strip_prefix("include").filter(|target| !target.starts_with(is_name)) {
+                Some(target) => {
+                    self.out.push_str(&rest[..open]);
+                    self.include(target.trim())?;
+                }
+                None => self.out.push_str(&rest[..close]),
+            }
             rest = &rest[close..];
-            continue;
-        };
-        let target = target.trim();
-        let quoted = target.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-        let quoted =
-            quoted.or_else(|| target.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')));
-        let target = quoted.ok_or_else(|| {
-            PromptError::Include(format!("`include {target}` must name a fixed prompt in quotes"))
-        })?;
-        let target = target.strip_suffix(".md").unwrap_or(target);
-        if path.iter().any(|name| name == target) {
-            return Err(PromptError::Include(format!("prompt `{target}` includes itself")));
         }
-        if path.len() >= MAX_DEPTH {
-            let message = format!("includes nest deeper than {MAX_DEPTH} levels at `{target}`");
-            return Err(PromptError::Include(message));
-        }
-        out.push_str(&rest[..open]);
-        let included = library.get(target).ok_or_else(|| missing(target))?;
-        path.push(target.to_owned());
-        expand(split(included)?.template.trim_end_matches('\n'), library, path, out)?;
-        path.pop();
-        if out.len() > MAX_RESOLVED {
-            return Err(PromptError::TooLong);
-        }
-        rest = &rest[close..];
+        self.out.push_str(rest);
+        Ok(())
     }
-    out.push_str(rest);
-    Ok(())
+
+    fn include(&mut self, target: &str) -> Result<(), PromptError> {
+        let refuse = |why: String| Err(PromptError::Include(why));
+        let within = |quote| target.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        let Some(name) = within('"').or_else(|| within('\'')) else {
+            return refuse(format!("`include {target}` must name a fixed prompt in quotes"));
+        };
+        let name = name.strip_suffix(".md").unwrap_or(name);
+        if self.path.iter().any(|outer| outer == name) {
+            return refuse(format!("prompt `{name}` includes itself"));
+        }
+        if self.path.len() >= MAX_DEPTH {
+            return refuse(format!("includes nest deeper than {MAX_DEPTH} levels at `{name}`"));
+        }
+        self.includes += 1;
+        if self.includes > MAX_INCLUDES {
+            return refuse(format!("more than {MAX_INCLUDES} includes, at `{name}`"));
+        }
+        let included = self.library.get(name).ok_or_else(|| missing(name))?;
+        self.path.push(name.to_owned());
+        self.expand(split(included)?.template.trim_end_matches('\n'))?;
+        self.path.pop();
+        if self.out.len() > MAX_RESOLVED { Err(PromptError::TooLong) } else { Ok(()) }
+    }
 }
 
 fn is_name(character: char) -> bool {

@@ -30,10 +30,11 @@ pub enum CanonicalError {
 }
 
 impl CanonicalJson {
-    /// Canonicalises `value`.
+    /// Canonicalises `value`. A float that is not finite has no JSON and would become null: types
+    /// that hold floats refuse it when they are read.
     ///
     /// # Errors
-    /// If a number is not finite or an integer lies beyond ±2⁵³.
+    /// If a number lies beyond ±2⁵³.
     pub fn of(value: &impl Serialize) -> Result<Self, CanonicalError> {
         let text = serde_json::to_vec(value).map_err(CanonicalError::Unacceptable)?;
         Self::parse(&text)
@@ -148,8 +149,9 @@ impl<'de> Visitor<'de> for Strict {
         if !value.is_finite() {
             return Err(E::custom("a number is not finite"));
         }
-        if value.abs() > EXACT {
-            return Err(E::custom(format_args!("the integer {value:e} lies beyond ±2^53")));
+        // 2^53 + 1 is read as 2^53, so that one cannot be told from it.
+        if value.abs() >= EXACT {
+            return Err(E::custom(format_args!("the number {value:e} lies beyond ±2^53")));
         }
         Ok(value.into())
     }

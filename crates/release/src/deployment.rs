@@ -32,6 +32,18 @@ pub enum Move {
     },
 }
 
+impl Move {
+    /// The releases that requests go to by this move.
+    pub fn releases(&self) -> impl Iterator<Item = ReleaseDigest> {
+        let (stable, plan) = match self {
+            Self::Stable { to, .. } => (Some(*to), None),
+            Self::Plan { to } => (None, to.as_ref()),
+            Self::Clear { .. } => (None, None),
+        };
+        stable.into_iter().chain(plan.into_iter().flat_map(TrafficPlan::releases))
+    }
+}
+
 /// Why an environment moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

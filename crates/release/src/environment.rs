@@ -202,9 +202,15 @@ pub enum EnvironmentError {
         /// The generation it has.
         found: u64,
     },
-    /// Automation tried to promote a release that was rolled back.
+    /// Automation tried to send requests to a release that was rolled back.
     #[error("release `{release}` is held since it was rolled back; a person must clear it first")]
     Held {
+        /// The held release.
+        release: ReleaseDigest,
+    },
+    /// Automation tried to clear a hold.
+    #[error("only a person may clear the hold on release `{release}`")]
+    Unattended {
         /// The held release.
         release: ReleaseDigest,
     },
@@ -249,8 +255,8 @@ impl Environment {
     /// Decides a move: the row for the deployment log. [`Environment::apply`] then makes it.
     ///
     /// # Errors
-    /// If `expected` is not the present generation, automation promotes a held release, or a plan
-    /// is not whole or meets another one.
+    /// If `expected` is not the present generation, automation sends requests to a held release or
+    /// clears it, or a plan is not whole or meets another one.
     pub fn decide(&self, request: MoveRequest) -> Result<DeploymentEntry, EnvironmentError> {
         if request.expected != self.generation {
             return Err(EnvironmentError::Conflict {
@@ -260,11 +266,13 @@ impl Environment {
                 found: self.generation,
             });
         }
-        if let Move::Stable { to, hold: None, .. } = &request.make
-            && self.held.contains(to)
-            && request.actor.is_automation()
-        {
-            return Err(EnvironmentError::Held { release: *to });
+        if request.actor.is_automation() {
+            if let Move::Clear { release } = request.make {
+                return Err(EnvironmentError::Unattended { release });
+            }
+            if let Some(release) = request.make.releases().find(|to| self.held.contains(to)) {
+                return Err(EnvironmentError::Held { release });
+            }
         }
         if let Move::Plan { to: Some(plan) } = &request.make {
             plan.check()?;
@@ -277,6 +285,10 @@ impl Environment {
                 });
             }
         }
+        debug_assert!(match request.make {
+            Move::Stable { from, .. } => from == self.stable,
+            _ => true,
+        });
         Ok(DeploymentEntry {
             app: self.app.clone(),
             environment: self.name.clone(),

@@ -55,18 +55,21 @@ pub fn rollback_is_pinned(target: &Release, pinned: &BTreeSet<Digest>) -> bool {
 /// 5. A release rolled back stays held until a person clears it or promotes it.
 pub fn rolled_back_is_held(log: &[DeploymentEntry]) -> bool {
     let mut held = BTreeSet::new();
-    log.iter().all(|entry| match &entry.r#move {
-        Move::Stable { to, hold, .. } => {
-            let allowed = !held.contains(to) || hold.is_some() || !entry.actor.is_automation();
-            held.remove(to);
-            held.extend(*hold);
-            allowed
+    log.iter().all(|entry| {
+        let mut touched = entry.r#move.releases();
+        let freed =
+            touched.any(|to| held.contains(&to)) || matches!(entry.r#move, Move::Clear { .. });
+        match &entry.r#move {
+            Move::Stable { to, hold, .. } => {
+                held.remove(to);
+                held.extend(*hold);
+            }
+            Move::Clear { release } => {
+                held.remove(release);
+            }
+            Move::Plan { .. } => {}
         }
-        Move::Clear { release } => {
-            held.remove(release);
-            !entry.actor.is_automation()
-        }
-        Move::Plan { .. } => true,
+        !(freed && entry.actor.is_automation())
     })
 }
 

@@ -51,9 +51,23 @@ impl std::str::FromStr for Role {
     }
 }
 
-/// Something that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
+/// Declares the actions and the list of all of them.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident,)*) => {
+        /// Something that is done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $action,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$action,)*];
+        }
+    };
+}
+
+actions! {
     /// Ask an app for an answer.
     Answer,
     /// See releases, environments and their history.
@@ -86,28 +100,6 @@ pub enum Action {
     ManageUsers,
     /// Create and list tenants.
     ManageTenants,
-}
-
-impl Action {
-    /// Every action.
-    pub const ALL: [Self; 16] = [
-        Self::Answer,
-        Self::ReadReleases,
-        Self::ReadKnowledge,
-        Self::ReadTraces,
-        Self::ReadStatus,
-        Self::Apply,
-        Self::Promote,
-        Self::RollBack,
-        Self::ClearHold,
-        Self::RefreshKnowledge,
-        Self::ReadWorkflows,
-        Self::DefineWorkflows,
-        Self::RunWorkflows,
-        Self::ManageKeys,
-        Self::ManageUsers,
-        Self::ManageTenants,
-    ];
 }
 
 /// What it is done to.

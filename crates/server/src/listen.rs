@@ -3,19 +3,24 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use axum::serve::{Listener, ListenerExt};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::config::TlsFile;
 
@@ -23,8 +28,10 @@ use crate::config::TlsFile;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long answers under way may take once the server is to stop.
 pub const DRAIN: Duration = Duration::from_secs(60);
-/// How many finished handshakes wait to be served.
-const WAITING: usize = 64;
+/// How long the head of a request may take, and a connection may stay idle.
+const HEADERS: Duration = Duration::from_secs(60);
+/// How many connections are open at most.
+const CONNECTIONS: usize = 4_096;
 
 /// Binds the address. Off loopback, plain HTTP must be asked for.
 ///
@@ -48,47 +55,97 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<&TlsFile>,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (stopping, stopped) = oneshot::channel();
-    let stop = async move {
-        stop.await;
-        // Whoever waits for it is this function.
-        let _waiting = stopping.send(());
-    };
-    let serving = async {
-        match tls {
-            None => {
-                let listener = listener.tap_io(no_delay);
-                axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+    let acceptor = tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
+    let open = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let (permit, stream) = tokio::select! {
+            accepted = accept(&listener, &open) => accepted,
+            () = &mut stop => break,
+        };
+        let (router, acceptor, watcher) = (router.clone(), acceptor.clone(), connections.watcher());
+        tokio::spawn(async move {
+            if let Err(error) = connection(stream, acceptor, router, watcher).await {
+                tracing::debug!(%error, "a connection ended early");
             }
-            Some(tls) => {
-                let listener = TlsListener::new(listener, acceptor(&tls.certificate, &tls.key)?)?;
-                axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+        tracing::warn!("connections were still open {} s after the stop", DRAIN.as_secs());
+    }
+    Ok(())
+}
+
+/// The next connection. Once as many are open as may be, the next one waits in the system's queue.
+async fn accept(
+    listener: &TcpListener,
+    open: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, TcpStream) {
+    // The semaphore is never closed.
+    let permit = Arc::clone(open).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (permit, stream),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-        }
-        anyhow::Ok(())
-    };
-    let late = async {
-        if stopped.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = serving => served,
-        () = late => {
-            tracing::warn!("connections were still open {} s after the stop", DRAIN.as_secs());
-            Ok(())
         }
     }
 }
 
-/// Nagle's algorithm would hold back each small piece of a stream by up to 40 ms.
-fn no_delay(stream: &mut TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    watcher: Watcher,
+) -> Result<()> {
+    // Nagle's algorithm would hold back each small piece of a stream by up to 40 ms.
+    stream.set_nodelay(true)?;
+    let Some(acceptor) = acceptor else {
+        let h2 = timeout(HANDSHAKE, speaks_h2(&stream)).await??;
+        return speak(stream, h2, router, watcher).await;
+    };
+    let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    speak(stream, h2, router, watcher).await
+}
+
+/// Whether the client begins with the preface of HTTP/2 (RFC 9113 §3.4).
+async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut start).await?;
+        if length == 0 || !PREFACE.starts_with(&start[..length]) {
+            return Ok(false);
+        }
+        if length == PREFACE.len() {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    h2: bool,
+    router: Router,
+    watcher: Watcher,
+) -> Result<()> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADERS);
+    let builder = if h2 { builder.http2_only() } else { builder.http1_only() };
+    let service = TowerToHyperService::new(router);
+    let served = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    watcher.watch(served).await.map_err(anyhow::Error::from_boxed)
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
@@ -101,54 +158,5 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Accepts TLS connections. Handshakes run on their own, so that a slow one holds up nobody.
-struct TlsListener {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    address: SocketAddr,
-}
-
-impl TlsListener {
-    fn new(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (done, ready) = mpsc::channel(WAITING);
-        tokio::spawn(async move {
-            while !done.is_closed() {
-                let (mut stream, peer) = match listener.accept().await {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                };
-                no_delay(&mut stream);
-                let (acceptor, done) = (acceptor.clone(), done.clone());
-                tokio::spawn(async move {
-                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                        // The server may have stopped meanwhile.
-                        Ok(Ok(stream)) => drop(done.send((stream, peer)).await),
-                        Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
-                        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-                    }
-                });
-            }
-        });
-        Ok(Self { ready, address })
-    }
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
+#[cfg(test)]
+mod tests;

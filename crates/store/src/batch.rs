@@ -90,7 +90,8 @@ pub async fn run(
                 unplaced.push((index, emitted));
                 outcomes.push(Ok(done));
             }
-            Err(StoreError::Engine(error)) => return Err(StoreError::Engine(error)),
+            Err(error @ StoreError::Aborted(_)) => return Err(error),
+            // It fails alone; if the database is gone, so does taking it back, and the batch.
             Err(error) => {
                 session.execute("ROLLBACK TO SAVEPOINT logical", &[]).await?;
                 session.execute("RELEASE SAVEPOINT logical", &[]).await?;

@@ -108,19 +108,19 @@ impl TenantBlobs {
         &self.tenant
     }
 
-    /// Stores bytes, unless they are there already, and returns their digest. When this returns,
-    /// they are durable.
+    /// Stores bytes, unless they are there already and whole, and returns their digest. When this
+    /// returns, they are durable.
     ///
     /// # Errors
     /// If they could not be written.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
         let digest = Digest::of(&bytes);
         let key = self.key(&digest);
-        if !self.backend.exists(&key).await? {
-            let mut stored = Vec::with_capacity(bytes.len() + 6);
-            stored.extend_from_slice(MAGIC);
-            stored.extend_from_slice(&[PLAIN, 0]);
-            stored.extend_from_slice(&bytes);
+        let mut stored = Vec::with_capacity(bytes.len() + 6);
+        stored.extend_from_slice(MAGIC);
+        stored.extend_from_slice(&[PLAIN, 0]);
+        stored.extend_from_slice(&bytes);
+        if self.backend.get(&key).await?.is_none_or(|present| present != stored) {
             self.backend.put(&key, stored.into()).await?;
         }
         Ok(digest)

@@ -2,7 +2,8 @@
 
 use crate::Expect;
 
-/// An error of the store. Only a successful commit was written; any error means that nothing was.
+/// An error of the store. Only a successful commit was written; any error means that nothing was,
+/// but for [`StoreError::Unknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A record is not at the version that the caller had read.
@@ -52,6 +53,12 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Engine(String),
+    /// The database gave way to another transaction; the same again may succeed.
+    #[error("the database gave way to another transaction: {0}")]
+    Aborted(String),
+    /// The connection was lost during the commit: it may have been written or not.
+    #[error("whether it was written is unknown, look before you try again: {0}")]
+    Unknown(String),
     /// A file could not be opened.
     #[error("`{path}` cannot be opened")]
     File {
@@ -73,6 +80,11 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Engine(error.to_string())
+        // A serialization failure, and a deadlock (SQLSTATE class 40).
+        let code = error.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            Some("40001" | "40P01") => Self::Aborted(error.to_string()),
+            _ => Self::Engine(error.to_string()),
+        }
     }
 }

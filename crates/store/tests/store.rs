@@ -51,13 +51,14 @@ async fn sql(url: &str, statement: String) {
 async fn sqlite_keeps_the_promises_of_an_engine() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
-    store::conformance::engine(&store).await;
+    store::conformance::engine(&store, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_the_promises_of_an_engine() {
     let database = Database::make("conformance").await;
-    store::conformance::engine(&database.open().await.unwrap()).await;
+    let (store, other) = (database.open().await.unwrap(), database.open().await.unwrap());
+    store::conformance::engine(&store, &other).await;
     database.drop().await;
 }
 

@@ -164,6 +164,11 @@ impl Document {
             | ValidationErrorKind::AnyOf { context } => {
                 self.explain_alternatives(error, context, schema, found);
             }
+            // What does not look like a reference may be the secret itself.
+            ValidationErrorKind::Pattern { .. } => {
+                let message = format!("{name}: {}", error.masked());
+                found.push(Diagnostic::error(BAD_VALUE, self.place(pointer), message));
+            }
             _ => {
                 let message = format!("{name}: {error}");
                 found.push(Diagnostic::error(BAD_VALUE, self.place(pointer), message));

@@ -132,3 +132,35 @@ fn a_corrupt_segment_is_named_and_other_apps_keep_serving() {
     let status = stage.json(&["status"]).unwrap();
     assert_eq!(status["cannot_answer"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_rollback_returns_to_what_was_live_and_to_nothing_else() {
+    let stage = Stage::support_desk().unwrap();
+    let (from, to) = ("variations/prompt/support.md", "prompts/support.md");
+    std::fs::copy(stage.path().join(from), stage.path().join(to)).unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    let rollback = ["release", "rollback", "support", "--env", "prod", "--to", "#2"];
+    let error = stage.groundcrew(&rollback).unwrap_err().to_string();
+    assert!(error.contains("was never live") && error.contains("promote it instead"), "{error}");
+}
+
+#[test]
+fn an_app_that_was_removed_comes_back_and_goes_on_counting() {
+    let stage = Stage::scripted("openai", "http://127.0.0.1:9/v1", &["m"]).unwrap();
+    let app = "[slots]\nmodel = \"m\"\nprompt = \"plain\"\n[delivery]\nenter = \"manual\"\n";
+    stage.write("apps/side.toml", app).unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    std::fs::remove_file(stage.path().join("apps/side.toml")).unwrap();
+    stage.groundcrew(&["apply", "--prune"]).unwrap();
+    stage.write("apps/side.toml", app).unwrap();
+    let applied = stage.json(&["apply"]).unwrap();
+    assert_eq!(applied["changes"][0]["id"], "side-2", "{applied}");
+}
+
+#[test]
+fn one_project_does_not_take_what_another_defines() {
+    let stage = Stage::scripted("openai", "http://127.0.0.1:9/v1", &["m"]).unwrap();
+    stage.write("groundcrew.toml", "name = \"other\"\nenvironments = [\"prod\"]\n").unwrap();
+    let error = stage.groundcrew(&["apply"]).unwrap_err().to_string();
+    assert!(error.contains("app m belongs to project `scripted`"), "{error}");
+}

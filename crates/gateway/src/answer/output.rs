@@ -97,6 +97,8 @@ impl<'a> Output<'a> {
                 // Log probabilities and the like spell out text that may still be held back.
                 Event::Rest { place: RestPlace::Choice | RestPlace::Message, .. }
                     if self.guardrails.output().is_some() => {}
+                // It has left its trace; nobody else can read it either.
+                Event::Unreadable => {}
                 Event::Started(_) | Event::Usage(_) | Event::Rest { .. } => out.push(event),
                 Event::Other { ref value, .. } => {
                     self.flush(out, trail)?;

@@ -164,6 +164,7 @@ impl Trail {
             generation.cache_creation_tokens = usage.cache_creation_tokens;
             generation.reasoning_tokens = usage.reasoning_tokens;
             generation.usage_estimated = usage.estimated;
+            generation.unreadable_events = self.answer.unreadable;
             let model = match generation.response_model.as_str() {
                 "" => &generation.request_model,
                 model => model,

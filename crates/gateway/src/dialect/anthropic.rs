@@ -344,8 +344,8 @@ fn citation(citation: &Citation) -> Value {
         "cited_text": citation.cited_text,
         "document_index": citation.passage,
         "document_title": citation.title,
-        "start_char_index": citation.start,
-        "end_char_index": citation.end,
+        "start_char_index": citation.start_char,
+        "end_char_index": citation.start_char + citation.cited_text.chars().count(),
         "file_id": null,
         "source": citation.source,
         "passage_id": citation.id,
@@ -496,6 +496,7 @@ impl Encoder for BlockEncoder {
             // A text that begins by itself, and pieces that only another dialect's clients could
             // have asked for.
             Event::TextStarted
+            | Event::Unreadable
             | Event::ProviderCitation { .. }
             | Event::Other { .. }
             | Event::Rest { .. }

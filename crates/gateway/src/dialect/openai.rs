@@ -54,8 +54,13 @@ impl Dialect for OpenAi {
             request.response_format = Some(response_format(format)?);
         }
         request.stream = fields.flag("stream")?.unwrap_or(false);
-        let options = fields.object("stream_options")?.unwrap_or_default();
-        let include_usage = options.get("include_usage") == Some(&Value::Bool(true));
+        let mut options = fields.object("stream_options")?.unwrap_or_default();
+        let include_usage = options.remove("include_usage") == Some(Value::Bool(true));
+        // Our streams have no padding to leave out.
+        options.remove("include_obfuscation");
+        if !options.is_empty() {
+            fields.0.insert("stream_options".to_owned(), options.into());
+        }
         request.metadata = fields.object("metadata")?.unwrap_or_default();
         let named = request.metadata.get("session_id").and_then(Value::as_str).map(str::to_owned);
         // Who the end user is decides the arm; it is not passed on to providers.
@@ -595,6 +600,7 @@ impl Encoder for ChunkEncoder {
             }
             // Pieces that only another dialect's clients could have asked for.
             Event::TextStarted
+            | Event::Unreadable
             | Event::ProviderCitation { .. }
             | Event::Other { .. }
             | Event::Rest { .. }

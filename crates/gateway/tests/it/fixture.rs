@@ -41,6 +41,7 @@ pub struct App {
     pub guardrails: Value,
     pub config: Value,
     pub traces: LogOptions,
+    pub timers: Timers,
 }
 
 impl App {
@@ -54,6 +55,7 @@ impl App {
             config: json!({"overridable": ["temperature", "top_p", "top_k", "max_tokens", "stop",
                 "seed", "tools", "tool_choice", "response_format", "other"]}),
             traces: LogOptions::default(),
+            timers: Timers { first_byte: 2.0, idle: 2.0, total: 5.0, ..Timers::default() },
         }
     }
 }
@@ -130,7 +132,7 @@ fn providers(app: &App) -> Providers {
         endpoint: app.endpoint.clone(),
         region: None,
         credential: Some(Secret::new("upstream-key")),
-        timers: Timers { first_byte: 2.0, idle: 2.0, total: 5.0, ..Timers::default() },
+        timers: app.timers,
         token_limit_field: TokenLimitField::default(),
     };
     let (tenants, environments) = (vec![TenantId::DEFAULT], BTreeMap::new());

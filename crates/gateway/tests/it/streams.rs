@@ -1,9 +1,11 @@
 //! An answer on its way: what the client gets when something happens before its end.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use futures::StreamExt;
 use http::StatusCode;
-use models::ProviderKind;
+use models::{ProviderKind, Timers};
 use monitoring::{LogOptions, Outcome};
 use serde_json::{Value, json};
 use testkit::model_server::{ANSWER, Ending, ModelServer, Script};
@@ -195,5 +197,56 @@ async fn when_the_end_arrives_the_record_is_there() {
         let (_, _, text) = served.post(CHAT, &ask(count % 2 == 0)).await;
         assert!(count % 2 == 1 || text.ends_with("data: [DONE]\n\n"));
         assert_eq!(served.traces.stats().appended, count);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_could_not_be_read_is_counted_on_the_record() {
+    let (_server, served) = over("fault-s10", Script::default()).await;
+    let (_, _, text) = served.post(CHAT, &ask(true)).await;
+    assert!(text.contains("[DONE]"), "{text}");
+    let generation = served.records().pop().unwrap().generation.unwrap();
+    assert_eq!(generation.unreadable_events, 1);
+}
+
+#[tokio::test]
+async fn vectors_that_nobody_waits_for_any_more_are_cancelled_and_recorded() {
+    let slow = Script { latency: Duration::from_secs(3_600), ..Script::default() };
+    let (server, served) = over("embed", slow).await;
+    let body = json!({"model": "app", "input": "one"}).to_string();
+    let request = served.request("/v1/embeddings").body(Body::from(body)).unwrap();
+    let asking = tokio::spawn(tower::ServiceExt::oneshot(served.router.clone(), request));
+    server.requests_until(|seen| seen.len() == 1).await.unwrap();
+    asking.abort();
+    assert_eq!(recorded(&served).await, Outcome::Cancelled);
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_in_time_is_given_up() {
+    let server = ModelServer::start(Script::default()).await.unwrap();
+    let app = App::over(ProviderKind::Openai, &server.openai_url());
+    let timers = Timers { first_token: Some(0.2), idle: 60.0, total: 60.0, ..app.timers };
+    let served = serve(App { model: "fault-s07", timers, ..app }).await;
+    let (status, _, text) = served.post(CHAT, &ask(true)).await;
+    assert!(status == StatusCode::GATEWAY_TIMEOUT || text.contains("first token"), "{text}");
+    let Outcome::Failed { message, .. } = recorded(&served).await else { panic!("it failed") };
+    assert!(message.contains("first token"), "{message}");
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_reached_is_said_to_be_so_with_the_cause_on_the_record() {
+    let plain = ModelServer::start(Script::default()).await.unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (endpoint, cause) in [
+        (format!("http://{closed}/v1"), "refused"),
+        ("http://nowhere.invalid/v1".to_owned(), "lookup"),
+        (plain.openai_url().replace("http://", "https://"), "corrupt message"),
+    ] {
+        let served = serve(App::over(ProviderKind::Openai, &endpoint)).await;
+        let (status, _, text) = served.post(CHAT, &ask(false)).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{text}");
+        assert!(!text.contains("upstream-key"), "{text}");
+        let Outcome::Failed { message, .. } = recorded(&served).await else { panic!("it failed") };
+        assert!(message.to_lowercase().contains(cause), "{endpoint}: {message}");
     }
 }

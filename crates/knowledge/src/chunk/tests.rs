@@ -44,6 +44,8 @@ proptest! {
         for chunk in &chunks {
             let place = &extracted.text[chunk.start..chunk.start + chunk.text.len()];
             prop_assert_eq!(place, &chunk.text);
+            let before = extracted.text[..chunk.start].chars().count();
+            prop_assert_eq!(chunk.start_char, before);
             prop_assert!(chunk.text.len() <= max as usize * BYTES_PER_TOKEN);
             covered.push_str(&chunk.text);
         }

@@ -9,6 +9,7 @@ fn passage(title: &str, text: &str) -> Passage {
         text: text.to_owned(),
         source: format!("{title}.md"),
         start: 100,
+        start_char: 100,
     }
 }
 

@@ -134,7 +134,7 @@ proptest! {
                 Act::End => request(&environment, Move::Plan { to: None }),
                 Act::Clear(n) => request(&environment, Move::Clear { release: release(n) }),
             };
-            if automatic && !matches!(request.make, Move::Clear { .. }) {
+            if automatic {
                 request.actor = PrincipalId::system("reconciler");
             }
             if let Ok(entry) = environment.decide(request) {

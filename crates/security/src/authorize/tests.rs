@@ -22,7 +22,7 @@ fn the_matrix_of_roles_actions_and_resources_is_as_reviewed() {
         write!(table, "{:18}", "").unwrap();
         Role::ALL.iter().for_each(|role| write!(table, "{role:>10}").unwrap());
         table.push('\n');
-        for action in Action::ALL {
+        for &action in Action::ALL {
             write!(table, "{:18}", format!("{action:?}")).unwrap();
             for role in Role::ALL {
                 let who = identity(role, tenant);
@@ -45,7 +45,7 @@ fn the_matrix_of_roles_actions_and_resources_is_as_reviewed() {
 fn no_role_of_a_tenant_may_do_anything_to_another() {
     let (own, other): (TenantId, TenantId) = ("own".parse().unwrap(), "other".parse().unwrap());
     for role in Role::ALL {
-        for action in Action::ALL {
+        for &action in Action::ALL {
             let who = identity(role, Some(&own));
             assert!(
                 authorize(&who, action, Resource::Tenant(&other)).is_err(),

@@ -55,6 +55,18 @@ pub struct PromoteBody {
 pub struct RollbackBody {
     /// The release; the one that was stable before if absent.
     pub release: Option<String>,
+    /// The generation of the environment the caller looked at, if it insists on it.
+    pub expected: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which hold to clear, and why.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClearBody {
+    /// The release.
+    pub release: Option<String>,
     /// Why.
     pub reason: String,
 }
@@ -166,7 +178,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             Action::ClearHold,
             "Allow automation to promote a held release again.",
         )
-        .body::<RollbackBody>()
+        .body::<ClearBody>()
         .to(clear_hold),
         Route::new(
             Method::GET,
@@ -378,16 +390,16 @@ async fn promote(call: Call) -> Result<Value, Problem> {
 }
 
 async fn rollback(call: Call) -> Result<Value, Problem> {
-    let RollbackBody { release, reason } = call.body()?;
+    let RollbackBody { release, expected, reason } = call.body()?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
-    let wish = Rollback { app, environment, release, reason };
+    let wish = Rollback { app, environment, release, expected, reason };
     let entry = call.delivery().roll_back(&wish).await?;
     call.serving(std::slice::from_ref(&entry)).await;
     to_json(&entry)
 }
 
 async fn clear_hold(call: Call) -> Result<Value, Problem> {
-    let RollbackBody { release, reason } = call.body()?;
+    let ClearBody { release, reason } = call.body()?;
     let release = release.ok_or_else(|| Problem::bad_request("`release` is missing"))?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
     to_json(&call.delivery().clear_hold(&app, &environment, &release, &reason).await?)

@@ -109,7 +109,7 @@ impl From<DeliveryError> for Problem {
             | DeliveryError::UnknownEnvironment { .. }
             | DeliveryError::UnknownRelease { .. }
             | DeliveryError::UnknownKnowledge(_) => Self::not_found(message),
-            DeliveryError::NothingToRestore { .. } => {
+            DeliveryError::NothingToRestore { .. } | DeliveryError::NeverLive { .. } => {
                 Self::new(StatusCode::CONFLICT, "GC0302", message)
                     .hint("name a release with --to; `groundcrew release list` shows them")
             }
@@ -117,7 +117,9 @@ impl From<DeliveryError> for Problem {
             DeliveryError::Environment(EnvironmentError::Held { .. }) => {
                 Self::new(StatusCode::CONFLICT, "GC0304", message)
             }
-            DeliveryError::Environment(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
+            DeliveryError::Taken { .. } | DeliveryError::Environment(_) => {
+                Self::new(StatusCode::CONFLICT, "GC0409", message)
+            }
             DeliveryError::Knowledge(error) => {
                 Self::new(StatusCode::CONFLICT, "GC0305", error.to_string())
                     .hint("the snapshot before keeps serving")

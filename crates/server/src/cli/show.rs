@@ -414,6 +414,10 @@ pub fn trace(trace: &Value) -> String {
             text(&generation["output_tokens"]),
             if generation["usage_estimated"] == true { " (estimated)" } else { "" },
         ));
+        if generation["unreadable_events"].as_u64().is_some_and(|count| count > 0) {
+            let count = text(&generation["unreadable_events"]);
+            out.push(format!("{count} event(s) of the provider could not be read"));
+        }
     }
     for finding in rows(&trace["findings"]) {
         out.push(format!(

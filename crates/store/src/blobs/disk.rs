@@ -88,7 +88,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     make_directories(directory)?;
     let unique = UNIQUE.fetch_add(1, Ordering::Relaxed);
     let aside = path.with_extension(format!("{}-{unique}.tmp", std::process::id()));
-    let mut file = File::create_new(&aside)?;
+    let mut file = File::create(&aside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
         // The first error is the one to tell; what is left aside is never read.

@@ -76,10 +76,8 @@ async fn write_all(pool: PgPool, mut queue: mpsc::Receiver<Job>, announce: watch
         let mut attempt = 1;
         let result = loop {
             match commit(&pool, &jobs).await {
-                Err(Failure::Aborted) if attempt < ATTEMPTS => attempt += 1,
-                Err(Failure::Aborted) => break Err("aborted again and again".to_owned()),
-                Err(Failure::Broken(error)) => break Err(error.to_string()),
-                Ok(outcomes) => break Ok(outcomes),
+                Err(StoreError::Aborted(_)) if attempt < ATTEMPTS => attempt += 1,
+                result => break result,
             }
         };
         match result {
@@ -94,7 +92,11 @@ async fn write_all(pool: PgPool, mut queue: mpsc::Receiver<Job>, announce: watch
             }
             Err(error) => {
                 for job in jobs {
-                    let _gone = job.reply.send(Err(StoreError::Engine(error.clone())));
+                    let error = match &error {
+                        StoreError::Unknown(why) => StoreError::Unknown(why.clone()),
+                        error => StoreError::Engine(error.to_string()),
+                    };
+                    let _gone = job.reply.send(Err(error));
                 }
             }
         }
@@ -122,34 +124,17 @@ fn raise(announce: &watch::Sender<u64>, last: u64) {
     });
 }
 
-enum Failure {
-    /// A deadlock or serialization failure: the same batch may succeed again.
-    Aborted,
-    Broken(StoreError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::Engine(text) if text.contains("deadlock detected") => Self::Aborted,
-            _ => Self::Broken(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
 type Outcomes = (Vec<Result<Done, StoreError>>, Option<u64>);
 
-async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, Failure> {
+async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     let outcomes = batch::run(&mut Transactional(&mut transaction), jobs).await?;
-    transaction.commit().await?;
+    // What the database itself refuses was not written; anything else nobody knows.
+    transaction.commit().await.map_err(|error| match error.as_database_error() {
+        Some(_) => StoreError::from(error),
+        None => StoreError::Unknown(error.to_string()),
+    })?;
     Ok(outcomes)
 }
 
