@@ -33,7 +33,6 @@ pub use error::SignatureError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
-const UNREADABLE: &str = "A header is not readable text.";
 /// How far the client's clock may be from the server's.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -146,13 +145,14 @@ fn body_digest(headers: &HeaderMap, body: &[u8]) -> Result<String, SignatureErro
 /// The value of a header that is there once at most.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, SignatureError> {
     let mut values = headers.get_all(name).iter();
+    let wrong = |why| SignatureError::Header { name: name.to_owned(), why };
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Some(text.trim())),
-            Err(_) => Err(SignatureError::Incomplete(UNREADABLE)),
-        },
-        (Some(_), Some(_)) => Err(SignatureError::Incomplete("A header is there twice.")),
+        (Some(value), None) => {
+            let text = value.to_str().map_err(|_| wrong("is not readable text"))?;
+            Ok(Some(text.trim()))
+        }
+        (Some(_), Some(_)) => Err(wrong("is there more than once")),
     }
 }
 

@@ -6,8 +6,8 @@ use http::HeaderMap;
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
+use super::SignatureError;
 use super::authorization::Authorization;
-use super::{SignatureError, UNREADABLE};
 
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
@@ -33,9 +33,12 @@ pub(super) fn request(
 
 /// The headers that decide what a request means must be signed: the host and all of AWS's own.
 fn all_are_signed(headers: &HeaderMap, signed: &[&str]) -> Result<(), SignatureError> {
-    let own = headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-"));
-    match own.chain(["host"]).find(|name| signed.binary_search(name).is_err()) {
-        Some(name) => Err(SignatureError::NotSigned(name.to_owned())),
+    if signed.binary_search(&"host").is_err() {
+        return Err(SignatureError::NotSigned("'Host' or ':authority'".to_owned()));
+    }
+    let mut own = headers.keys().map(|name| name.as_str()).filter(|n| n.starts_with("x-amz-"));
+    match own.find(|name| signed.binary_search(name).is_err()) {
+        Some(name) => Err(SignatureError::NotSigned(format!("'{name}'"))),
         None => Ok(()),
     }
 }
@@ -89,7 +92,10 @@ fn headers(request: &Parts, signed: &[&str]) -> Result<String, SignatureError> {
     for &name in signed {
         let values = request.headers.get_all(name).iter();
         let values: Option<Vec<String>> = values.map(|value| folded(value.as_bytes())).collect();
-        let mut values = values.ok_or(SignatureError::Incomplete(UNREADABLE))?;
+        let mut values = values.ok_or_else(|| SignatureError::Header {
+            name: name.to_owned(),
+            why: "is not readable text",
+        })?;
         // HTTP/2 has the host in the URI.
         let host = request.uri.authority().filter(|_| name == "host" && values.is_empty());
         values.extend(host.map(ToString::to_string));

@@ -14,6 +14,14 @@ pub enum SignatureError {
     /// What must be known to verify the signature is missing or malformed.
     #[error("{0}")]
     Incomplete(&'static str),
+    /// A header that must be known is there twice or cannot be read.
+    #[error("'{name}' header {why}.")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// It was signed too long ago, or the client's clock is slow.
     #[error(
         "Signature expired: {} is now earlier than {} ({} - 5 min.)",
@@ -53,7 +61,7 @@ pub enum SignatureError {
         time: String,
     },
     /// A header that decides what the request means is not signed.
-    #[error("'{0}' must be a 'SignedHeader' in the AWS Authorization.")]
+    #[error("{0} must be a 'SignedHeader' in the AWS Authorization.")]
     NotSigned(String),
     /// A header is signed and not there.
     #[error("'{0}' is a 'SignedHeader' in the AWS Authorization, but not a header of the request.")]
@@ -89,7 +97,7 @@ impl SignatureError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Missing => "MissingAuthenticationTokenException",
-            Self::Incomplete(_) => "IncompleteSignatureException",
+            Self::Incomplete(_) | Self::Header { .. } => "IncompleteSignatureException",
             Self::SessionToken | Self::UnknownKey => "UnrecognizedClientException",
             Self::Expired { .. }
             | Self::NotYetCurrent { .. }
