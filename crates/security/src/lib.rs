@@ -1,7 +1,8 @@
 //! Who may do what, and what may be said.
 //!
 //! Principals belong to a tenant or to the installation, have one role, and prove themselves with
-//! keys of which only an HMAC is stored, or with signatures by access keys, whose secrets are sealed. Guardrails screen what comes in and what goes out.
+//! keys of which only an HMAC is stored, or with signatures by access keys, whose secrets are
+//! sealed. Guardrails screen what comes in and what goes out.
 //!
 //! The nouns: [`Identity`], [`Role`], [`Action`], [`KeyRing`], [`guardrails::Guardrails`].
 //!
