@@ -35,6 +35,9 @@ pub enum SecurityError {
     /// The system's source of randomness failed.
     #[error("no randomness is to be had")]
     Randomness,
+    /// The installation's key seals nothing.
+    #[error("the secret cannot be sealed")]
+    Sealing,
     /// A record could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

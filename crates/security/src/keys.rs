@@ -1,4 +1,24 @@
 //! Principals, tenants and keys, and the ring that knows them all in memory.
+//!
+//! Keys are of two kinds ([`KeyProof`]). A key that is sent whole is kept as an HMAC only. A client
+//! that signs never sends its secret, so the server has to have it: such a secret is kept sealed
+//! (see `keys/access.rs`). Both are made under the installation's key, a file beside the data.
+//!
+//! Who comes by a part of this can do the following.
+//! - **The database alone**, as a copy: sees who has which keys and until when, and can act as
+//!   nobody. HMACs and sealed secrets are of no use without the installation's key, and secrets
+//!   have 240 random bits or more, so none can be guessed.
+//! - **The database alone, to write to**: cannot make a key, read a secret, or have a sealed secret
+//!   accepted under another id or in another tenant. But records are not signed: one who also holds
+//!   a key can give it another role, take back its revocation, or move it to another principal.
+//! - **The installation's key alone**: nothing. No secret is derived from it, and a key counts only
+//!   if its record is in the database.
+//! - **Both**: can open the secrets of all access keys and sign with them until they are revoked,
+//!   and with writing make keys. The secrets of other keys stay unknown even then.
+//!
+//! With another installation's key, or none, no key of either kind is accepted any more.
+
+mod access;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +33,9 @@ use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Store, StoreError, SystemStore, Transaction};
 
 use crate::{Identity, Role, SecurityError};
+
+use access::Seal;
+pub use access::{AccessKey, IssuedAccessKey};
 
 const TENANTS: Collection = Collection("tenants");
 const PRINCIPALS: Collection = Collection("principals");
@@ -69,21 +92,32 @@ pub struct PrincipalRecord {
     pub created_at: Timestamp,
 }
 
-/// A key. Its secret is not here: only an HMAC of it is stored.
+/// A key. Its secret is not here, or cannot be read here: see [`KeyProof`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     /// Its public part.
     pub id: KeyId,
     /// Whose it is.
     pub principal: PrincipalId,
-    /// HMAC-SHA256 of the secret under the installation's key, in base 64.
-    pub hmac: String,
+    /// What is kept of its secret, which also tells the kind of the key.
+    #[serde(flatten)]
+    pub proof: KeyProof,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What is kept of a key's secret, in base 64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyProof {
+    /// Of a key that clients send whole: HMAC-SHA256 of the secret under the installation's key.
+    Hmac(String),
+    /// Of an access key, with which clients sign: the secret, sealed.
+    Sealed(String),
 }
 
 /// A key just made: the only time its secret is seen.
@@ -102,9 +136,25 @@ pub struct Invalid;
 
 #[derive(Debug)]
 struct Known {
-    tag: Vec<u8>,
+    proof: Proof,
     expires_at: Option<Timestamp>,
     identity: Arc<Identity>,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Hmac(Vec<u8>),
+    Sealed(Vec<u8>),
+}
+
+impl Known {
+    /// Whose the key is, if it has not expired.
+    fn identity(&self, now: Timestamp) -> Result<Arc<Identity>, Invalid> {
+        match self.expires_at {
+            Some(expires) if expires <= now => Err(Invalid),
+            _ => Ok(Arc::clone(&self.identity)),
+        }
+    }
 }
 
 /// Every valid key, in memory: authentication reads no database.
@@ -113,6 +163,7 @@ pub struct KeyRing {
     store: Store,
     clock: Arc<dyn Clock>,
     hmac: hmac::Key,
+    seal: Seal,
     known: RwLock<HashMap<String, Known>>,
     /// Held while the keys are read anew: an older reading never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
@@ -133,6 +184,7 @@ impl KeyRing {
             store,
             clock,
             hmac,
+            seal: Seal::new(pepper)?,
             known: RwLock::default(),
             reloading: tokio::sync::Mutex::default(),
         };
@@ -159,11 +211,9 @@ impl KeyRing {
             key.strip_prefix("gc_").and_then(|rest| rest.split_once('.')).ok_or(Invalid)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let found = known.get(id).ok_or(Invalid)?;
-        hmac::verify(&self.hmac, secret.as_bytes(), &found.tag).map_err(|_| Invalid)?;
-        if found.expires_at.is_some_and(|expires| expires <= self.clock.now()) {
-            return Err(Invalid);
-        }
-        Ok(Arc::clone(&found.identity))
+        let Proof::Hmac(tag) = &found.proof else { return Err(Invalid) };
+        hmac::verify(&self.hmac, secret.as_bytes(), tag).map_err(|_| Invalid)?;
+        found.identity(self.clock.now())
     }
 
     /// Follows the log, so that keys made or revoked elsewhere count here too, until the store
@@ -209,9 +259,11 @@ impl KeyRing {
         let mut known = HashMap::new();
         for key in self.keys().await? {
             let principal = principals.get(&key.principal);
-            let (Some(principal), None, Ok(tag)) =
-                (principal, key.revoked_at, BASE64.decode(&key.hmac))
-            else {
+            let proof = match &key.proof {
+                KeyProof::Hmac(tag) => BASE64.decode(tag).map(Proof::Hmac),
+                KeyProof::Sealed(sealed) => BASE64.decode(sealed).map(Proof::Sealed),
+            };
+            let (Some(principal), None, Ok(proof)) = (principal, key.revoked_at, proof) else {
                 continue;
             };
             let identity = Arc::new(Identity {
@@ -220,7 +272,7 @@ impl KeyRing {
                 role: principal.role,
                 key: key.id.clone(),
             });
-            known.insert(key.id.0, Known { tag, expires_at: key.expires_at, identity });
+            known.insert(key.id.0, Known { proof, expires_at: key.expires_at, identity });
         }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
@@ -278,18 +330,24 @@ impl KeyRing {
         rand::fill(&mut id).map_err(|_| SecurityError::Randomness)?;
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let secret = Self::random_secret()?;
+        let key = Secret::new(format!("gc_{id}.{}", secret.expose()));
         let record = KeyRecord {
             id: KeyId(id),
             principal: principal.clone(),
-            hmac: BASE64.encode(hmac::sign(&self.hmac, secret.expose().as_bytes())),
+            proof: KeyProof::Hmac(
+                BASE64.encode(hmac::sign(&self.hmac, secret.expose().as_bytes())),
+            ),
             created_at: self.clock.now(),
             expires_at,
             revoked_at: None,
         };
-        let key = Secret::new(format!("gc_{}.{}", record.id, secret.expose()));
-        self.create(actor, (KEYS, &record.id.0), "key.created", &record).await?;
-        self.reload().await?;
+        self.add(actor, &record).await?;
         Ok(IssuedKey { id: record.id, key })
+    }
+
+    async fn add(&self, actor: &PrincipalId, record: &KeyRecord) -> Result<(), SecurityError> {
+        self.create(actor, (KEYS, &record.id.0), "key.created", record).await?;
+        self.reload().await
     }
 
     /// Revokes a key. It stops counting here at once, elsewhere within a second.
@@ -363,7 +421,7 @@ impl KeyRing {
         kind: &str,
         record: &T,
     ) -> Result<(), SecurityError> {
-        // The event names what was made; HMACs stay in the record.
+        // The event names what was made; what is kept of a secret stays in the record.
         let created = Transaction::new(actor.clone(), self.clock.now())
             .put(collection, key, record, Expect::Absent)?
             .emit(STREAM, kind, &key)?;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 
 #[derive(Debug)]
-struct Hands(Mutex<Timestamp>);
+pub(super) struct Hands(pub(super) Mutex<Timestamp>);
 
 impl Clock for Hands {
     fn now(&self) -> Timestamp {
@@ -13,19 +13,19 @@ impl Clock for Hands {
     }
 }
 
-struct Fixture {
+pub(super) struct Fixture {
     _home: tempfile::TempDir,
-    path: std::path::PathBuf,
-    store: Store,
-    clock: Arc<Hands>,
-    ring: KeyRing,
+    pub(super) path: std::path::PathBuf,
+    pub(super) store: Store,
+    pub(super) clock: Arc<Hands>,
+    pub(super) ring: KeyRing,
 }
 
-fn admin() -> PrincipalId {
+pub(super) fn admin() -> PrincipalId {
     PrincipalId::user("admin").unwrap()
 }
 
-async fn fixture() -> Fixture {
+pub(super) async fn fixture() -> Fixture {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("control.db");
     let store = Store::open_sqlite(&path).await.unwrap();
