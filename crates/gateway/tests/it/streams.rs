@@ -1,5 +1,6 @@
 //! An answer on its way: what the client gets when something happens before its end.
 
+use std::io::Write;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -235,12 +236,19 @@ async fn a_model_that_says_nothing_in_time_is_given_up() {
 
 #[tokio::test]
 async fn a_provider_that_cannot_be_reached_is_said_to_be_so_with_the_cause_on_the_record() {
-    let plain = ModelServer::start(Script::default()).await.unwrap();
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let without_tls = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in plain.incoming() {
+            // Whoever hangs up first is not of interest.
+            let _sent = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (endpoint, cause) in [
         (format!("http://{closed}/v1"), "refused"),
         ("http://nowhere.invalid/v1".to_owned(), "lookup"),
-        (plain.openai_url().replace("http://", "https://"), "corrupt message"),
+        (format!("https://{without_tls}/v1"), "corrupt message"),
     ] {
         let served = serve(App::over(ProviderKind::Openai, &endpoint)).await;
         let (status, _, text) = served.post(CHAT, &ask(false)).await;
