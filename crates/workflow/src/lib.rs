@@ -46,6 +46,7 @@ mod recordings;
 pub mod schedule;
 pub mod simulate;
 mod template;
+pub mod teststate;
 mod wildcard;
 
 pub use definition::Machine;

@@ -41,6 +41,7 @@ impl Stepper<'_, '_> {
     /// the frame fails.
     pub(super) fn failed(&mut self, id: FrameId, fault: Fault, origin: Origin) {
         let Some(state) = self.state(id) else { return };
+        self.failure = Some((fault.clone(), origin));
         let meant = |errors: &[String]| fault.is_among(errors, origin);
         let retrier = state.retry.iter().position(|retrier| meant(&retrier.errors));
         if let Some(at) = retrier

@@ -73,7 +73,7 @@ impl Stepper<'_, '_> {
         self.begin_items(id, state, map, (items, effective))
     }
 
-    fn items(
+    pub(super) fn items(
         &mut self,
         id: FrameId,
         state: &State,
@@ -222,7 +222,7 @@ impl Stepper<'_, '_> {
         self.more_items(id, state, map)
     }
 
-    fn number(
+    pub(super) fn number(
         &mut self,
         id: FrameId,
         effective: &Value,
