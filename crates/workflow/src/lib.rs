@@ -43,10 +43,12 @@ mod path;
 pub mod pattern;
 #[cfg(test)]
 mod recordings;
+pub mod rule;
 pub mod schedule;
 pub mod simulate;
 mod template;
 pub mod teststate;
+pub mod transform;
 mod wildcard;
 
 pub use definition::Machine;

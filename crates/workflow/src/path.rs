@@ -90,6 +90,11 @@ impl Path {
         self.root == Root::Input && self.segments.iter().all(plain)
     }
 
+    /// Whether it leads into the input, not into the context object or a variable.
+    pub fn starts_at_input(&self) -> bool {
+        self.root == Root::Input
+    }
+
     /// What it selects; `None` if a definite path leads nowhere.
     pub fn select(&self, scope: Scope<'_>) -> Option<Value> {
         let root = match &self.root {
