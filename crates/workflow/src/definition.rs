@@ -131,6 +131,15 @@ impl Kind {
             Self::Map(_) => "Map",
         }
     }
+
+    /// The states within it: those of each branch, or of an iteration.
+    pub fn containers(&self) -> &[Container] {
+        match self {
+            Self::Parallel { branches } => branches,
+            Self::Map(map) => std::slice::from_ref(&map.processor),
+            _ => &[],
+        }
+    }
 }
 
 /// One choice.

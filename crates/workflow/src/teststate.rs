@@ -244,7 +244,6 @@ fn about(request: &Request, input: &Value, now: Timestamp, draw: &mut Draw) -> A
         machine_name: machine,
         name,
         input: input.clone(),
-        input_text: None,
         role_arn: role,
         started_at: now,
         redrives: 0,

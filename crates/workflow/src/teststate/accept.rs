@@ -85,12 +85,7 @@ fn find<'m>(
         return Some(state);
     }
     for (name, state) in &within.states {
-        let below: Vec<&Container> = match &state.kind {
-            Kind::Parallel { branches } => branches.iter().collect(),
-            Kind::Map(map) => vec![&map.processor],
-            _ => Vec::new(),
-        };
-        for (branch, container) in below.into_iter().enumerate() {
+        for (branch, container) in state.kind.containers().iter().enumerate() {
             scope.push((name.clone(), branch));
             if let Some(state) = find(container, wanted, scope) {
                 return Some(state);
@@ -130,12 +125,8 @@ fn configured(request: &Request, state: &State) -> Result<(), Refused> {
         ));
     }
     let Some(wanted) = &before.error_caused_by_state else { return Ok(()) };
-    let within: Vec<&Container> = match &state.kind {
-        Kind::Parallel { branches } => branches.iter().collect(),
-        Kind::Map(map) => vec![&map.processor],
-        _ => Vec::new(),
-    };
-    if within.iter().any(|container| find(container, wanted, &mut Vec::new()).is_some()) {
+    let mut within = state.kind.containers().iter();
+    if within.any(|container| find(container, wanted, &mut Vec::new()).is_some()) {
         return Ok(());
     }
     Err(invalid(format!("ErrorCausedByState '{wanted}' is no state within the tested state")))
