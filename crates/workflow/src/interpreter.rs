@@ -30,6 +30,7 @@ use crate::definition::{Container, Kind, Machine, State};
 use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::history::{Event, payload};
 use crate::template::{Template, View};
+use crate::weight::Allowance;
 
 pub(crate) use single::{Came, Mocked, Trial, try_state};
 
@@ -319,6 +320,7 @@ impl<'a, 'm> Stepper<'a, 'm> {
             states: &states,
             now: self.moment.now,
             draw: &mut draw,
+            allowance: Allowance::default(),
         };
         let value = work(&mut view);
         self.run.draw = draw;
@@ -409,15 +411,10 @@ pub(crate) fn later(now: Timestamp, seconds: f64) -> Timestamp {
     wait.and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether a payload is larger than an execution may have.
-pub(crate) fn too_large(value: &Value) -> bool {
-    value.to_string().len() > MAX_PAYLOAD
-}
-
 /// A field that a path beside it may fill.
 fn field(template: &Template, view: &mut View<'_>, name: &str) -> Result<Value, Unevaluated> {
     match template {
-        Template::Path(by_path, path) => path.select(view.scope()).ok_or_else(|| {
+        Template::Path(by_path, path) => path.select(view.scope())?.ok_or_else(|| {
             let cause =
                 format!("The {by_path} parameter does not reference an input value: {path}");
             Unevaluated::runtime(cause)

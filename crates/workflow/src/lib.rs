@@ -49,6 +49,7 @@ pub mod simulate;
 mod template;
 pub mod teststate;
 pub mod transform;
+mod weight;
 mod wildcard;
 
 pub use definition::Machine;

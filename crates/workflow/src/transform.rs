@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::MAX_PAYLOAD;
 use crate::path::{Path, PathError, Scope};
+use crate::weight::{Allowance, TooMuch};
 use template::Template;
 
 /// The longest template, in characters.
@@ -87,6 +88,9 @@ pub enum TransformError {
     /// The filled-in template is too long.
     #[error("the filled-in template is longer than {MAX_PAYLOAD} bytes")]
     TooLong,
+    /// What its paths lead to is too much.
+    #[error("what the event is to give was not taken together: {0}")]
+    TooMuch(#[from] TooMuch),
 }
 
 /// A transformer that can be applied.
@@ -164,7 +168,7 @@ impl Transform {
     pub fn apply(&self, delivery: Delivery<'_>) -> Result<String, TransformError> {
         match self {
             Self::Whole => Ok(delivery.event.to_string()),
-            Self::Part(path) => match select(path, delivery.event) {
+            Self::Part(path) => match select(path, delivery.event, &Allowance::default())? {
                 Some(part) => Ok(part.to_string()),
                 None => Err(TransformError::Nothing(path.as_str().to_owned())),
             },
@@ -185,8 +189,13 @@ fn path(text: &str) -> Result<Path, TransformError> {
     Ok(path)
 }
 
-fn select(path: &Path, event: &Value) -> Option<Value> {
-    path.select(Scope { input: event, context: &Value::Null, variables: &Map::new() })
+fn select(
+    path: &Path,
+    event: &Value,
+    allowance: &Allowance,
+) -> Result<Option<Value>, TransformError> {
+    let (context, variables) = (&Value::Null, &Map::new());
+    Ok(path.select(Scope { input: event, context, variables, allowance })?)
 }
 
 #[cfg(test)]

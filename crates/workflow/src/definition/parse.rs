@@ -16,6 +16,8 @@ pub const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 const DEPTH: usize = 16;
 /// The most characters of a state's name.
 const NAME: usize = 80;
+/// The most mistakes that are told of one definition.
+const FINDINGS: usize = 1_000;
 
 /// Reads a definition; the machine is none if nothing could be made of it.
 pub fn machine(text: &str) -> (Option<Machine>, Vec<Finding>) {
@@ -102,7 +104,9 @@ impl Node<'_> {
     }
 
     fn wrong(&mut self, location: &str, message: impl Into<String>) {
-        self.findings.push(Finding::new(Severity::Error, SCHEMA, message.into(), location));
+        if self.findings.len() < FINDINGS {
+            self.findings.push(Finding::new(Severity::Error, SCHEMA, message.into(), location));
+        }
     }
 
     fn wrong_field(&mut self, name: &str, message: impl Into<String>) {
@@ -272,6 +276,8 @@ impl Node<'_> {
             if name.chars().count() > NAME {
                 let message = format!("State name exceeds {NAME} characters");
                 node.findings.push(Finding::new(Severity::Error, SCHEMA, message, &at));
+                // A long name would stand in every place below it.
+                continue;
             }
             let Value::Object(fields) = value else {
                 let message = "Value is not an object".to_owned();

@@ -57,7 +57,7 @@ impl Stepper<'_, '_> {
         self.drop_below(id);
         if let Err(error) = self.caught(id, state.language, catcher, &fault) {
             // A catcher that cannot be evaluated is not caught by another.
-            self.fail_scope(id, Fault::new(error.error, error.cause));
+            self.fail_scope(id, error.into());
         }
     }
 
@@ -107,8 +107,7 @@ impl Stepper<'_, '_> {
                 (output, variables)
             }
         };
-        self.exit(id, output, variables, Some(catcher.next.clone()));
-        Ok(())
+        self.exit(id, output, variables, Some(catcher.next.clone()))
     }
 
     /// A thread of states fails, and with it the state around it, or the execution.

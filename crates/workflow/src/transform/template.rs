@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Delivery, TransformError, select};
 use crate::MAX_PAYLOAD;
 use crate::path::Path;
+use crate::weight::Allowance;
 
 /// A template, taken apart.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +64,12 @@ impl Template {
     /// The template with what its variables stand for.
     pub fn fill(&self, delivery: Delivery<'_>) -> Result<String, TransformError> {
         let mut filled = String::new();
+        let allowance = Allowance::default();
         for part in &self.parts {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::Variable { variable, quoted } => {
-                    filled.push_str(&written(variable.value(delivery), *quoted));
+                    filled.push_str(&written(variable.value(delivery, &allowance)?, *quoted));
                 }
             }
             // A template may name a large part of an event a thousand times.
@@ -91,9 +93,13 @@ impl Variable {
         })
     }
 
-    fn value(&self, delivery: Delivery<'_>) -> Option<Value> {
-        Some(match self {
-            Self::Path(path) => select(path, delivery.event)?,
+    fn value(
+        &self,
+        delivery: Delivery<'_>,
+        allowance: &Allowance,
+    ) -> Result<Option<Value>, TransformError> {
+        Ok(Some(match self {
+            Self::Path(path) => return select(path, delivery.event, allowance),
             Self::Event => delivery.event.clone(),
             Self::EventWithoutDetail => {
                 let mut event = delivery.event.clone();
@@ -107,7 +113,7 @@ impl Variable {
             }
             Self::RuleName => delivery.rule.into(),
             Self::RuleArn => delivery.rule_arn.into(),
-        })
+        }))
     }
 }
 
