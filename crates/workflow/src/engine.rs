@@ -27,6 +27,7 @@ use crate::history::Event;
 use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
 use crate::weight::{NESTED, too_large};
 
+pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};

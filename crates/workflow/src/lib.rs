@@ -41,6 +41,7 @@ mod intrinsic;
 mod jsonata;
 mod path;
 pub mod pattern;
+pub mod portable;
 #[cfg(test)]
 mod recordings;
 pub mod rule;
