@@ -1,6 +1,7 @@
 //! The rules of Choice states in JSONPath: comparisons and their combinations.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -112,6 +113,22 @@ impl Rule {
     /// What is wrong, in words.
     pub fn parse(rule: &Map<String, Value>) -> Result<Self, String> {
         parse(rule, 0)
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::And(rules) | Self::Or(rules) => {
+                rules.iter().for_each(|rule| rule.variables(names));
+            }
+            Self::Not(rule) => rule.variables(names),
+            Self::Compare { variable, operator } => {
+                variable.variables(names);
+                if let Operator::Order { to: Operand::Path(path), .. } = operator {
+                    path.variables(names);
+                }
+            }
+        }
     }
 
     /// Whether it holds.

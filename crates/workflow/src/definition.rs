@@ -6,6 +6,7 @@
 mod check;
 mod parse;
 mod resource;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -130,6 +131,16 @@ impl Kind {
             Self::Parallel { .. } => "Parallel",
             Self::Map(_) => "Map",
         }
+    }
+
+    /// The fields that hold the states within it, as findings name them.
+    pub fn fields(&self) -> impl Iterator<Item = String> {
+        let iteration = matches!(self, Self::Map(_));
+        let field = move |index| match iteration {
+            true => "ItemProcessor".to_owned(),
+            false => format!("Branches[{index}]"),
+        };
+        (0..self.containers().len()).map(field)
     }
 
     /// The states within it: those of each branch, or of an iteration.

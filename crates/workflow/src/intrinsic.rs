@@ -108,6 +108,17 @@ impl Intrinsic {
         parse::call(text)
     }
 
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Value(_) => {}
+                Argument::Path(path) => path.variables(names),
+                Argument::Call(call) => call.variables(names),
+            }
+        }
+    }
+
     /// Its value.
     ///
     /// # Errors

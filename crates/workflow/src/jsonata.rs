@@ -7,12 +7,13 @@ mod bounds;
 mod functions;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jsonata_core::ast::AstNode;
+use jsonata_core::ast::{AstNode, BinaryOp, Stage};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
@@ -67,6 +68,75 @@ impl Expression {
         let mut tree = parser::parse(text).map_err(|error| error.to_string())?;
         bounds::bind(&mut tree);
         Ok(Self { text: text.to_owned(), tree: Arc::new(tree) })
+    }
+
+    /// The variables that it reads and neither binds itself nor finds in the language.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        let (mut read, mut bound) = (BTreeSet::new(), BTreeSet::from(["", "$", "states"]));
+        let mut open = vec![&*self.tree];
+        while let Some(node) = open.pop() {
+            match node {
+                AstNode::Variable(name) => {
+                    read.insert(name.as_str());
+                }
+                AstNode::Path { steps } => {
+                    for step in steps {
+                        open.push(&step.node);
+                        bound.extend(step.focus.iter().chain(&step.index_var).map(String::as_str));
+                        for stage in &step.stages {
+                            match stage {
+                                Stage::Filter(filter) => open.push(filter),
+                                Stage::Index(name) => {
+                                    bound.insert(name);
+                                }
+                                Stage::KeepArray => {}
+                            }
+                        }
+                    }
+                }
+                AstNode::Binary { op, lhs, rhs } => {
+                    if let (BinaryOp::ColonEqual, AstNode::Variable(name)) = (op, &**lhs) {
+                        bound.insert(name);
+                    }
+                    open.extend([&**lhs, &**rhs]);
+                }
+                AstNode::Unary { operand: inner, .. } | AstNode::FunctionApplication(inner) => {
+                    open.push(inner);
+                }
+                AstNode::Function { args, .. } => open.extend(args),
+                AstNode::Call { procedure, args } => {
+                    open.push(procedure);
+                    open.extend(args);
+                }
+                AstNode::Lambda { params, body, .. } => {
+                    bound.extend(params.iter().map(String::as_str));
+                    open.push(body);
+                }
+                AstNode::Array(nodes) | AstNode::ArrayGroup(nodes) | AstNode::Block(nodes) => {
+                    open.extend(nodes);
+                }
+                AstNode::Object(pairs) => open.extend(pairs.iter().flat_map(|(a, b)| [a, b])),
+                AstNode::ObjectTransform { input, pattern } => {
+                    open.push(input);
+                    open.extend(pattern.iter().flat_map(|(a, b)| [a, b]));
+                }
+                AstNode::Conditional { condition, then_branch, else_branch } => {
+                    open.extend([&**condition, &**then_branch]);
+                    open.extend(else_branch.as_deref());
+                }
+                AstNode::Sort { input, terms } => {
+                    open.push(input);
+                    open.extend(terms.iter().map(|(term, _)| term));
+                }
+                AstNode::Transform { location, update, delete } => {
+                    open.extend([&**location, &**update]);
+                    open.extend(delete.as_deref());
+                }
+                _ => {}
+            }
+        }
+        read.retain(|name| !bound.contains(name) && !functions::is_one(name));
+        read
     }
 
     /// Its value. `location` names the field it stands in.

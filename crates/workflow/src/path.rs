@@ -8,6 +8,7 @@ mod filter;
 mod parse;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -97,6 +98,18 @@ impl Path {
     /// Whether it leads into the input, not into the context object or a variable.
     pub fn starts_at_input(&self) -> bool {
         self.root == Root::Input
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        if let Root::Variable(name) = &self.root {
+            names.insert(name);
+        }
+        for segment in &self.segments {
+            if let Segment::Filter(filter) = segment {
+                filter.variables(names);
+            }
+        }
     }
 
     /// What it selects; `None` if a definite path leads nowhere.

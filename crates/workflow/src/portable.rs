@@ -117,11 +117,7 @@ fn container(states: &Container, at: &str, all: &mut Vec<Obstacle>) {
     for (name, state) in &states.states {
         let place = format!("{at}/States/{name}");
         Lint { state: Some(name), place: place.clone(), all }.state(state);
-        for (index, below) in state.kind.containers().iter().enumerate() {
-            let field = match &state.kind {
-                Kind::Map(_) => "ItemProcessor".to_owned(),
-                _ => format!("Branches[{index}]"),
-            };
+        for (below, field) in state.kind.containers().iter().zip(state.kind.fields()) {
             container(below, &format!("{place}/{field}"), all);
         }
     }

@@ -3,6 +3,8 @@
 //! In JSONPath a field whose name ends in `.$` holds a path or an intrinsic call; in JSONata any
 //! string between `{%` and `%}` is an expression, wherever it stands.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::draw::Draw;
@@ -84,6 +86,27 @@ impl Template {
         let mut wrong = Vec::new();
         let template = read(value, language, &mut at.to_owned(), &mut wrong);
         if wrong.is_empty() { Ok(template) } else { Err(wrong) }
+    }
+
+    /// The names of its fields.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Value(Value::Object(fields)) => fields.keys().map(String::as_str).collect(),
+            Self::Object(fields) => fields.iter().map(|(name, _)| name.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Value(_) => {}
+            Self::Object(fields) => fields.iter().for_each(|(_, field)| field.variables(names)),
+            Self::Array(items) => items.iter().for_each(|item| item.variables(names)),
+            Self::Path(_, path) => path.variables(names),
+            Self::Call(_, call) => call.variables(names),
+            Self::Expression(expression) => names.extend(expression.variables()),
+        }
     }
 
     /// Its value. `location` names the field it stands in.

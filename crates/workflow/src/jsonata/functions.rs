@@ -101,6 +101,15 @@ pub fn register(
     })
 }
 
+/// Whether a variable is a function of the language, or of the service's.
+pub fn is_one(name: &str) -> bool {
+    let mut evaluator = Evaluator::new();
+    let draw = Rc::new(RefCell::new(Draw::seeded(0)));
+    let found = register(&mut evaluator, &draw, Timestamp::UNIX_EPOCH)
+        .and_then(|()| evaluator.evaluate(&AstNode::variable(name), &JValue::Undefined));
+    found.is_ok_and(|value| value.is_function() || value.is_builtin())
+}
+
 fn error(text: &str) -> EvaluatorError {
     EvaluatorError::EvaluationError(text.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -67,6 +68,26 @@ impl Filter {
             Self::Not(filter) => Ok(!filter.admits(item, scope)?),
             Self::Exists(operand) => Ok(operand.value(item, scope)?.is_some()),
             Self::Compare(comparison) => comparison.holds(item, scope),
+        }
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        let mut operand = |operand: &'a Operand| {
+            if let Operand::Path(path) = operand {
+                path.variables(names);
+            }
+        };
+        match self {
+            Self::Exists(only) => operand(only),
+            Self::Compare(Comparison { left, right, .. }) => {
+                operand(left);
+                operand(right);
+            }
+            Self::All(filters) | Self::Any(filters) => {
+                filters.iter().for_each(|filter| filter.variables(names));
+            }
+            Self::Not(filter) => filter.variables(names),
         }
     }
 }
