@@ -135,10 +135,9 @@ impl Kind {
 
     /// The fields that hold the states within it, as findings name them.
     pub fn fields(&self) -> impl Iterator<Item = String> {
-        let iteration = matches!(self, Self::Map(_));
-        let field = move |index| match iteration {
-            true => "ItemProcessor".to_owned(),
-            false => format!("Branches[{index}]"),
+        let field = |index| match self {
+            Self::Map(map) => map.processor_field.to_owned(),
+            _ => format!("Branches[{index}]"),
         };
         (0..self.containers().len()).map(field)
     }
@@ -204,6 +203,8 @@ pub struct Task {
 pub struct MapState {
     /// The states.
     pub processor: Container,
+    /// Where they are: in `ItemProcessor`, or in `Iterator` as before.
+    pub processor_field: &'static str,
     /// Whether each item is an execution of its own.
     pub distributed: bool,
     /// Where the items are in the input (JSONPath).
@@ -326,6 +327,11 @@ impl Finding {
         let location = Some(location.to_owned());
         Self { severity, code: code.to_owned(), message, location }
     }
+}
+
+/// The JSON pointer of what `name` names below `at`.
+pub(crate) fn place(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 impl Machine {

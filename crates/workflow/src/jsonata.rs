@@ -135,7 +135,9 @@ impl Expression {
                 _ => {}
             }
         }
-        read.retain(|name| !bound.contains(name) && !functions::is_one(name));
+        read.retain(|name| !bound.contains(name));
+        let mut is_function = functions::known();
+        read.retain(|name| !is_function(name));
         read
     }
 

@@ -16,7 +16,7 @@
 use serde::Serialize;
 
 use crate::definition::{
-    Container, Kind, Machine, MapState, Resource, Retrier, State, Task, Wait, Waiting,
+    Container, Kind, Machine, MapState, Resource, Retrier, State, Task, Wait, Waiting, place,
 };
 use crate::template::Template;
 
@@ -115,7 +115,7 @@ pub fn lint(machine: &Machine) -> Vec<Obstacle> {
 
 fn container(states: &Container, at: &str, all: &mut Vec<Obstacle>) {
     for (name, state) in &states.states {
-        let place = format!("{at}/States/{name}");
+        let place = place(&format!("{at}/States"), name);
         Lint { state: Some(name), place: place.clone(), all }.state(state);
         for (below, field) in state.kind.containers().iter().zip(state.kind.fields()) {
             container(below, &format!("{place}/{field}"), all);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::parse::SCHEMA;
-use super::{Condition, Container, Finding, Kind, Machine, Severity, State, variables};
+use super::{Condition, Container, Finding, Kind, Machine, Severity, State, place, variables};
 use crate::fault::name::{self, ALL};
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
@@ -24,7 +24,7 @@ fn named_once<'a>(
     findings: &mut Vec<Finding>,
 ) {
     for (name, state) in &states.states {
-        let place = format!("{at}/States/{name}");
+        let place = place(&format!("{at}/States"), name);
         if !names.insert(name) {
             let message = format!("Another state is named \"{name}\" as well.");
             let code = "DUPLICATE_STATE_NAME";
@@ -46,7 +46,7 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     };
     target(start_at, "StartAt", format!("{at}/StartAt"), findings);
     for (name, state) in all {
-        let place = format!("{at}/States/{name}");
+        let place = place(&format!("{at}/States"), name);
         for (to, field, below) in targets(state) {
             target(to, field, format!("{place}/{below}"), findings);
         }
@@ -54,8 +54,8 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     }
     let reached = reached(states);
     for name in all.keys().filter(|name| !reached.contains(name.as_str())) {
-        let (message, place) =
-            (format!("State \"{name}\" is not reachable."), format!("{at}/States/{name}"));
+        let message = format!("State \"{name}\" is not reachable.");
+        let place = place(&format!("{at}/States"), name);
         let severity = if all.contains_key(start_at) { Severity::Error } else { Severity::Warning };
         findings.push(Finding::new(severity, TARGET, message, &place));
     }

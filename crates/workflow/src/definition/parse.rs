@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Batcher, Catcher, Choice, Condition, Container, Finding, Kind, MAX_DEFINITION, Machine,
-    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Wait, Writer,
+    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Wait, Writer, place,
 };
 use crate::choice::Rule;
 use crate::intrinsic::Intrinsic;
@@ -95,7 +95,7 @@ struct Node<'a> {
 
 impl Node<'_> {
     fn place(&self, name: &str) -> String {
-        format!("{}/{}", self.at, name.replace('~', "~0").replace('/', "~1"))
+        place(&self.at, name)
     }
 
     /// Where this object itself is.
@@ -606,6 +606,7 @@ impl Node<'_> {
         };
         Some(MapState {
             processor: container?,
+            processor_field: processor,
             distributed,
             items_path,
             items: self.template("Items", language),

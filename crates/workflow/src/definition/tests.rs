@@ -107,9 +107,9 @@ fn errors_that_are_taken_before_are_warned_of() {
 fn a_name_that_stands_twice_in_a_machine_is_warned_of() {
     let inner = json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}});
     let definition = json!({"StartAt": "A", "States": {
-        "A": {"Type": "Map", "Next": "B", "ItemProcessor": inner},
-        "B": {"Type": "Parallel", "End": true, "Branches": [inner]}}});
-    let places = ["/States/A/ItemProcessor/States/A", "/States/B/Branches[0]/States/A"];
+        "A": {"Type": "Map", "Next": "a/~", "Iterator": inner},
+        "a/~": {"Type": "Parallel", "End": true, "Branches": [inner]}}});
+    let places = ["/States/A/Iterator/States/A", "/States/a~1~0/Branches[0]/States/A"];
     assert_eq!(warned(&definition), at("DUPLICATE_STATE_NAME", places));
 }
 

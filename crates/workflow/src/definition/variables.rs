@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::targets;
-use super::{Choice, Condition, Container, Finding, Kind, Selected, Severity, State, Wait};
+use super::{Choice, Condition, Container, Finding, Kind, Selected, Severity, State, Wait, place};
 use crate::template::Template;
 
 /// The most work: ways between states, times variables, times variables again.
@@ -42,7 +42,7 @@ pub fn check<'a>(states: &'a Container, outer: &Names<'a>, at: &str, findings: &
     }
     for (name, known) in &before {
         let Some(state) = states.states.get(*name) else { continue };
-        let place = format!("{at}/States/{name}");
+        let place = place(&format!("{at}/States"), name);
         for variable in read(state).difference(known) {
             let message = format!("Nothing assigns the variable '{variable}' before this state.");
             let code = "UNASSIGNED_VARIABLE";

@@ -101,13 +101,15 @@ pub fn register(
     })
 }
 
-/// Whether a variable is a function of the language, or of the service's.
-pub fn is_one(name: &str) -> bool {
+/// Tells of variables whether they are functions of the language, or of the service's.
+pub fn known() -> impl FnMut(&str) -> bool {
     let mut evaluator = Evaluator::new();
     let draw = Rc::new(RefCell::new(Draw::seeded(0)));
-    let found = register(&mut evaluator, &draw, Timestamp::UNIX_EPOCH)
-        .and_then(|()| evaluator.evaluate(&AstNode::variable(name), &JValue::Undefined));
-    found.is_ok_and(|value| value.is_function() || value.is_builtin())
+    let registered = register(&mut evaluator, &draw, Timestamp::UNIX_EPOCH).is_ok();
+    move |name| {
+        let value = evaluator.evaluate(&AstNode::variable(name), &JValue::Undefined);
+        registered && value.is_ok_and(|value| value.is_function() || value.is_builtin())
+    }
 }
 
 fn error(text: &str) -> EvaluatorError {

@@ -220,6 +220,7 @@ fn patterns_that_multiply_and_events_that_are_large_are_answered() {
         pattern = json!({"$or": either, "c": pattern});
     }
     let pattern = Pattern::parse(&pattern).unwrap();
-    let event = json!({"a": vec!["abc".repeat(100); 400], "b": vec!["xy".repeat(100); 400]});
+    let event = json!({"a": vec!["abc"; 20_000], "b": vec!["xyyx"; 20_000],
+        "c": {"c": {"a": vec!["abcd"; 9_000], "b": vec!["xyz"; 9_000]}}});
     assert!(!pattern.matches(&event));
 }
