@@ -16,8 +16,9 @@ mod event;
 mod matcher;
 mod parse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -31,8 +32,9 @@ pub const MAX_LENGTH: usize = 4_096;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern(Vec<Branch>);
 
-/// Paths, each with the matchers of which one must admit it. Absences depend on the order.
-type Branch = BTreeMap<String, Vec<Matcher>>;
+/// Paths, each with the matchers of which one must admit it; branches share what stood once.
+/// Absences depend on the order.
+type Branch = BTreeMap<String, Arc<[Matcher]>>;
 
 /// Why a text is no pattern, in the service's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,8 @@ impl Pattern {
     pub fn matches(&self, event: &Value) -> bool {
         let wanted = self.0.iter().flat_map(|branch| branch.keys().map(String::as_str));
         let Some(event) = Flat::of(event, wanted.collect()) else { return false };
-        self.0.iter().any(|branch| event.fits(branch))
+        let mut steps = HashMap::new();
+        self.0.iter().any(|branch| event.fits(branch, &mut steps))
     }
 }
 

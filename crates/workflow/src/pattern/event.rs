@@ -1,6 +1,7 @@
 //! An event as its leaves, and the search for leaves that match together.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -34,9 +35,13 @@ impl<'a> Flat<'a> {
     }
 
     /// Whether each path of a branch has a leaf that is admitted, all of them from the same
-    /// elements of the arrays they share.
-    pub fn fits(&self, branch: &Branch) -> bool {
-        let steps: Vec<Step> = branch.iter().map(|(path, all)| self.step(path, all)).collect();
+    /// elements of the arrays they share. `known` are the steps that other branches have too.
+    pub fn fits(&self, branch: &Branch, known: &mut HashMap<*const Matcher, Rc<Step>>) -> bool {
+        let steps = branch.iter().map(|(path, all)| {
+            let step = known.entry(all.as_ptr()).or_insert_with(|| Rc::new(self.step(path, all)));
+            Some(Rc::clone(step)).filter(|step| !step.admitted.is_empty() || step.absent.is_some())
+        });
+        let Some(steps) = steps.collect::<Option<Vec<_>>>() else { return false };
         let mut later = vec![HashSet::new(); steps.len()];
         let mut arrays = HashSet::new();
         for (later, step) in later.iter_mut().zip(&steps).rev() {
@@ -103,7 +108,7 @@ impl<'a> Walk<'a> {
 }
 
 /// What one path of a branch allows.
-struct Step {
+pub struct Step {
     /// Where its admitted leaves are, sorted.
     admitted: Vec<Places>,
     /// If it may be absent: where all its leaves are, sorted.
@@ -115,7 +120,7 @@ type Chosen = BTreeMap<usize, usize>;
 
 /// Goes through the paths in order, choosing elements and going back where that fails.
 struct Search<'a> {
-    steps: &'a [Step],
+    steps: &'a [Rc<Step>],
     /// For each step, the arrays that it and those after it have leaves in.
     later: Vec<HashSet<usize>>,
     /// Choices, as far as later steps can see them, from which no step leads on.

@@ -1,6 +1,7 @@
 //! From JSON to branches, refusing what the service refuses in its own words.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -86,10 +87,10 @@ impl<'a> Reader<'a> {
             match value {
                 Value::Object(below) => self.object(below, branches)?,
                 Value::Array(all) => {
-                    let matchers = matchers(all)?;
+                    let matchers: Arc<[Matcher]> = matchers(all)?.into();
                     let path = self.path.join(".");
                     for branch in branches.iter_mut() {
-                        branch.insert(path.clone(), matchers.clone());
+                        branch.insert(path.clone(), Arc::clone(&matchers));
                     }
                 }
                 _ => return Err(format!("\"{name}\" must be an object or an array")),
