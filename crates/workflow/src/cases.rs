@@ -8,6 +8,7 @@ mod compare;
 mod events;
 mod execution;
 mod refusal;
+mod teststate;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -169,6 +170,7 @@ fn judge(case: &Value) -> Result<Judged, String> {
         "v_create_errors" => refusal::create(case),
         "v_validate_definition" => Ok(refusal::validate(case)),
         "execution" => execution::judge(case),
+        "t_teststate" => teststate::judge(case),
         "event_patterns" => Ok(events::pattern(case)),
         "schedule_expressions" => Ok(events::schedule(case)),
         other => Err(format!("cases of this kind ({other}) are not run")),

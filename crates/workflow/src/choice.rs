@@ -1,5 +1,8 @@
 //! The rules of Choice states in JSONPath: comparisons and their combinations.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::fault::Unevaluated;
@@ -112,11 +115,28 @@ impl Rule {
         parse(rule, 0)
     }
 
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::And(rules) | Self::Or(rules) => {
+                rules.iter().for_each(|rule| rule.variables(names));
+            }
+            Self::Not(rule) => rule.variables(names),
+            Self::Compare { variable, operator } => {
+                variable.variables(names);
+                if let Operator::Order { to: Operand::Path(path), .. } = operator {
+                    path.variables(names);
+                }
+            }
+        }
+    }
+
     /// Whether it holds.
     ///
     /// # Errors
-    /// If a path of it leads nowhere, but for `IsPresent`.
+    /// If a path of it leads nowhere, but for `IsPresent`, or to too much.
     pub fn holds(&self, scope: Scope<'_>) -> Result<bool, Unevaluated> {
+        scope.allowance.look(1)?;
         match self {
             Self::And(rules) => {
                 for rule in rules {
@@ -135,18 +155,18 @@ impl Rule {
                 Ok(false)
             }
             Self::Not(rule) => Ok(!rule.holds(scope)?),
-            Self::Compare { variable, operator } => {
-                let value = variable.select(scope);
+            Self::Compare { variable, operator } => scope.allowance.briefly(|| {
+                let value = variable.find(scope)?;
                 if let Operator::Is(Test::Present, wanted) = operator {
                     return Ok(value.is_some() == *wanted);
                 }
-                operator.holds(&found(variable, value)?, scope)
-            }
+                operator.holds(&*found(variable, value)?, scope)
+            }),
         }
     }
 }
 
-fn found(path: &Path, value: Option<Value>) -> Result<Value, Unevaluated> {
+fn found<'a>(path: &Path, value: Option<Cow<'a, Value>>) -> Result<Cow<'a, Value>, Unevaluated> {
     value.ok_or_else(|| {
         Unevaluated::runtime(format!(
             "Invalid path '{path}': The choice state's condition path references an invalid value."
@@ -161,8 +181,8 @@ impl Operator {
             Self::Is(test, wanted) => Ok(test.admits(value) == *wanted),
             Self::Order { kind, relation, to } => {
                 let other = match to {
-                    Operand::Value(value) => value.clone(),
-                    Operand::Path(path) => found(path, path.select(scope))?,
+                    Operand::Value(value) => Cow::Borrowed(value),
+                    Operand::Path(path) => found(path, path.find(scope)?)?,
                 };
                 Ok(kind.order(value, &other).is_some_and(|order| relation.admits(order)))
             }

@@ -6,6 +6,7 @@
 mod check;
 mod parse;
 mod resource;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -131,6 +132,24 @@ impl Kind {
             Self::Map(_) => "Map",
         }
     }
+
+    /// The fields that hold the states within it, as findings name them.
+    pub fn fields(&self) -> impl Iterator<Item = String> {
+        let field = |index| match self {
+            Self::Map(map) => map.processor_field.to_owned(),
+            _ => format!("Branches[{index}]"),
+        };
+        (0..self.containers().len()).map(field)
+    }
+
+    /// The states within it: those of each branch, or of an iteration.
+    pub fn containers(&self) -> &[Container] {
+        match self {
+            Self::Parallel { branches } => branches,
+            Self::Map(map) => std::slice::from_ref(&map.processor),
+            _ => &[],
+        }
+    }
 }
 
 /// One choice.
@@ -184,6 +203,8 @@ pub struct Task {
 pub struct MapState {
     /// The states.
     pub processor: Container,
+    /// Where they are: in `ItemProcessor`, or in `Iterator` as before.
+    pub processor_field: &'static str,
     /// Whether each item is an execution of its own.
     pub distributed: bool,
     /// Where the items are in the input (JSONPath).
@@ -306,6 +327,11 @@ impl Finding {
         let location = Some(location.to_owned());
         Self { severity, code: code.to_owned(), message, location }
     }
+}
+
+/// The JSON pointer of what `name` names below `at`.
+pub(crate) fn place(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 impl Machine {

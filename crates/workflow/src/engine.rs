@@ -24,10 +24,10 @@ use tokio::sync::{Notify, watch};
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{
-    About, Effect, Input, Moment, Report, Run, Status, Step, step, too_large,
-};
+use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
+use crate::weight::{NESTED, too_large};
 
+pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
@@ -73,7 +73,10 @@ pub enum EngineError {
         status: Status,
     },
     /// A payload is larger than an execution may have.
-    #[error("the input has more than {} bytes", crate::MAX_PAYLOAD)]
+    #[error(
+        "the input has more than {} bytes or nests more than {NESTED} deep",
+        crate::MAX_PAYLOAD
+    )]
     TooLarge,
     /// Others were faster again and again.
     #[error("the execution `{0}` moves too fast to be changed from here: try again")]

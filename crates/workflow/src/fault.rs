@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::weight::TooMuch;
+
 /// An error's name, as Retry and Catch match it.
 pub mod name {
     pub const ALL: &str = "States.ALL";
@@ -71,6 +73,18 @@ pub struct Unevaluated {
     pub cause: String,
     /// The field, where the history names it.
     pub location: Option<String>,
+}
+
+impl From<Unevaluated> for Fault {
+    fn from(error: Unevaluated) -> Self {
+        Self::new(error.error, error.cause)
+    }
+}
+
+impl From<TooMuch> for Unevaluated {
+    fn from(error: TooMuch) -> Self {
+        Self::runtime(format!("What is computed here was stopped: {error}."))
+    }
 }
 
 impl Unevaluated {

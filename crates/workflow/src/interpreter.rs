@@ -18,6 +18,7 @@ mod leave;
 mod map;
 mod reader;
 mod run;
+mod single;
 mod task;
 
 use std::collections::VecDeque;
@@ -26,9 +27,12 @@ use release::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Container, Kind, Machine, State};
-use crate::fault::{Fault, Unevaluated, name};
+use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::history::{Event, payload};
 use crate::template::{Template, View};
+use crate::weight::Allowance;
+
+pub(crate) use single::{Came, Mocked, Trial, try_state};
 
 pub use run::{About, Effect, FrameId, Input, Outcome, Report, Run, Status, TaskRequest};
 use run::{Frame, Phase};
@@ -61,7 +65,8 @@ pub struct Step {
 /// of a state that was left, a report of a task that is over) changes nothing.
 pub fn step(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
     let queue = std::mem::take(&mut run.ready);
-    let mut stepper = Stepper { machine, run, moment, queue, step: Step::default() };
+    let mut stepper = Stepper::new(machine, run, moment);
+    stepper.queue = queue;
     stepper.take(input);
     stepper.go();
     stepper.step
@@ -74,9 +79,18 @@ struct Stepper<'a, 'm> {
     /// Frames that can go on.
     queue: VecDeque<FrameId>,
     step: Step,
+    /// The context object, where it is given and not the run's own.
+    given: Option<Value>,
+    /// The last failure of a state, whatever became of it.
+    failure: Option<(Fault, Origin)>,
 }
 
-impl<'a> Stepper<'a, '_> {
+impl<'a, 'm> Stepper<'a, 'm> {
+    fn new(machine: &'a Machine, run: &'a mut Run, moment: &'a mut Moment<'m>) -> Self {
+        let (queue, step) = (VecDeque::new(), Step::default());
+        Self { machine, run, moment, queue, step, given: None, failure: None }
+    }
+
     fn take(&mut self, input: Input) {
         if self.run.status != Status::Running && !matches!(input, Input::Redriven) {
             return;
@@ -306,6 +320,7 @@ impl<'a> Stepper<'a, '_> {
             states: &states,
             now: self.moment.now,
             draw: &mut draw,
+            allowance: Allowance::default(),
         };
         let value = work(&mut view);
         self.run.draw = draw;
@@ -314,6 +329,9 @@ impl<'a> Stepper<'a, '_> {
 
     /// The context object of a frame.
     fn context(&self, id: FrameId) -> Value {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
         let About { execution_arn, name, input, role_arn, machine_arn, machine_name, .. } =
             &self.run.about;
         let mut context = json!({
@@ -393,15 +411,10 @@ pub(crate) fn later(now: Timestamp, seconds: f64) -> Timestamp {
     wait.and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether a payload is larger than an execution may have.
-pub(crate) fn too_large(value: &Value) -> bool {
-    value.to_string().len() > MAX_PAYLOAD
-}
-
 /// A field that a path beside it may fill.
 fn field(template: &Template, view: &mut View<'_>, name: &str) -> Result<Value, Unevaluated> {
     match template {
-        Template::Path(by_path, path) => path.select(view.scope()).ok_or_else(|| {
+        Template::Path(by_path, path) => path.select(view.scope())?.ok_or_else(|| {
             let cause =
                 format!("The {by_path} parameter does not reference an input value: {path}");
             Unevaluated::runtime(cause)

@@ -2,6 +2,8 @@
 
 mod parse;
 
+use std::collections::{BTreeSet, HashSet};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use crate::draw::Draw;
 use crate::hash;
 use crate::path::{Path, Scope};
+use crate::weight::TooMuch;
 
 /// The most items that `ArrayRange` makes.
 const RANGE: usize = 1_000;
@@ -35,6 +38,8 @@ enum Argument {
 pub enum IntrinsicError {
     /// An argument's path leads nowhere.
     Missing(String),
+    /// It makes too much, or looks at too much.
+    TooMuch(TooMuch),
     /// The function failed.
     Failed {
         /// The call as it was written.
@@ -42,6 +47,12 @@ pub enum IntrinsicError {
         /// Why.
         why: String,
     },
+}
+
+impl From<TooMuch> for IntrinsicError {
+    fn from(error: TooMuch) -> Self {
+        Self::TooMuch(error)
+    }
 }
 
 macro_rules! functions {
@@ -97,18 +108,36 @@ impl Intrinsic {
         parse::call(text)
     }
 
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Value(_) => {}
+                Argument::Path(path) => path.variables(names),
+                Argument::Call(call) => call.variables(names),
+            }
+        }
+    }
+
     /// Its value.
     ///
     /// # Errors
-    /// If a path leads nowhere or the function refuses its arguments.
+    /// If a path leads nowhere, the function refuses its arguments, or they are too much.
     pub fn evaluate(&self, scope: Scope<'_>, draw: &mut Draw) -> Result<Value, IntrinsicError> {
+        let value = scope.allowance.briefly(|| self.apply(scope, draw))?;
+        // No function makes much more than its arguments are.
+        scope.allowance.weigh(&value)?;
+        Ok(value)
+    }
+
+    fn apply(&self, scope: Scope<'_>, draw: &mut Draw) -> Result<Value, IntrinsicError> {
         let mut arguments = Vec::with_capacity(self.arguments.len());
         for argument in &self.arguments {
             arguments.push(match argument {
                 Argument::Value(value) => value.clone(),
                 Argument::Path(path) => {
                     let missing = || IntrinsicError::Missing(path.to_string());
-                    path.select(scope).ok_or_else(missing)?
+                    path.select(scope)?.ok_or_else(missing)?
                 }
                 Argument::Call(call) => call.evaluate(scope, draw)?,
             });
@@ -170,13 +199,8 @@ impl Function {
             }
             Self::ArrayUnique => {
                 let [array] = exactly(arguments)?;
-                let mut unique: Vec<Value> = Vec::new();
-                for item in items(array)? {
-                    if !unique.iter().any(|known| crate::path::same(known, &item)) {
-                        unique.push(item);
-                    }
-                }
-                Ok(unique.into())
+                let mut known = HashSet::new();
+                Ok(items(array)?.into_iter().filter(|item| known.insert(key(item))).collect())
             }
             Self::Base64Encode => {
                 let [text] = exactly(arguments)?;
@@ -223,7 +247,8 @@ impl Function {
                 let (Value::String(text), Value::String(delimiters)) = (text, delimiters) else {
                     return Err("the arguments must be strings".to_owned());
                 };
-                let parts = text.split(|c| delimiters.contains(c)).filter(|part| !part.is_empty());
+                let delimiters: HashSet<char> = delimiters.chars().collect();
+                let parts = text.split(|c| delimiters.contains(&c)).filter(|part| !part.is_empty());
                 Ok(parts.collect())
             }
         }
@@ -239,6 +264,23 @@ fn items(value: Value) -> Result<Vec<Value>, String> {
     match value {
         Value::Array(items) => Ok(items),
         _ => Err("the argument must be an array".to_owned()),
+    }
+}
+
+/// A text that is the same for the same values: those of numbers, whatever the order of fields.
+fn key(value: &Value) -> String {
+    match value {
+        // Zero has one sign here.
+        Value::Number(number) => format!("{:?}", number.as_f64().map(|number| number + 0.0)),
+        Value::Array(items) => format!("[{}]", items.iter().map(key).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name:?}:{}", key(value)));
+            format!(
+                "{{{}}}",
+                fields.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
+            )
+        }
+        other => other.to_string(),
     }
 }
 
@@ -287,7 +329,8 @@ fn math_random(arguments: &[Value], draw: &mut Draw) -> Result<Value, String> {
         Some(seed) => Draw::seeded(seed as u64).unit(),
         None => draw.unit(),
     };
-    Ok((start + (unit * (end - start) as f64) as i64).into())
+    let drawn = start.saturating_add((unit * (end as f64 - start as f64)) as i64);
+    Ok(drawn.min(end - 1).into())
 }
 
 /// Fills each `{}` of a template with the next argument.

@@ -3,11 +3,18 @@
 //! The language is `jsonata-core`'s, inside bounds, with the service's own functions and without
 //! `$eval`. Time and randomness come from the execution, so that an evaluation can be repeated.
 
-use std::cell::RefCell;
-use std::fmt;
-use std::rc::Rc;
+mod bounds;
+mod functions;
 
-use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jsonata_core::ast::{AstNode, BinaryOp, Stage};
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use release::Timestamp;
@@ -15,7 +22,6 @@ use serde_json::{Map, Number, Value};
 
 use crate::draw::Draw;
 use crate::fault::Unevaluated;
-use crate::hash;
 
 /// How deep an evaluation may nest.
 const DEPTH: usize = 1_000;
@@ -24,12 +30,17 @@ const SEQUENCE: usize = 100_000;
 /// How long one evaluation may take, in milliseconds: a stop for what explodes, never reached by
 /// an expression that the other bounds allow.
 const MILLISECONDS: u64 = 2_000;
-/// How many items `$range` makes at most.
-const RANGE: usize = 10_000;
+/// How deep a result may nest: what is stored must be readable again.
+const NESTED: usize = 100;
 
-/// An expression, as it was written between its marks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expression(String);
+/// An expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    /// As it was written between its marks.
+    text: String,
+    /// With bounds put into it.
+    tree: Arc<AstNode>,
+}
 
 /// What an expression sees.
 pub struct Sight<'a> {
@@ -54,8 +65,80 @@ impl Expression {
     /// # Errors
     /// What is wrong with it, in the language's own words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        parser::parse(text).map_err(|error| error.to_string())?;
-        Ok(Self(text.to_owned()))
+        let mut tree = parser::parse(text).map_err(|error| error.to_string())?;
+        bounds::bind(&mut tree);
+        Ok(Self { text: text.to_owned(), tree: Arc::new(tree) })
+    }
+
+    /// The variables that it reads and neither binds itself nor finds in the language.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        let (mut read, mut bound) = (BTreeSet::new(), BTreeSet::from(["", "$", "states"]));
+        let mut open = vec![&*self.tree];
+        while let Some(node) = open.pop() {
+            match node {
+                AstNode::Variable(name) => {
+                    read.insert(name.as_str());
+                }
+                AstNode::Path { steps } => {
+                    for step in steps {
+                        open.push(&step.node);
+                        bound.extend(step.focus.iter().chain(&step.index_var).map(String::as_str));
+                        for stage in &step.stages {
+                            match stage {
+                                Stage::Filter(filter) => open.push(filter),
+                                Stage::Index(name) => {
+                                    bound.insert(name);
+                                }
+                                Stage::KeepArray => {}
+                            }
+                        }
+                    }
+                }
+                AstNode::Binary { op, lhs, rhs } => {
+                    if let (BinaryOp::ColonEqual, AstNode::Variable(name)) = (op, &**lhs) {
+                        bound.insert(name);
+                    }
+                    open.extend([&**lhs, &**rhs]);
+                }
+                AstNode::Unary { operand: inner, .. } | AstNode::FunctionApplication(inner) => {
+                    open.push(inner);
+                }
+                AstNode::Function { args, .. } => open.extend(args),
+                AstNode::Call { procedure, args } => {
+                    open.push(procedure);
+                    open.extend(args);
+                }
+                AstNode::Lambda { params, body, .. } => {
+                    bound.extend(params.iter().map(String::as_str));
+                    open.push(body);
+                }
+                AstNode::Array(nodes) | AstNode::ArrayGroup(nodes) | AstNode::Block(nodes) => {
+                    open.extend(nodes);
+                }
+                AstNode::Object(pairs) => open.extend(pairs.iter().flat_map(|(a, b)| [a, b])),
+                AstNode::ObjectTransform { input, pattern } => {
+                    open.push(input);
+                    open.extend(pattern.iter().flat_map(|(a, b)| [a, b]));
+                }
+                AstNode::Conditional { condition, then_branch, else_branch } => {
+                    open.extend([&**condition, &**then_branch]);
+                    open.extend(else_branch.as_deref());
+                }
+                AstNode::Sort { input, terms } => {
+                    open.push(input);
+                    open.extend(terms.iter().map(|(term, _)| term));
+                }
+                AstNode::Transform { location, update, delete } => {
+                    open.extend([&**location, &**update]);
+                    open.extend(delete.as_deref());
+                }
+                _ => {}
+            }
+        }
+        read.retain(|name| !bound.contains(name));
+        let mut is_function = functions::known();
+        read.retain(|name| !is_function(name));
+        read
     }
 
     /// Its value. `location` names the field it stands in.
@@ -69,32 +152,33 @@ impl Expression {
             );
             Unevaluated::query(Some(location), cause)
         };
-        let threw = |why: &str| failed(&format!("threw an error during evaluation. {why}"));
-        let tree = parser::parse(&self.0).map_err(|error| threw(&error.to_string()))?;
-        let mut context = Context::new();
-        for (name, value) in sight.variables {
-            context.bind(name.clone(), value.clone().into());
-        }
-        context.bind("states".to_owned(), sight.states.clone().into());
-        let options = EvaluatorOptions {
-            timeout_ms: Some(MILLISECONDS),
-            cancel: None,
-            max_stack_depth: Some(DEPTH),
-            max_sequence_length: Some(SEQUENCE),
+        let threw = |why: &str| {
+            let why = words(why);
+            let mark = if is_coded(why) { '.' } else { ':' };
+            failed(&format!("threw an error during evaluation{mark} {why}"))
         };
-        let mut evaluator = Evaluator::with_options(context, options);
         let draw = Rc::new(RefCell::new(sight.draw.clone()));
-        own_functions(&mut evaluator, &draw, sight.now).map_err(|error| threw(error.message()))?;
-        let value = evaluator.evaluate(&tree, &JValue::Undefined);
+        let mut evaluator = evaluator(sight);
+        let registered = bounds::register(&mut evaluator)
+            .and_then(|()| functions::register(&mut evaluator, &draw, sight.now));
+        registered.map_err(|error| threw(error.message()))?;
+        // A fault of the library's is this expression's failure, not the engine's.
+        let evaluated =
+            catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&self.tree, &JValue::Undefined)));
         *sight.draw = draw.borrow().clone();
-        let value = value.map_err(|error| threw(message(error.message())))?;
+        let value = evaluated
+            .map_err(|_| failed("threw an internal error during evaluation."))?
+            .map_err(|error| threw(error.message()))?;
         if value.is_undefined() {
             return Err(failed("returned nothing (undefined)."));
         }
         if value.is_function() {
             return Err(failed("returned a function."));
         }
-        Ok(whole(Value::from(&value)))
+        if bounds::is_heavy(&value) {
+            return Err(threw(bounds::TOO_MUCH));
+        }
+        json(&value, NESTED).ok_or_else(|| threw(TOO_DEEP))
     }
 
     /// The error of a value that is not of the type a field needs.
@@ -110,7 +194,7 @@ impl Expression {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -126,114 +210,71 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Numbers are floating-point inside the language; whole ones come back as integers.
-fn whole(value: Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => {
-                Value::Number(Number::from(float as i64))
-            }
-            _ => Value::Number(number),
-        },
-        Value::Array(items) => items.into_iter().map(whole).collect(),
-        Value::Object(fields) => {
-            fields.into_iter().map(|(name, value)| (name, whole(value))).collect()
+fn evaluator(sight: &Sight<'_>) -> Evaluator {
+    let mut context = Context::new();
+    for (name, value) in sight.variables {
+        context.bind(name.clone(), value.clone().into());
+    }
+    context.bind("states".to_owned(), sight.states.clone().into());
+    let options = EvaluatorOptions {
+        timeout_ms: Some(MILLISECONDS),
+        cancel: None,
+        max_stack_depth: Some(DEPTH),
+        max_sequence_length: Some(SEQUENCE),
+    };
+    Evaluator::with_options(context, options)
+}
+
+/// A value as JSON; `None` if it nests deeper than `depth`. Numbers are floating-point inside the
+/// language: whole ones come back as integers, infinite ones as texts.
+fn json(value: &JValue, depth: usize) -> Option<Value> {
+    Some(match value {
+        JValue::Array(_) | JValue::Object(_) if depth == 0 => return None,
+        JValue::Array(items) => {
+            Value::Array(items.iter().map(|item| json(item, depth - 1)).collect::<Option<_>>()?)
         }
-        other => other,
+        JValue::Object(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| Some((name.clone(), json(value, depth - 1)?)));
+            Value::Object(fields.collect::<Option<_>>()?)
+        }
+        JValue::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Number::from(*number as i64).into()
+        }
+        JValue::Number(number) if number.is_nan() => "NaN".into(),
+        JValue::Number(number) if number.is_infinite() => {
+            if *number > 0.0 {
+                "Infinity".into()
+            } else {
+                "-Infinity".into()
+            }
+        }
+        other => Value::from(other),
+    })
+}
+
+const TOO_DEEP: &str = "Stack overflow error: Check for non-terminating recursive function. \
+                        Consider rewriting as tail-recursive.";
+
+/// An error in the service's words: the library has its own for what is no function, and for its
+/// bounds.
+fn words(text: &str) -> &str {
+    match text.split_once(':').map(|(code, _)| code) {
+        Some("T1006") => "T1006: Attempted to invoke a non-function",
+        Some("D1011" | "U1001") => TOO_DEEP,
+        Some("D1012") => "Expression evaluation timeout: Check for infinite loop",
+        Some("D2015") => bounds::TOO_MUCH,
+        _ => text,
     }
 }
 
-/// An error in the language's own words: some of the library's name the function besides.
-fn message(text: &str) -> &str {
-    const NO_FUNCTION: &str = "T1006: Attempted to invoke a non-function";
-    if text.starts_with(NO_FUNCTION) { NO_FUNCTION } else { text }
-}
-
-fn own_functions(
-    evaluator: &mut Evaluator,
-    draw: &Rc<RefCell<Draw>>,
-    now: Timestamp,
-) -> Result<(), EvaluatorError> {
-    let refuse = |code: &str, why: &str| EvaluatorError::EvaluationError(format!("{code}: {why}"));
-    evaluator.register_fn_override("eval", move |_: &[JValue]| {
-        Err(refuse("T1006", "Attempted to invoke a non-function"))
-    })?;
-    evaluator.register_fn_override("millis", move |_: &[JValue]| {
-        Ok(JValue::from(now.as_millisecond()))
-    })?;
-    evaluator.register_fn_override("now", move |arguments: &[JValue]| {
-        if arguments.iter().any(|argument| !argument.is_undefined()) {
-            return Err(refuse("T0410", "$now takes no picture here: use $fromMillis"));
-        }
-        Ok(JValue::from(format!("{now:.3}")))
-    })?;
-    let source = Rc::clone(draw);
-    evaluator.register_fn_override("random", move |arguments: &[JValue]| {
-        let seed = arguments.first().and_then(JValue::as_f64);
-        let unit = match seed {
-            Some(seed) => Draw::seeded(seed.to_bits()).unit(),
-            None => source.borrow_mut().unit(),
-        };
-        Ok(JValue::from(unit))
-    })?;
-    let source = Rc::clone(draw);
-    evaluator.register_fn_override("shuffle", move |arguments: &[JValue]| {
-        let mut items = match arguments.first() {
-            Some(JValue::Array(items)) => items.to_vec(),
-            Some(JValue::Undefined) | None => return Ok(JValue::Undefined),
-            Some(other) => vec![other.clone()],
-        };
-        for last in (1..items.len()).rev() {
-            let other = (source.borrow_mut().unit() * (last + 1) as f64) as usize;
-            items.swap(last, other.min(last));
-        }
-        Ok(JValue::array(items))
-    })?;
-    let source = Rc::clone(draw);
-    evaluator
-        .register_fn("uuid", move |_: &[JValue]| Ok(JValue::from(source.borrow_mut().uuid())))?;
-    evaluator.register_fn("parse", move |arguments: &[JValue]| {
-        match arguments.first() {
-            Some(JValue::Undefined) | None => return Ok(JValue::Undefined),
-            Some(JValue::String(text)) => serde_json::from_str::<Value>(text).ok(),
-            Some(_) => None,
-        }
-        .map(JValue::from)
-        .ok_or_else(|| refuse("T0410", "Argument 1 of function \"parse\" is not a JSON string"))
-    })?;
-    evaluator.register_fn("hash", move |arguments: &[JValue]| {
-        let text = |at: usize| arguments.get(at).and_then(JValue::as_str);
-        let wrong = || refuse("T0410", "Function \"hash\" takes a string and an algorithm");
-        let data = text(0).ok_or_else(wrong)?;
-        let algorithm = text(1).unwrap_or("SHA-256");
-        hash::hex(algorithm, data.as_bytes()).map(JValue::from).ok_or_else(wrong)
-    })?;
-    evaluator.register_fn("partition", move |arguments: &[JValue]| {
-        let size = arguments.get(1).and_then(JValue::as_f64).unwrap_or(0.0) as usize;
-        match arguments.first() {
-            Some(JValue::Undefined) | None => Ok(JValue::Undefined),
-            Some(JValue::Array(items)) if size > 0 => {
-                Ok(JValue::array(items.chunks(size).map(|c| JValue::array(c.to_vec())).collect()))
-            }
-            Some(_) => Err(refuse("T0410", "Function \"partition\" takes an array and a size")),
-        }
-    })?;
-    evaluator.register_fn("range", move |arguments: &[JValue]| {
-        let number = |at: usize| arguments.get(at).and_then(JValue::as_f64);
-        let (Some(first), Some(last), Some(step)) = (number(0), number(1), number(2)) else {
-            return Err(refuse("T0410", "Function \"range\" takes three numbers"));
-        };
-        if step == 0.0 || !step.is_finite() {
-            return Err(refuse("D3000", "The step of \"range\" must not be zero"));
-        }
-        let count = ((last - first) / step).floor() + 1.0;
-        if count > RANGE as f64 {
-            return Err(refuse("D2014", "The range has too many items"));
-        }
-        let all = (0..count.max(0.0) as usize).map(|at| JValue::from(first + at as f64 * step));
-        Ok(JValue::array(all.collect()))
-    })?;
-    Ok(())
+/// Whether an error begins with a code such as `T1006`.
+fn is_coded(text: &str) -> bool {
+    let code = text.split_once(':').map_or("", |(code, _)| code);
+    let mut characters = code.chars();
+    code.len() == 5
+        && characters.next().is_some_and(|c| c.is_ascii_uppercase())
+        && characters.all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]

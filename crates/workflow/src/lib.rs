@@ -41,11 +41,16 @@ mod intrinsic;
 mod jsonata;
 mod path;
 pub mod pattern;
+pub mod portable;
 #[cfg(test)]
 mod recordings;
+pub mod rule;
 pub mod schedule;
 pub mod simulate;
 mod template;
+pub mod teststate;
+pub mod transform;
+mod weight;
 mod wildcard;
 
 pub use definition::Machine;

@@ -7,11 +7,14 @@
 mod filter;
 mod parse;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use crate::weight::{Allowance, TooMuch};
 use filter::Filter;
 pub use filter::same;
 
@@ -24,6 +27,8 @@ pub struct Scope<'a> {
     pub context: &'a Value,
     /// What `$name` means.
     pub variables: &'a Map<String, Value>,
+    /// What the computation may still do.
+    pub allowance: &'a Allowance,
 }
 
 /// A parsed path.
@@ -90,19 +95,58 @@ impl Path {
         self.root == Root::Input && self.segments.iter().all(plain)
     }
 
-    /// What it selects; `None` if a definite path leads nowhere.
-    pub fn select(&self, scope: Scope<'_>) -> Option<Value> {
-        let root = match &self.root {
-            Root::Input | Root::Item => scope.input,
-            Root::Context => scope.context,
-            Root::Variable(name) => scope.variables.get(name)?,
-        };
-        self.select_in(root, scope)
+    /// Whether it leads into the input, not into the context object or a variable.
+    pub fn starts_at_input(&self) -> bool {
+        self.root == Root::Input
     }
 
-    fn select_in(&self, root: &Value, scope: Scope<'_>) -> Option<Value> {
-        let definite = self.is_definite();
-        let mut found = Found::One(root);
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        if let Root::Variable(name) = &self.root {
+            names.insert(name);
+        }
+        for segment in &self.segments {
+            if let Segment::Filter(filter) = segment {
+                filter.variables(names);
+            }
+        }
+    }
+
+    /// What it selects; `None` if a definite path leads nowhere.
+    ///
+    /// # Errors
+    /// If it looks at or selects too much.
+    pub fn select(&self, scope: Scope<'_>) -> Result<Option<Value>, TooMuch> {
+        self.find(scope)?
+            .map(|found| match found {
+                Cow::Borrowed(value) => scope.allowance.copy(value),
+                Cow::Owned(value) => Ok(value),
+            })
+            .transpose()
+    }
+
+    /// As `select`, but copies only what it must.
+    ///
+    /// # Errors
+    /// As `select`.
+    pub fn find<'a>(&'a self, scope: Scope<'a>) -> Result<Option<Cow<'a, Value>>, TooMuch> {
+        self.find_from(scope.input, scope)
+    }
+
+    /// `item` is what `@` means.
+    fn find_from<'a>(
+        &'a self,
+        item: &'a Value,
+        scope: Scope<'a>,
+    ) -> Result<Option<Cow<'a, Value>>, TooMuch> {
+        let root = match &self.root {
+            Root::Input => Some(scope.input),
+            Root::Item => Some(item),
+            Root::Context => Some(scope.context),
+            Root::Variable(name) => scope.variables.get(name),
+        };
+        let Some(root) = root else { return Ok(None) };
+        let mut found = vec![root];
         let mut descend = false;
         let mut length = None;
         for segment in &self.segments {
@@ -110,30 +154,31 @@ impl Path {
                 Segment::Descent => descend = true,
                 Segment::Length => length = Some(()),
                 segment => {
-                    let nodes = if descend { found.descendants() } else { found.all() };
+                    let nodes = if descend { descendants(found, scope)? } else { found };
                     descend = false;
                     let mut next = Vec::new();
                     for node in nodes {
-                        segment.children(node, scope, &mut next);
+                        segment.children(node, scope, &mut next)?;
                     }
-                    found = Found::Many(next);
+                    found = next;
                 }
             }
         }
-        let mut found = found.all();
         if length.is_some() {
-            return match found.first()? {
-                Value::Array(items) => Some(items.len().into()),
-                Value::Object(fields) => Some(fields.len().into()),
-                Value::String(text) => Some(text.chars().count().into()),
+            let length: Option<usize> = found.first().and_then(|value| match value {
+                Value::Array(items) => Some(items.len()),
+                Value::Object(fields) => Some(fields.len()),
+                Value::String(text) => Some(text.chars().count()),
                 _ => None,
-            };
+            });
+            return Ok(length.map(|length| Cow::Owned(length.into())));
         }
         let indexed = matches!(self.segments.last(), Some(Segment::Index(_)));
-        if definite || (indexed && found.len() == 1) {
-            return found.pop().cloned();
+        if self.is_definite() || (indexed && found.len() == 1) {
+            return Ok(found.pop().map(Cow::Borrowed));
         }
-        Some(found.into_iter().cloned().collect())
+        let found = found.into_iter().map(|value| scope.allowance.copy(value));
+        Ok(Some(Cow::Owned(found.collect::<Result<_, _>>()?)))
     }
 
     /// Why this definite path leads nowhere from `root`, in the words of Jayway's library.
@@ -184,41 +229,30 @@ fn put(target: Value, segments: &[Segment], value: Value) -> Option<Value> {
     }
 }
 
-enum Found<'a> {
-    One(&'a Value),
-    Many(Vec<&'a Value>),
-}
-
-impl<'a> Found<'a> {
-    fn all(self) -> Vec<&'a Value> {
-        match self {
-            Self::One(value) => vec![value],
-            Self::Many(values) => values,
+/// Every value below, each itself first.
+fn descendants<'a>(mut open: Vec<&'a Value>, scope: Scope<'_>) -> Result<Vec<&'a Value>, TooMuch> {
+    open.reverse();
+    let mut all = Vec::new();
+    while let Some(value) = open.pop() {
+        scope.allowance.look(1)?;
+        all.push(value);
+        match value {
+            Value::Array(items) => open.extend(items.iter().rev()),
+            Value::Object(fields) => open.extend(fields.values().rev()),
+            _ => {}
         }
     }
-
-    /// Every value below, itself first.
-    fn descendants(self) -> Vec<&'a Value> {
-        let mut open = self.all();
-        open.reverse();
-        let mut all = Vec::new();
-        while let Some(value) = open.pop() {
-            all.push(value);
-            match value {
-                Value::Array(items) => open.extend(items.iter().rev()),
-                Value::Object(fields) => {
-                    let below: Vec<_> = fields.values().collect();
-                    open.extend(below.into_iter().rev());
-                }
-                _ => {}
-            }
-        }
-        all
-    }
+    Ok(all)
 }
 
 impl Segment {
-    fn children<'a>(&self, node: &'a Value, scope: Scope<'_>, out: &mut Vec<&'a Value>) {
+    fn children<'a>(
+        &'a self,
+        node: &'a Value,
+        scope: Scope<'a>,
+        out: &mut Vec<&'a Value>,
+    ) -> Result<(), TooMuch> {
+        let before = out.len();
         match (self, node) {
             (Self::Name(name), Value::Object(fields)) => out.extend(fields.get(name)),
             (Self::Names(names), Value::Object(fields)) => {
@@ -242,13 +276,18 @@ impl Segment {
             (Self::Wildcard, Value::Array(items)) => out.extend(items),
             (Self::Wildcard, Value::Object(fields)) => out.extend(fields.values()),
             (Self::Filter(filter), Value::Array(items)) => {
-                out.extend(items.iter().filter(|item| filter.admits(item, scope)));
+                for item in items {
+                    if filter.admits(item, scope)? {
+                        out.push(item);
+                    }
+                }
             }
-            (Self::Filter(filter), Value::Object(_)) if filter.admits(node, scope) => {
+            (Self::Filter(filter), Value::Object(_)) if filter.admits(node, scope)? => {
                 out.push(node);
             }
             _ => {}
         }
+        scope.allowance.look(out.len() - before + 1)
     }
 }
 

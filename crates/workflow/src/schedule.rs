@@ -1,9 +1,18 @@
-//! Schedule expressions in EventBridge's syntax: `rate(…)`, `cron(…)` and `at(…)`.
+//! Schedules: expressions in EventBridge's syntax, `rate(…)`, `cron(…)` and `at(…)`, and the
+//! project file that says how one is kept.
 //!
-//! Cron fields are read in the schedule's time zone. A local time that a change of clocks skips
-//! does not come that day; one that comes twice is taken once, the first time.
+//! Cron fields and `at` are read in the schedule's time zone. What a change of clocks does follows
+//! EventBridge Scheduler: a cron time that is skipped does not come that day, and one that comes
+//! twice is taken once, the first time. A skipped `at`, which would otherwise never come, comes as
+//! much later as the clocks moved. Rates count real time: a day is 24 hours.
+//!
+//! ```text
+//!  ScheduleSpec ─► Timetable (Schedule, zone, start, end, window) ─► due(…) ─► moments
+//! ```
 
 mod cron;
+mod spec;
+mod timetable;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +21,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use cron::Cron;
+use cron::{Cron, LAST_YEAR};
+pub use spec::{CatchUp, Overlap, ScheduleSpec, SpecError};
+pub use timetable::{MAX_DUE, Timetable, due};
 
 /// When something is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,43 +50,28 @@ pub struct ScheduleError {
 }
 
 impl Schedule {
-    /// The first moment after `after` when it is due; none if there is none any more. Rates count
-    /// from `start`.
-    pub fn next_after(
-        &self,
-        after: Timestamp,
-        start: Timestamp,
-        zone: &TimeZone,
-    ) -> Option<Timestamp> {
-        match &self.kind {
-            Kind::Every(period) => {
-                let passed = after.duration_since(start);
-                if passed.is_negative() {
-                    return Some(start);
-                }
-                let periods = passed.as_secs() / period.as_secs() + 1;
-                let wait = period.checked_mul(i32::try_from(periods).ok()?)?;
-                start.checked_add(wait).ok()
-            }
-            Kind::At(moment) => {
-                let at = zone.to_timestamp(*moment).ok()?;
-                Some(at).filter(|at| *at > after)
-            }
-            Kind::Cron(cron) => cron.next_after(after, zone),
-        }
+    /// The first moment after `after` when it is due; none if there is none up to the year 2199.
+    /// A rate counts from `after`.
+    pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        self.next_from(after, after, zone)
     }
 
-    /// The moments after `last` up to `now`, the oldest first, at most `limit`: what was missed.
-    pub fn due(
-        &self,
-        (last, now): (Timestamp, Timestamp),
-        start: Timestamp,
-        zone: &TimeZone,
-        limit: usize,
-    ) -> Vec<Timestamp> {
-        let next = |at: &Timestamp| self.next_after(*at, start, zone);
-        let all = std::iter::successors(next(&last), next);
-        all.take_while(|at| *at <= now).take(limit).collect()
+    /// As `next_after`, but a rate counts from `anchor`, which is itself a moment of it.
+    fn next_from(&self, anchor: Timestamp, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let next = match &self.kind {
+            Kind::Every(period) => {
+                let passed = after.duration_since(anchor);
+                if passed.is_negative() {
+                    anchor
+                } else {
+                    let periods = passed.as_secs() / period.as_secs() + 1;
+                    anchor.checked_add(period.checked_mul(i32::try_from(periods).ok()?)?).ok()?
+                }
+            }
+            Kind::At(moment) => zone.to_timestamp(*moment).ok().filter(|at| *at > after)?,
+            Kind::Cron(cron) => cron.next_after(after, zone)?,
+        };
+        (zone.to_datetime(next).year() <= LAST_YEAR).then_some(next)
     }
 }
 
@@ -91,10 +87,7 @@ impl FromStr for Schedule {
         } else if let Some(fields) = inside("cron") {
             fields.parse().map(|cron| Kind::Cron(Box::new(cron)))
         } else if let Some(moment) = inside("at") {
-            moment
-                .parse()
-                .map(Kind::At)
-                .map_err(|_| "it must hold a date and time as 2026-11-26T08:00:00".to_owned())
+            at(&moment).map(Kind::At)
         } else {
             Err("it must be rate(…), cron(…) or at(…)".to_owned())
         };
@@ -112,11 +105,19 @@ impl fmt::Display for Schedule {
     }
 }
 
+fn at(text: &str) -> Result<DateTime, String> {
+    let written = |moment: &DateTime| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string() == text;
+    let moment = text.parse().ok().filter(written);
+    moment.ok_or_else(|| format!("`{text}` is not a date and time such as 2026-11-26T08:00:00"))
+}
+
 fn rate(text: &str) -> Result<SignedDuration, String> {
-    let (count, unit) = text.split_once(' ').ok_or("a rate is a number and a unit")?;
+    let (count, unit) = text
+        .split_once(' ')
+        .ok_or("a rate is a number and a unit with a space between, such as `5 minutes`")?;
     let digits = count.chars().all(|c| c.is_ascii_digit());
     let count = count.parse::<i64>().ok().filter(|count| digits && *count > 0);
-    let count = count.ok_or("the number of a rate is a positive integer")?;
+    let count = count.ok_or("the number of a rate is a whole number above 0")?;
     let (minutes, plural) = match unit {
         "minute" => (1, false),
         "minutes" => (1, true),

@@ -3,6 +3,8 @@
 //! In JSONPath a field whose name ends in `.$` holds a path or an intrinsic call; in JSONata any
 //! string between `{%` and `%}` is an expression, wherever it stands.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::draw::Draw;
@@ -10,6 +12,7 @@ use crate::fault::{Unevaluated, name};
 use crate::intrinsic::{Intrinsic, IntrinsicError};
 use crate::jsonata::{Expression, Sight};
 use crate::path::{Path, Scope};
+use crate::weight::Allowance;
 use release::Timestamp;
 
 /// A parsed template.
@@ -53,12 +56,15 @@ pub struct View<'a> {
     pub now: Timestamp,
     /// Randomness.
     pub draw: &'a mut Draw,
+    /// What the computation may still do.
+    pub allowance: Allowance,
 }
 
 impl<'a> View<'a> {
     /// What paths see.
-    pub fn scope(&self) -> Scope<'a> {
-        Scope { input: self.input, context: self.context, variables: self.variables }
+    pub fn scope(&self) -> Scope<'_> {
+        let (input, context, variables) = (self.input, self.context, self.variables);
+        Scope { input, context, variables, allowance: &self.allowance }
     }
 
     /// What expressions see.
@@ -78,8 +84,29 @@ impl Template {
     /// The mistakes.
     pub fn parse(value: &Value, language: Language, at: &str) -> Result<Self, Vec<Misread>> {
         let mut wrong = Vec::new();
-        let template = read(value, language, at, &mut wrong);
+        let template = read(value, language, &mut at.to_owned(), &mut wrong);
         if wrong.is_empty() { Ok(template) } else { Err(wrong) }
+    }
+
+    /// The names of its fields.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Value(Value::Object(fields)) => fields.keys().map(String::as_str).collect(),
+            Self::Object(fields) => fields.iter().map(|(name, _)| name.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Value(_) => {}
+            Self::Object(fields) => fields.iter().for_each(|(_, field)| field.variables(names)),
+            Self::Array(items) => items.iter().for_each(|item| item.variables(names)),
+            Self::Path(_, path) => path.variables(names),
+            Self::Call(_, call) => call.variables(names),
+            Self::Expression(expression) => names.extend(expression.variables()),
+        }
     }
 
     /// Its value. `location` names the field it stands in.
@@ -87,28 +114,42 @@ impl Template {
     /// # Errors
     /// If a place has no value.
     pub fn evaluate(&self, view: &mut View<'_>, location: &str) -> Result<Value, Unevaluated> {
+        self.fill(view, &mut location.to_owned())
+    }
+
+    fn fill(&self, view: &mut View<'_>, location: &mut String) -> Result<Value, Unevaluated> {
+        let above = location.len();
         match self {
             Self::Value(value) => Ok(value.clone()),
             Self::Object(fields) => {
                 let mut object = Map::new();
                 for (name, template) in fields {
-                    let value = template.evaluate(view, &format!("{location}/{name}"))?;
-                    object.insert(name.clone(), value);
+                    location.push('/');
+                    location.push_str(name);
+                    object.insert(name.clone(), template.fill(view, location)?);
+                    location.truncate(above);
                 }
                 Ok(object.into())
             }
             Self::Array(items) => {
-                let items = items.iter().enumerate();
-                let items =
-                    items.map(|(at, item)| item.evaluate(view, &format!("{location}[{at}]")));
+                let items = items.iter().enumerate().map(|(at, item)| {
+                    location.push_str(&format!("[{at}]"));
+                    let value = item.fill(view, location);
+                    location.truncate(above);
+                    value
+                });
                 items.collect()
             }
             Self::Path(field, path) => path
-                .select(view.scope())
+                .select(view.scope())?
                 .ok_or_else(|| Unevaluated::runtime(not_found(path.as_str(), field, view.input))),
             Self::Call(field, call) => {
                 let scope = view.scope();
-                call.evaluate(scope, view.draw).map_err(|error| match error {
+                let mut draw = view.draw.clone();
+                let value = call.evaluate(scope, &mut draw);
+                *view.draw = draw;
+                value.map_err(|error| match error {
+                    IntrinsicError::TooMuch(error) => error.into(),
                     IntrinsicError::Missing(path) => {
                         Unevaluated::runtime(not_found(&path, field, view.input))
                     }
@@ -119,7 +160,11 @@ impl Template {
                     },
                 })
             }
-            Self::Expression(expression) => expression.evaluate(&mut view.sight(), location),
+            Self::Expression(expression) => {
+                let value = expression.evaluate(&mut view.sight(), location)?;
+                view.allowance.weigh(&value)?;
+                Ok(value)
+            }
         }
     }
 }
@@ -131,13 +176,14 @@ fn not_found(path: &str, field: &str, input: &Value) -> String {
     )
 }
 
-fn read(value: &Value, language: Language, at: &str, wrong: &mut Vec<Misread>) -> Template {
+fn read(value: &Value, language: Language, at: &mut String, wrong: &mut Vec<Misread>) -> Template {
+    let above = at.len();
     match (value, language) {
         (Value::String(text), Language::Jsonata) => match Expression::marked(text) {
             Some(text) => match Expression::parse(text) {
                 Ok(expression) => Template::Expression(expression),
                 Err(why) => {
-                    wrong.push((at.to_owned(), why));
+                    wrong.push((at.clone(), why));
                     Template::Value(Value::Null)
                 }
             },
@@ -145,11 +191,15 @@ fn read(value: &Value, language: Language, at: &str, wrong: &mut Vec<Misread>) -
         },
         (Value::Object(fields), _) => {
             let fields = fields.iter().map(|(name, value)| {
-                let at = format!("{at}/{name}");
-                match name.strip_suffix(".$").filter(|_| language == Language::JsonPath) {
-                    Some(bare) => (bare.to_owned(), computed(name, value, &at, wrong)),
-                    None => (name.clone(), read(value, language, &at, wrong)),
-                }
+                at.push('/');
+                at.push_str(name);
+                let field = match name.strip_suffix(".$").filter(|_| language == Language::JsonPath)
+                {
+                    Some(bare) => (bare.to_owned(), computed(name, value, at, wrong)),
+                    None => (name.clone(), read(value, language, at, wrong)),
+                };
+                at.truncate(above);
+                field
             });
             let fields: Vec<_> = fields.collect();
             match fields.iter().all(|(_, field)| matches!(field, Template::Value(_))) {
@@ -159,7 +209,12 @@ fn read(value: &Value, language: Language, at: &str, wrong: &mut Vec<Misread>) -
         }
         (Value::Array(items), _) => {
             let items = items.iter().enumerate();
-            let items = items.map(|(n, item)| read(item, language, &format!("{at}/{n}"), wrong));
+            let items = items.map(|(n, item)| {
+                at.push_str(&format!("/{n}"));
+                let item = read(item, language, at, wrong);
+                at.truncate(above);
+                item
+            });
             let items: Vec<_> = items.collect();
             match items.iter().all(|item| matches!(item, Template::Value(_))) {
                 true => Template::Value(value.clone()),

@@ -1,50 +1,47 @@
-//! Texts in which `*` stands for any text, matched in time that grows with text × pattern at most.
+//! Texts in which `*` stands for any text, matched in time linear in the text.
 
-/// A parsed pattern: `None` is a star.
+/// A parsed pattern: the literal parts between its stars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wildcard(Vec<Option<char>>);
+pub struct Wildcard {
+    /// What the text begins with; all of it if there is no star.
+    first: String,
+    /// What comes after each star. All but the last may be anywhere, in order.
+    rest: Vec<String>,
+}
 
 impl Wildcard {
     /// Reads a pattern: a backslash keeps the character after it.
     pub fn parse(pattern: &str) -> Self {
-        let mut parts = Vec::new();
+        let mut done = Vec::new();
+        let mut part = String::new();
         let mut characters = pattern.chars();
         while let Some(c) = characters.next() {
             match c {
-                '*' => parts.push(None),
-                '\\' => parts.extend(characters.next().map(Some)),
-                c => parts.push(Some(c)),
+                '*' => done.push(std::mem::take(&mut part)),
+                '\\' => part.extend(characters.next()),
+                c => part.push(c),
             }
         }
-        Self(parts)
+        done.push(part);
+        let rest = done.split_off(1);
+        Self { first: done.concat(), rest }
     }
 
     /// Whether `text` fits.
     pub fn matches(&self, text: &str) -> bool {
-        let parts = &self.0;
-        let text: Vec<char> = text.chars().collect();
-        let (mut at, mut part) = (0, 0);
-        // Where to go on after the last star, should what follows it not fit.
-        let mut again: Option<(usize, usize)> = None;
-        while at < text.len() {
-            match parts.get(part) {
-                Some(None) => {
-                    again = Some((part + 1, at));
-                    part += 1;
-                }
-                Some(Some(c)) if *c == text[at] => {
-                    part += 1;
-                    at += 1;
-                }
-                _ => match &mut again {
-                    Some((after, from)) => {
-                        *from += 1;
-                        (part, at) = (*after, *from);
-                    }
-                    None => return false,
-                },
+        let Some((last, middle)) = self.rest.split_last() else { return text == self.first };
+        let between = text.strip_prefix(&*self.first).and_then(|text| text.strip_suffix(&**last));
+        let Some(mut between) = between else { return false };
+        // To take each part as early as it comes leaves the most room for those after it.
+        middle.iter().all(|part| match between.find(&**part) {
+            Some(at) => {
+                between = &between[at + part.len()..];
+                true
             }
-        }
-        parts[part..].iter().all(Option::is_none)
+            None => false,
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,11 @@ fn recorded_choices_are_taken_alike() {
 }
 
 #[test]
+fn recorded_tests_of_single_states_are_answered_alike() {
+    passes("asl/dev/t_teststate.jsonl", "t_teststate", 0.98);
+}
+
+#[test]
 fn recorded_refusals_are_refused() {
     passes("asl/dev/v_create_errors.jsonl", "v_create_errors", 1.0);
     passes("asl/dev/v_validate_definition.jsonl", "v_validate_definition", 1.0);

@@ -2,10 +2,12 @@ use serde_json::{Map, Value, json};
 
 use super::Rule;
 use crate::path::Scope;
+use crate::weight::Allowance;
 
 fn holds(rule: &Value, input: &Value) -> Result<bool, String> {
     let (context, variables) = (json!({}), Map::new());
-    let scope = Scope { input, context: &context, variables: &variables };
+    let allowance = Allowance::default();
+    let scope = Scope { input, context: &context, variables: &variables, allowance: &allowance };
     Rule::parse(rule.as_object().unwrap())?.holds(scope).map_err(|error| error.cause)
 }
 

@@ -3,14 +3,37 @@
 use std::collections::BTreeSet;
 
 use super::parse::SCHEMA;
-use super::{Condition, Container, Finding, Kind, Machine, Severity, State};
-use crate::fault::name::ALL;
+use super::{Condition, Container, Finding, Kind, Machine, Severity, State, place, variables};
+use crate::fault::name::{self, ALL};
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
 
 /// Checks a machine whose parts could be read.
 pub fn machine(machine: &Machine, findings: &mut Vec<Finding>) {
     container(&machine.states, "", findings);
+    variables::check(&machine.states, &BTreeSet::new(), "", findings);
+    let mut names = BTreeSet::new();
+    named_once(&machine.states, "", &mut names, findings);
+}
+
+/// A name is unique in the whole machine, not only among the states it stands with.
+fn named_once<'a>(
+    states: &'a Container,
+    at: &str,
+    names: &mut BTreeSet<&'a str>,
+    findings: &mut Vec<Finding>,
+) {
+    for (name, state) in &states.states {
+        let place = place(&format!("{at}/States"), name);
+        if !names.insert(name) {
+            let message = format!("Another state is named \"{name}\" as well.");
+            let code = "DUPLICATE_STATE_NAME";
+            findings.push(Finding::new(Severity::Warning, code, message, &place));
+        }
+        for (below, field) in state.kind.containers().iter().zip(state.kind.fields()) {
+            named_once(below, &format!("{place}/{field}"), names, findings);
+        }
+    }
 }
 
 fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
@@ -23,7 +46,7 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     };
     target(start_at, "StartAt", format!("{at}/StartAt"), findings);
     for (name, state) in all {
-        let place = format!("{at}/States/{name}");
+        let place = place(&format!("{at}/States"), name);
         for (to, field, below) in targets(state) {
             target(to, field, format!("{place}/{below}"), findings);
         }
@@ -31,8 +54,8 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     }
     let reached = reached(states);
     for name in all.keys().filter(|name| !reached.contains(name.as_str())) {
-        let (message, place) =
-            (format!("State \"{name}\" is not reachable."), format!("{at}/States/{name}"));
+        let message = format!("State \"{name}\" is not reachable.");
+        let place = place(&format!("{at}/States"), name);
         let severity = if all.contains_key(start_at) { Severity::Error } else { Severity::Warning };
         findings.push(Finding::new(severity, TARGET, message, &place));
     }
@@ -49,7 +72,7 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Where a state leads: the target, its field, and where that is below the state.
-fn targets(state: &State) -> Vec<(&str, &'static str, String)> {
+pub fn targets(state: &State) -> Vec<(&str, &'static str, String)> {
     let mut targets: Vec<(&str, &'static str, String)> = Vec::new();
     if let Some(next) = &state.next {
         targets.push((next, "Next", "Next".to_owned()));
@@ -66,12 +89,22 @@ fn targets(state: &State) -> Vec<(&str, &'static str, String)> {
 
 fn within(state: &State, place: &str, findings: &mut Vec<Finding>) {
     match &state.kind {
-        Kind::Parallel { branches } => {
-            for (index, branch) in branches.iter().enumerate() {
-                container(branch, &format!("{place}/Branches[{index}]"), findings);
+        Kind::Task(task) => {
+            let mut warn = |code: &str, message: &str| {
+                findings.push(Finding::new(Severity::Warning, code, message.to_owned(), place));
+            };
+            if task.timeout.is_none() {
+                let message = "Without 'TimeoutSeconds', a task that never reports is waited for \
+                               as long as the execution may run.";
+                warn("NO_TIMEOUT", message);
+            }
+            if state.retry.is_empty() {
+                warn("NO_RETRY", "Without 'Retry', no failure of this task is tried again.");
+            }
+            if state.catch.is_empty() {
+                warn("NO_CATCH", "Without 'Catch', a failure of this task fails the execution.");
             }
         }
-        Kind::Map(map) => container(&map.processor, &format!("{place}/ItemProcessor"), findings),
         Kind::Choice { choices, default: None } => {
             let always = choices.iter().any(|choice| choice.condition == Condition::Fixed(true));
             if !always {
@@ -92,6 +125,29 @@ fn within(state: &State, place: &str, findings: &mut Vec<Finding>) {
             let place = format!("{place}/{field}");
             findings.push(Finding::new(Severity::Error, SCHEMA, message, &place));
         }
+        shadowed(&all, &format!("{place}/{field}"), findings);
+    }
+    for (below, field) in state.kind.containers().iter().zip(state.kind.fields()) {
+        container(below, &format!("{place}/{field}"), findings);
+    }
+}
+
+/// Tells every error that one before it takes already.
+fn shadowed(all: &[&Vec<String>], place: &str, findings: &mut Vec<Finding>) {
+    let mut taken = BTreeSet::new();
+    for (index, errors) in all.iter().enumerate() {
+        for error in *errors {
+            let by_class = match error.as_str() {
+                name::HEARTBEAT_TIMEOUT => taken.contains(name::TIMEOUT),
+                other => !other.starts_with("States.") && taken.contains(name::TASK_FAILED),
+            };
+            if by_class || taken.contains(error.as_str()) {
+                let message = format!("'{error}' is taken by an entry before this one.");
+                let place = format!("{place}[{index}]/ErrorEquals");
+                findings.push(Finding::new(Severity::Warning, "SHADOWED_ERROR", message, &place));
+            }
+        }
+        taken.extend(errors.iter().map(String::as_str));
     }
 }
 

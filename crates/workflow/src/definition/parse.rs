@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Batcher, Catcher, Choice, Condition, Container, Finding, Kind, MAX_DEFINITION, Machine,
-    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Wait, Writer,
+    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Wait, Writer, place,
 };
 use crate::choice::Rule;
 use crate::intrinsic::Intrinsic;
@@ -16,6 +16,8 @@ pub const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 const DEPTH: usize = 16;
 /// The most characters of a state's name.
 const NAME: usize = 80;
+/// The most mistakes that are told of one definition.
+const FINDINGS: usize = 1_000;
 
 /// Reads a definition; the machine is none if nothing could be made of it.
 pub fn machine(text: &str) -> (Option<Machine>, Vec<Finding>) {
@@ -93,7 +95,7 @@ struct Node<'a> {
 
 impl Node<'_> {
     fn place(&self, name: &str) -> String {
-        format!("{}/{}", self.at, name.replace('~', "~0").replace('/', "~1"))
+        place(&self.at, name)
     }
 
     /// Where this object itself is.
@@ -102,7 +104,9 @@ impl Node<'_> {
     }
 
     fn wrong(&mut self, location: &str, message: impl Into<String>) {
-        self.findings.push(Finding::new(Severity::Error, SCHEMA, message.into(), location));
+        if self.findings.len() < FINDINGS {
+            self.findings.push(Finding::new(Severity::Error, SCHEMA, message.into(), location));
+        }
     }
 
     fn wrong_field(&mut self, name: &str, message: impl Into<String>) {
@@ -272,6 +276,8 @@ impl Node<'_> {
             if name.chars().count() > NAME {
                 let message = format!("State name exceeds {NAME} characters");
                 node.findings.push(Finding::new(Severity::Error, SCHEMA, message, &at));
+                // A long name would stand in every place below it.
+                continue;
             }
             let Value::Object(fields) = value else {
                 let message = "Value is not an object".to_owned();
@@ -600,6 +606,7 @@ impl Node<'_> {
         };
         Some(MapState {
             processor: container?,
+            processor_field: processor,
             distributed,
             items_path,
             items: self.template("Items", language),

@@ -38,7 +38,8 @@ pub enum Waiting {
 }
 
 impl Waiting {
-    fn suffix(self) -> &'static str {
+    /// How a resource is marked with it.
+    pub fn suffix(self) -> &'static str {
         match self {
             Self::Response => "",
             Self::Job => ".sync",

@@ -75,7 +75,7 @@ impl Stepper<'_, '_> {
     ) -> Result<Value, Unevaluated> {
         self.compute(id, Sight::of(payload), |view| {
             let why = || format!("Invalid path '{path}' : {}", path.missing(payload));
-            path.select(view.scope()).ok_or_else(|| Unevaluated::runtime(why()))
+            path.select(view.scope())?.ok_or_else(|| Unevaluated::runtime(why()))
         })
     }
 
@@ -140,8 +140,7 @@ impl Stepper<'_, '_> {
             }
             (Language::Jsonata, None) => effective,
         };
-        self.exit(id, output, variables, Some(next.clone()));
-        Ok(())
+        self.exit(id, output, variables, Some(next.clone()))
     }
 
     fn succeed(&mut self, id: FrameId, state: &State) -> Result<(), Unevaluated> {
@@ -158,7 +157,7 @@ impl Stepper<'_, '_> {
         let Some(frame) = self.frame(id) else { return Ok(()) };
         let input = frame.input.clone();
         let mut text = |template: Option<&Template>, name: &str| {
-            let Some(template) = template else { return Ok(None) };
+            let Some(template) = template else { return Ok::<_, Unevaluated>(None) };
             let value = self.compute(id, Sight::of(&input), |view| field(template, view, name))?;
             Ok(Some(match value {
                 Value::String(text) => text,

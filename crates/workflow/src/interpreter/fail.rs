@@ -41,6 +41,7 @@ impl Stepper<'_, '_> {
     /// the frame fails.
     pub(super) fn failed(&mut self, id: FrameId, fault: Fault, origin: Origin) {
         let Some(state) = self.state(id) else { return };
+        self.failure = Some((fault.clone(), origin));
         let meant = |errors: &[String]| fault.is_among(errors, origin);
         let retrier = state.retry.iter().position(|retrier| meant(&retrier.errors));
         if let Some(at) = retrier
@@ -56,7 +57,7 @@ impl Stepper<'_, '_> {
         self.drop_below(id);
         if let Err(error) = self.caught(id, state.language, catcher, &fault) {
             // A catcher that cannot be evaluated is not caught by another.
-            self.fail_scope(id, Fault::new(error.error, error.cause));
+            self.fail_scope(id, error.into());
         }
     }
 
@@ -106,8 +107,7 @@ impl Stepper<'_, '_> {
                 (output, variables)
             }
         };
-        self.exit(id, output, variables, Some(catcher.next.clone()));
-        Ok(())
+        self.exit(id, output, variables, Some(catcher.next.clone()))
     }
 
     /// A thread of states fails, and with it the state around it, or the execution.

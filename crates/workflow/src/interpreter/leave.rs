@@ -4,11 +4,15 @@
 use serde_json::{Map, Value, json};
 
 use super::run::{FrameId, Phase};
-use super::{Sight, Stepper, too_large};
+use super::{Sight, Stepper};
 use crate::definition::{Kind, Selected, State};
-use crate::fault::{Fault, Origin, Unevaluated, name};
+use crate::fault::{Unevaluated, name};
 use crate::history::payload;
 use crate::template::{Language, Template};
+use crate::weight::too_large;
+
+/// The most bytes of all the variables of an execution.
+const VARIABLES: usize = 10 << 20;
 
 impl Stepper<'_, '_> {
     /// Leaves a state with what came of its work.
@@ -50,13 +54,7 @@ impl Stepper<'_, '_> {
                 (output, variables)
             }
         };
-        if too_large(&output) {
-            let name = self.state_name(id);
-            self.failed(id, data_limit(&name), Origin::State);
-            return Ok(());
-        }
-        self.exit(id, output, variables, state.next.clone());
-        Ok(())
+        self.exit(id, output, variables, state.next.clone())
     }
 
     /// The variables that an `Assign` sets, from the values before any of them is set.
@@ -67,7 +65,12 @@ impl Stepper<'_, '_> {
         sight: Sight<'_>,
     ) -> Result<Map<String, Value>, Unevaluated> {
         let Some(template) = assign else { return Ok(Map::new()) };
-        match self.compute(id, sight, |view| template.evaluate(view, "Assign"))? {
+        let set = self.compute(id, sight, |view| template.evaluate(view, "Assign"))?;
+        let held = self.run.frames.values().flat_map(|frame| frame.variables.values());
+        if too_large(&set) || held.map(|value| value.to_string().len()).sum::<usize>() > VARIABLES {
+            return Err(data_limit(&self.state_name(id)));
+        }
+        match set {
             Value::Object(variables) => Ok(variables),
             _ => Ok(Map::new()),
         }
@@ -94,9 +97,12 @@ impl Stepper<'_, '_> {
         output: Value,
         variables: Map<String, Value>,
         next: Option<String>,
-    ) {
-        let Some(state) = self.state(id) else { return };
-        let Some(frame) = self.frame(id) else { return };
+    ) -> Result<(), Unevaluated> {
+        let Some(state) = self.state(id) else { return Ok(()) };
+        let Some(frame) = self.frame(id) else { return Ok(()) };
+        if too_large(&output) {
+            return Err(data_limit(&frame.state));
+        }
         let mut details = Map::new();
         details.insert("name".to_owned(), frame.state.clone().into());
         payload(&mut details, "output", &output);
@@ -108,7 +114,7 @@ impl Stepper<'_, '_> {
             details.insert("assignedVariablesDetails".to_owned(), json!({"truncated": false}));
         }
         self.tell(id, &format!("{}StateExited", state.kind.name()), Some(details));
-        let Some(frame) = self.run.frames.get_mut(&id) else { return };
+        let Some(frame) = self.run.frames.get_mut(&id) else { return Ok(()) };
         frame.variables.extend(variables);
         match next {
             Some(next) => {
@@ -119,16 +125,17 @@ impl Stepper<'_, '_> {
             }
             None => self.scope_ended(id, output),
         }
+        Ok(())
     }
 }
 
 /// The failure of a state or task whose result is too large.
-pub(super) fn data_limit(name: &str) -> Fault {
+pub(super) fn data_limit(name: &str) -> Unevaluated {
     let cause = format!(
         "The state/task '{name}' returned a result with a size exceeding the maximum number of \
          bytes service limit."
     );
-    Fault::new(name::DATA_LIMIT, cause)
+    Unevaluated { error: name::DATA_LIMIT, cause, location: None }
 }
 
 /// A result put where `ResultPath` says, into the input as it came.

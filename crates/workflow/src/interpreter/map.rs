@@ -7,10 +7,11 @@ use super::enter::not_a;
 use super::leave::data_limit;
 use super::reader;
 use super::run::{Effect, FrameId, Phase};
-use super::{Sight, Stepper, fault_details, field, too_large};
+use super::{Sight, Stepper, fault_details, field};
 use crate::definition::{Batcher, Kind, MapState, State};
 use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::template::{Language, Template};
+use crate::weight::too_large;
 
 /// How many iterations run at once within an execution at most.
 const INLINE: usize = 40;
@@ -73,7 +74,7 @@ impl Stepper<'_, '_> {
         self.begin_items(id, state, map, (items, effective))
     }
 
-    fn items(
+    pub(super) fn items(
         &mut self,
         id: FrameId,
         state: &State,
@@ -93,7 +94,7 @@ impl Stepper<'_, '_> {
             }
             (Language::JsonPath, _, Some(path)) => {
                 let found =
-                    self.compute(id, Sight::of(effective), |view| Ok(path.select(view.scope())))?;
+                    self.compute(id, Sight::of(effective), |view| Ok(path.select(view.scope())?))?;
                 match found {
                     Some(items @ Value::Array(_)) => items,
                     _ => {
@@ -222,7 +223,7 @@ impl Stepper<'_, '_> {
         self.more_items(id, state, map)
     }
 
-    fn number(
+    pub(super) fn number(
         &mut self,
         id: FrameId,
         effective: &Value,
@@ -433,7 +434,7 @@ impl Stepper<'_, '_> {
     ) -> Result<(), Unevaluated> {
         if too_large(&results) {
             let name = self.state_name(id);
-            self.map_failed(id, distributed, data_limit(&name));
+            self.map_failed(id, distributed, data_limit(&name).into());
             return Ok(());
         }
         if distributed {

@@ -6,11 +6,12 @@ use sha2::{Digest, Sha256};
 use super::enter::not_a;
 use super::leave::data_limit;
 use super::run::{Effect, FrameId, Phase, Report, TaskRequest};
-use super::{Sight, Stepper, fault_details, field, too_large};
+use super::{Sight, Stepper, fault_details, field};
 use crate::definition::{Kind, Resource, State, Task};
 use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::history::payload;
 use crate::template::Template;
+use crate::weight::too_large;
 
 /// How long a task may take where nothing is said, in seconds.
 const LONGEST: u64 = 99_999_999;
@@ -120,7 +121,7 @@ impl Stepper<'_, '_> {
                 self.tell_report(id, resource, "Submitted", details);
             }
             Report::Succeeded(result) if too_large(&result) => {
-                let fault = data_limit(&resource.shown().0);
+                let fault = Fault::from(data_limit(&resource.shown().0));
                 self.tell_failed(id, resource, "Failed", &fault);
                 self.failed(id, fault, Origin::Task);
             }

@@ -3,12 +3,15 @@ use serde_json::{Map, Value, json};
 use super::Intrinsic;
 use crate::draw::Draw;
 use crate::path::Scope;
+use crate::weight::Allowance;
 
 fn value(call: &str) -> Result<Value, String> {
     let input =
         json!({"name": "Foo", "list": [1, 2, 3, 4], "o": {"Id": 1, "Name": "x"}, "n": null});
     let (context, variables) = (json!({"Execution": {"Name": "run"}}), Map::new());
-    let scope = Scope { input: &input, context: &context, variables: &variables };
+    let allowance = Allowance::default();
+    let scope =
+        Scope { input: &input, context: &context, variables: &variables, allowance: &allowance };
     let call = Intrinsic::parse(call)?;
     call.evaluate(scope, &mut Draw::seeded(1)).map_err(|error| format!("{error:?}"))
 }

@@ -1,10 +1,13 @@
 //! Filters of paths: `[?(@.price < 10 && @.tag)]`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Path, Root, Scope};
+use super::{Path, Scope};
+use crate::weight::TooMuch;
 
 /// Which items a filter admits.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,35 +46,75 @@ pub enum Operator {
 
 impl Filter {
     /// Whether `item` passes.
-    pub fn admits(&self, item: &Value, scope: Scope<'_>) -> bool {
+    pub fn admits<'a>(&'a self, item: &'a Value, scope: Scope<'a>) -> Result<bool, TooMuch> {
+        scope.allowance.look(1)?;
         match self {
-            Self::All(filters) => filters.iter().all(|filter| filter.admits(item, scope)),
-            Self::Any(filters) => filters.iter().any(|filter| filter.admits(item, scope)),
-            Self::Not(filter) => !filter.admits(item, scope),
-            Self::Exists(operand) => operand.value(item, scope).is_some(),
+            Self::All(filters) => {
+                for filter in filters {
+                    if !filter.admits(item, scope)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Any(filters) => {
+                for filter in filters {
+                    if filter.admits(item, scope)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Not(filter) => Ok(!filter.admits(item, scope)?),
+            Self::Exists(operand) => Ok(operand.value(item, scope)?.is_some()),
             Self::Compare(comparison) => comparison.holds(item, scope),
+        }
+    }
+
+    /// Notes the variables that it reads.
+    pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        let mut operand = |operand: &'a Operand| {
+            if let Operand::Path(path) = operand {
+                path.variables(names);
+            }
+        };
+        match self {
+            Self::Exists(only) => operand(only),
+            Self::Compare(Comparison { left, right, .. }) => {
+                operand(left);
+                operand(right);
+            }
+            Self::All(filters) | Self::Any(filters) => {
+                filters.iter().for_each(|filter| filter.variables(names));
+            }
+            Self::Not(filter) => filter.variables(names),
         }
     }
 }
 
 impl Operand {
-    fn value(&self, item: &Value, scope: Scope<'_>) -> Option<Value> {
+    fn value<'a>(
+        &'a self,
+        item: &'a Value,
+        scope: Scope<'a>,
+    ) -> Result<Option<Cow<'a, Value>>, TooMuch> {
         match self {
-            Self::Value(value) => Some(value.clone()),
-            Self::Path(path) if path.root == Root::Item => path.select_in(item, scope),
-            Self::Path(path) => path.select(scope),
+            Self::Value(value) => Ok(Some(Cow::Borrowed(value))),
+            Self::Path(path) => scope.allowance.briefly(|| path.find_from(item, scope)),
         }
     }
 }
 
 impl Comparison {
-    fn holds(&self, item: &Value, scope: Scope<'_>) -> bool {
-        let values = (self.left.value(item, scope), self.right.value(item, scope));
-        let (Some(left), Some(right)) = values else {
-            return self.operator == Operator::NotEqual;
+    fn holds<'a>(&'a self, item: &'a Value, scope: Scope<'a>) -> Result<bool, TooMuch> {
+        let left = self.left.value(item, scope)?;
+        let (Some(left), Some(right)) = (left, self.right.value(item, scope)?) else {
+            return Ok(self.operator == Operator::NotEqual);
         };
+        // As much as comparing looks at, at most.
+        scope.allowance.look_into(&right)?;
         let order = order(&left, &right);
-        match self.operator {
+        Ok(match self.operator {
             Operator::Equal => same(&left, &right),
             Operator::NotEqual => !same(&left, &right),
             Operator::Less => order == Some(Ordering::Less),
@@ -80,7 +123,7 @@ impl Comparison {
             Operator::AtLeast => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
             Operator::In => contains(&right, &left),
             Operator::NotIn => !contains(&right, &left),
-        }
+        })
     }
 }
 

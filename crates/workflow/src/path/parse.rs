@@ -2,9 +2,12 @@
 
 use super::filter::{Comparison, Filter, Operand, Operator};
 use super::{Path, PathError, Root, Segment};
+use crate::weight::NESTED;
 
 /// How deep filters may nest.
 const DEPTH: usize = 16;
+/// The most steps of a path: what it leads to, or makes, may not nest deeper.
+const STEPS: usize = NESTED;
 
 /// Reads a whole text as a path.
 pub fn path(text: &str) -> Result<Path, PathError> {
@@ -90,6 +93,9 @@ impl Reader<'_> {
                 segments.push(self.bracketed()?);
             } else {
                 break;
+            }
+            if segments.len() > STEPS {
+                return Err(self.error("a path has too many steps"));
             }
         }
         if matches!(segments.last(), Some(Segment::Descent)) {
@@ -201,11 +207,13 @@ impl Reader<'_> {
         }
     }
 
-    fn either(&mut self) -> Result<Filter, PathError> {
+    fn deeper(&mut self) -> Result<(), PathError> {
         self.depth += 1;
-        if self.depth > DEPTH {
-            return Err(self.error("filters are nested too deeply"));
-        }
+        if self.depth > DEPTH { Err(self.error("filters are nested too deeply")) } else { Ok(()) }
+    }
+
+    fn either(&mut self) -> Result<Filter, PathError> {
+        self.deeper()?;
         let mut any = vec![self.both()?];
         while self.eat("||") {
             any.push(self.both()?);
@@ -225,10 +233,7 @@ impl Reader<'_> {
     fn term(&mut self) -> Result<Filter, PathError> {
         self.space();
         let term = if self.eat("!") {
-            self.depth += 1;
-            if self.depth > DEPTH {
-                return Err(self.error("filters are nested too deeply"));
-            }
+            self.deeper()?;
             let term = Filter::Not(Box::new(self.term()?));
             self.depth -= 1;
             term
@@ -271,6 +276,7 @@ impl Reader<'_> {
             Some('\'' | '"') => Ok(Operand::Value(self.quoted()?.into())),
             Some('[') => {
                 self.at += 1;
+                self.deeper()?;
                 let mut items = Vec::new();
                 self.space();
                 while !self.eat("]") {
@@ -280,6 +286,7 @@ impl Reader<'_> {
                     }
                     self.comma();
                 }
+                self.depth -= 1;
                 Ok(Operand::Value(items.into()))
             }
             _ => {

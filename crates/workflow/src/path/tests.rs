@@ -1,13 +1,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{Path, Scope};
+use crate::weight::Allowance;
 
 fn select(path: &str, input: &Value) -> Option<Value> {
     let context = json!({"State": {"Name": "here"}});
     let mut variables = Map::new();
     variables.insert("limit".to_owned(), json!({"price": 9}));
     let path: Path = path.parse().unwrap();
-    path.select(Scope { input, context: &context, variables: &variables })
+    let allowance = Allowance::default();
+    path.select(Scope { input, context: &context, variables: &variables, allowance: &allowance })
+        .unwrap()
 }
 
 fn shop() -> Value {

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-const YEARS: (u16, u16) = (1970, 2199);
+/// The last year in which anything is due.
+pub const LAST_YEAR: i16 = 2199;
+
+const YEARS: (u16, u16) = (1970, LAST_YEAR as u16);
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -60,6 +63,9 @@ impl FromStr for Cron {
         let days = match (*month_days, *week_days) {
             ("?", "?") => return Err("one of its day fields must say which days".to_owned()),
             (month_days, "?") => Days::OfMonth(each(month_days, month_day)?),
+            ("?", week_days) if week_days.contains('#') && week_days.contains(',') => {
+                return Err("a `#` stands alone in its field".to_owned());
+            }
             ("?", week_days) => Days::OfWeek(each(week_days, week_day)?),
             _ => return Err("one of its two day fields must be `?`".to_owned()),
         };
@@ -90,7 +96,7 @@ impl Cron {
                     if day < local.date() {
                         continue;
                     }
-                    if let Some(found) = self.on(day, after, zone) {
+                    if let Some(found) = self.on(day, (after, local), zone) {
                         return Some(found);
                     }
                 }
@@ -99,13 +105,21 @@ impl Cron {
         None
     }
 
-    /// The first moment of a day after `after`.
-    fn on(&self, day: Date, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    /// The first moment of a day after `after`, which is `local` in the zone.
+    fn on(
+        &self,
+        day: Date,
+        (after, local): (Timestamp, DateTime),
+        zone: &TimeZone,
+    ) -> Option<Timestamp> {
         for hour in &self.hours {
             for minute in &self.minutes {
                 let time = Time::new(*hour as i8, *minute as i8, 0, 0).ok()?;
-                let moment = moment(DateTime::from_parts(day, time), zone);
-                if let Some(moment) = moment.filter(|moment| *moment > after) {
+                let wanted = DateTime::from_parts(day, time);
+                if wanted < local {
+                    continue;
+                }
+                if let Some(moment) = moment(wanted, zone).filter(|moment| *moment > after) {
                     return Some(moment);
                 }
             }

@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Language, Template, View};
 use crate::draw::Draw;
+use crate::weight::Allowance;
 
 fn evaluate(template: &Value, language: Language) -> Result<Value, String> {
     let input = json!({"a": {"b": 1}, "list": [1, 2]});
@@ -15,6 +16,7 @@ fn evaluate(template: &Value, language: Language) -> Result<Value, String> {
         states: &states,
         now: release::Timestamp::UNIX_EPOCH,
         draw: &mut Draw::seeded(1),
+        allowance: Allowance::default(),
     };
     let template = Template::parse(template, language, "").map_err(|wrong| format!("{wrong:?}"))?;
     template.evaluate(&mut view, "Output").map_err(|error| error.cause)
