@@ -20,7 +20,7 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use monitoring::TraceLog;
-use release::{DeploymentEntry, TenantId};
+use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -45,6 +45,7 @@ pub struct Api {
     pub traces: TraceLog,
     pub live: watch::Receiver<Arc<Live>>,
     pub workflows: Engine,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A request whose caller may make it.

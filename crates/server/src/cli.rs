@@ -227,6 +227,9 @@ enum KeyCommand {
         /// When it ends (RFC 3339).
         #[arg(long)]
         expires: Option<String>,
+        /// Make an access-key pair, for boto3 and the AWS CLI.
+        #[arg(long)]
+        aws: bool,
     },
     /// The keys.
     List,
@@ -427,16 +430,10 @@ async fn trace(client: &Client, command: TraceCommand, out: &show::Output) -> Re
 
 async fn key(client: &Client, command: KeyCommand, out: &show::Output) -> Result<()> {
     match command {
-        KeyCommand::Create { principal, expires } => {
-            let body = json!({"principal": principal, "expires_at": expires});
+        KeyCommand::Create { principal, expires, aws } => {
+            let body = json!({"principal": principal, "expires_at": expires, "aws": aws});
             let made = client.post("/api/v1/keys", &body).await?;
-            out.value(&made, |made| {
-                format!(
-                    "{}\n(shown this once; its id is {})",
-                    show::text(&made["key"]),
-                    show::text(&made["id"])
-                )
-            })
+            out.value(&made, show::key_made)
         }
         KeyCommand::List => out.value(&client.get("/api/v1/keys", &[]).await?, show::keys),
         KeyCommand::Revoke { key } => {

@@ -12,6 +12,7 @@
 //! Start reading at `wiring.rs`, then `api.rs`.
 
 mod api;
+mod aws;
 mod cli;
 mod client;
 mod clock;

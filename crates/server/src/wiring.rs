@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use workflow::engine::{Engine, Task};
 
 use crate::api::{self, Api};
+use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::listen;
@@ -82,7 +83,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         providers: Arc::new(Providers::new(config.providers()?)?),
         prices: PriceBook::new(config.prices.clone()),
         traces: traces.clone(),
-        clock,
+        clock: Arc::clone(&clock),
         trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
         environment: config.environment.clone(),
         limits: Limits::default(),
@@ -94,11 +95,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         traces,
         live: live_now,
         workflows: workflows.clone(),
+        clock,
     };
+    let api = Arc::new(api);
     let router = Router::new()
         .route("/health", get(|| async { "ok" }))
         .merge(gateway.router())
-        .merge(api::router(Arc::new(api)));
+        .merge(aws::router(Arc::clone(&api)))
+        .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();

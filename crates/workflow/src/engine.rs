@@ -11,6 +11,7 @@
 mod record;
 mod task;
 mod timers;
+mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,12 +32,15 @@ pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
+pub use worker::{ActivityRecord, GivenTask};
 
 const MACHINES: Collection = Collection("workflow.machines");
 const DEFINITIONS: Collection = Collection("workflow.definitions");
 const EXECUTIONS: Collection = Collection("workflow.executions");
 /// The index of executions that are under way.
 const OPEN: (&str, &str) = ("open", "yes");
+/// The index of executions by the activities whose workers they wait for.
+const ACTIVITY: &str = "activity";
 /// How many rows are read at once.
 const PAGE: usize = 500;
 /// How often a transition is decided anew after somebody else was faster.
@@ -78,6 +82,15 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// There is no such activity.
+    #[error("there is no activity `{0}`")]
+    UnknownActivity(String),
+    /// A token that was never given.
+    #[error("this is no task token")]
+    Token,
+    /// The task that a token was given for is over, or somebody else does it by now.
+    #[error("the task of this token is over")]
+    TaskOver,
     /// Others were faster again and again.
     #[error("the execution `{0}` moves too fast to be changed from here: try again")]
     Contended(ExecutionKey),
@@ -207,14 +220,26 @@ impl Engine {
         key: &ExecutionKey,
         input: &Input,
     ) -> Result<ExecutionRecord, EngineError> {
+        self.change(tenant, key, |_| Ok(input.clone())).await
+    }
+
+    /// As [`Engine::advance`], with an input that follows from the record; the record may be
+    /// changed with it.
+    async fn change(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        decide: impl Fn(&mut ExecutionRecord) -> Result<Input, EngineError>,
+    ) -> Result<ExecutionRecord, EngineError> {
         let store = self.shared.store.tenant(tenant);
         for _ in 0..ATTEMPTS {
             let row = store.get(EXECUTIONS, &key.to_string()).await?;
             let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
-            let record: ExecutionRecord = row.read()?;
+            let mut record: ExecutionRecord = row.read()?;
+            let input = decide(&mut record)?;
             let machine = self.machine(tenant, record.definition).await?;
             let expect = Expect::Version(row.version);
-            match self.commit(tenant, (record, expect), &machine, input.clone()).await {
+            match self.commit(tenant, (record, expect), &machine, input).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
                 done => return done,
             }
@@ -230,6 +255,10 @@ impl Engine {
         input: Input,
     ) -> Result<ExecutionRecord, EngineError> {
         let now = self.shared.clock.now();
+        if let Some(at) = record.early(&input, now) {
+            self.timers().add(at, tenant, &record.key, input);
+            return Ok(record);
+        }
         let begins = expect == Expect::Absent;
         let done = transition(machine, &mut record.run, input, now);
         if done.events.is_empty() && done.effects.is_empty() {
@@ -238,14 +267,16 @@ impl Engine {
         record.note(&done.effects, now);
         let key = record.key.to_string();
         let over = record.run.status != Status::Running;
-        let indexes = if over { Vec::new() } else { vec![(OPEN.0, OPEN.1.to_owned())] };
         let stream = format!("workflow/{key}");
         let mut transaction = Transaction::new(record.actor.clone(), now).put_indexed(
             (EXECUTIONS, &key),
             &record,
             expect,
-            &indexes,
+            &record.indexes(),
         )?;
+        for token in record.tasks.values().filter_map(|open| open.token.as_ref()) {
+            transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
+        }
         for event in &done.events {
             transaction = transaction.append(&stream, &event.kind, event, None)?;
         }
@@ -305,7 +336,12 @@ impl Engine {
 
     /// Begins a task, or tells that nobody here can do it.
     fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
-        let name = open.resource.rsplit(':').next().and_then(|name| name.strip_prefix(OWN));
+        if open.waits_for_worker().is_some()
+            || record::activity(&open.resource).is_some_and(|name| !name.starts_with(OWN))
+        {
+            return;
+        }
+        let name = record::activity(&open.resource).and_then(|name| name.strip_prefix(OWN));
         let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
         let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
         let call = TaskCall {
@@ -335,6 +371,12 @@ impl Engine {
         running.insert(open.task.clone(), handle);
     }
 
+    async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {
+        let row = self.shared.store.tenant(tenant).get(DEFINITIONS, &digest.to_string()).await?;
+        let unknown = || EngineError::UnknownMachine(digest.to_string());
+        Ok(row.ok_or_else(unknown)?.read()?)
+    }
+
     /// A definition, parsed once.
     async fn machine(
         &self,
@@ -345,9 +387,7 @@ impl Engine {
         if let Some(machine) = known().get(&digest) {
             return Ok(Arc::clone(machine));
         }
-        let row = self.shared.store.tenant(tenant).get(DEFINITIONS, &digest.to_string()).await?;
-        let unknown = || EngineError::UnknownMachine(digest.to_string());
-        let text: String = row.ok_or_else(unknown)?.read()?;
+        let text = self.definition(tenant, digest).await?;
         let (machine, _) =
             Machine::parse(&text).map_err(|found| EngineError::Refused(refusal(&found)))?;
         let machine = Arc::new(machine);
@@ -394,6 +434,37 @@ impl TenantEngine {
         Ok(record)
     }
 
+    /// Removes a workflow. Executions that are under way keep their definition and go on.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let machine = self.machine(name).await?;
+        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
+            .delete(MACHINES, name, Expect::Any)
+            .emit("workflow", "workflow.removed", &machine)?;
+        self.store().commit(transaction).await?;
+        Ok(())
+    }
+
+    /// One workflow.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
+        let row = self.store().get(MACHINES, name).await?;
+        let row = row.ok_or_else(|| EngineError::UnknownMachine(name.to_owned()))?;
+        Ok(row.read()?)
+    }
+
+    /// The text of a definition.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn definition(&self, digest: Digest) -> Result<String, EngineError> {
+        self.engine.definition(&self.tenant, digest).await
+    }
+
     /// The workflows, by name.
     ///
     /// # Errors
@@ -421,9 +492,7 @@ impl TenantEngine {
         if too_large(&input) {
             return Err(EngineError::TooLarge);
         }
-        let row = self.store().get(MACHINES, machine).await?;
-        let row = row.ok_or_else(|| EngineError::UnknownMachine(machine.to_owned()))?;
-        let definition = row.read::<MachineRecord>()?.definition;
+        let definition = self.machine(machine).await?.definition;
         let parsed = self.engine.machine(&self.tenant, definition).await?;
         let key = ExecutionKey { machine: machine.to_owned(), name: name.to_owned() };
         let about = About {
@@ -532,7 +601,8 @@ impl TenantEngine {
         self.engine.shared.store.tenant(&self.tenant)
     }
 
-    fn arn(&self) -> String {
+    /// What the names of everything here begin with.
+    pub fn arn(&self) -> String {
         format!("arn:aws:states:local:{}", record::ACCOUNT)
     }
 }
@@ -540,7 +610,7 @@ impl TenantEngine {
 /// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
 /// an answer that a crash could lose is not left behind.
 fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
-    let mut token = || uuid::Uuid::new_v4().simple().to_string();
+    let mut token = worker::token;
     let mut moment = Moment { now, token: &mut token };
     let mut done = step(machine, run, input, &mut moment);
     let fault = |what: &str| {

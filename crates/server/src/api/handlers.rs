@@ -79,6 +79,9 @@ pub struct KeyBody {
     pub principal: String,
     /// When it ends (RFC 3339); never if absent.
     pub expires_at: Option<String>,
+    /// Whether it is an access-key pair, to sign requests to the AWS JSON APIs with.
+    #[serde(default)]
+    pub aws: bool,
 }
 
 /// A user or service account to make.
@@ -498,7 +501,13 @@ async fn key_create(call: Call) -> Result<Value, Problem> {
     if !manages(&call, record.tenant.as_ref()) {
         return Err(Problem::not_found(format!("there is no principal `{principal}`")));
     }
-    let issued = call.api.keys.issue(&call.identity.principal, &principal, expires).await?;
+    let (keys, actor) = (&call.api.keys, &call.identity.principal);
+    if body.aws {
+        let issued = keys.issue_access_key(actor, &principal, expires).await?;
+        let secret = issued.secret.expose();
+        return Ok(json!({"id": issued.id, "principal": principal, "secret": secret}));
+    }
+    let issued = keys.issue(actor, &principal, expires).await?;
     Ok(json!({"id": issued.id, "principal": principal, "key": issued.key.expose()}))
 }
 

@@ -137,12 +137,14 @@ impl From<EngineError> for Problem {
             EngineError::Refused(_) | EngineError::Name(_) | EngineError::TooLarge => {
                 Self::bad_request(message)
             }
-            EngineError::UnknownMachine(_) | EngineError::UnknownExecution(_) => {
-                Self::not_found(message)
-            }
-            EngineError::Exists(_) | EngineError::Status { .. } | EngineError::Contended(_) => {
-                Self::new(StatusCode::CONFLICT, "GC0409", message)
-            }
+            EngineError::UnknownMachine(_)
+            | EngineError::UnknownExecution(_)
+            | EngineError::UnknownActivity(_)
+            | EngineError::Token => Self::not_found(message),
+            EngineError::TaskOver
+            | EngineError::Exists(_)
+            | EngineError::Status { .. }
+            | EngineError::Contended(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
             EngineError::Store(error) => error.into(),
         }
     }

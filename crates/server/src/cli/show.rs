@@ -452,6 +452,19 @@ fn kept(captured: &Value) -> String {
     }
 }
 
+/// A key just made: the only time its secret is seen.
+pub fn key_made(made: &Value) -> String {
+    let id = text(&made["id"]);
+    match &made["secret"] {
+        Value::Null => format!("{}\n(shown this once; its id is {id})", text(&made["key"])),
+        secret => format!(
+            "export AWS_ACCESS_KEY_ID={id}\nexport AWS_SECRET_ACCESS_KEY={}\n\
+             (shown this once; for the AWS CLI: --endpoint-url and any --region)",
+            text(secret)
+        ),
+    }
+}
+
 /// Keys.
 pub fn keys(keys: &Value) -> String {
     let cells = rows(keys).map(|key| {

@@ -98,16 +98,46 @@ pub struct OpenTask {
     pub resource: String,
     /// What it is called with.
     pub arguments: Value,
+    /// When it was scheduled.
+    pub scheduled_at: Timestamp,
     /// When it has taken too long.
     pub times_out_at: Option<Timestamp>,
+    /// How often whoever does it must give a sign of life, in seconds.
+    pub heartbeat_seconds: Option<u64>,
+    /// When the next one is due at the latest.
+    pub heartbeat_due: Option<Timestamp>,
+    /// The digest of the token that reports for it; the token itself is not kept.
+    pub token: Option<Digest>,
 }
 
 impl OpenTask {
     /// What comes due for it.
     pub fn due(&self) -> impl Iterator<Item = (Timestamp, Input)> {
-        let (task, report) = (self.task.clone(), Report::TimedOut);
-        self.times_out_at.map(|at| (at, Input::Reported { task, report })).into_iter()
+        let late = |at: Option<Timestamp>, report: Report| {
+            let task = self.task.clone();
+            at.map(|at| (at, Input::Reported { task, report })).into_iter()
+        };
+        late(self.times_out_at, Report::TimedOut)
+            .chain(late(self.heartbeat_due, Report::HeartbeatMissed))
     }
+
+    /// The activity whose workers do it, if it is one and none has taken it yet.
+    pub fn waits_for_worker(&self) -> Option<&str> {
+        let name = activity(&self.resource).filter(|name| !name.starts_with(super::OWN));
+        name.filter(|_| self.token.is_none())
+    }
+
+    /// A worker takes it, or gave a sign of life.
+    pub fn beat(&mut self, now: Timestamp) {
+        let seconds = self.heartbeat_seconds;
+        self.heartbeat_due = seconds.map(|seconds| later(now, seconds as f64));
+    }
+}
+
+/// The activity that a resource names.
+pub fn activity(resource: &str) -> Option<&str> {
+    let (_, name) = resource.split_once(":activity:")?;
+    Some(name)
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,13 +175,23 @@ impl ExecutionRecord {
             match effect {
                 Effect::Schedule(request) => {
                     let at = request.timeout_seconds.map(|seconds| later(now, seconds as f64));
-                    let open = OpenTask {
+                    // A worker of an activity gets its token, and its time, when it takes the task.
+                    let called = activity(&request.resource).is_none();
+                    let token = request.token.as_ref().filter(|_| called);
+                    let mut open = OpenTask {
                         task: request.task.clone(),
                         state: request.state.clone(),
                         resource: request.resource.clone(),
                         arguments: request.arguments.clone(),
+                        scheduled_at: now,
                         times_out_at: at,
+                        heartbeat_seconds: request.heartbeat_seconds,
+                        heartbeat_due: None,
+                        token: token.map(|token| Digest::of(token.as_bytes())),
                     };
+                    if called {
+                        open.beat(now);
+                    }
                     self.tasks.insert(request.task.clone(), open);
                 }
                 Effect::Timer { at, frame, epoch } => {
@@ -168,6 +208,24 @@ impl ExecutionRecord {
         timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
         if self.run.status == Status::Running {
             self.stopped_at = None;
+        }
+    }
+
+    /// What it is found by: that it is under way, and the activities whose workers it waits for.
+    pub fn indexes(&self) -> Vec<(&'static str, String)> {
+        let open = self.run.status == Status::Running;
+        let open = open.then(|| (super::OPEN.0, super::OPEN.1.to_owned()));
+        let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
+        open.into_iter().chain(waiting.map(|name| (super::ACTIVITY, name.to_owned()))).collect()
+    }
+
+    /// When a sign of life is due, if `input` says too early that it was missed.
+    pub fn early(&self, input: &Input, now: Timestamp) -> Option<Timestamp> {
+        match input {
+            Input::Reported { task, report: Report::HeartbeatMissed } => {
+                self.tasks.get(task)?.heartbeat_due.filter(|due| *due > now)
+            }
+            _ => None,
         }
     }
 
