@@ -3,6 +3,7 @@
 use release::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::leave::data_limit;
 use super::run::{Effect, FrameId, Phase, Status};
 use super::{Sight, Stepper, field, later};
 use crate::choice::timestamp;
@@ -11,9 +12,15 @@ use crate::fault::{Fault, Unevaluated, name};
 use crate::history::payload;
 use crate::path::Path;
 use crate::template::{Language, Template, View};
+use crate::weight::too_large;
 
 /// The longest wait, in seconds.
 const MAX_WAIT: f64 = 2_147_483_647.0;
+
+/// The most branches and iterations of an execution at once, however they nest.
+const THREADS: usize = 10_000;
+/// The most bytes of input that branches or iterations of one state hold together.
+const HELD: usize = 64 << 20;
 
 impl Stepper<'_, '_> {
     /// Enters the state a frame is about to be in, and does its work.
@@ -93,7 +100,11 @@ impl Stepper<'_, '_> {
             Language::Jsonata => "Arguments",
         };
         let sight = Sight { token, ..Sight::of(&effective) };
-        self.compute(id, sight, |view| template.evaluate(view, location))
+        let arguments = self.compute(id, sight, |view| template.evaluate(view, location))?;
+        if too_large(&arguments) {
+            return Err(data_limit(&self.state_name(id)));
+        }
+        Ok(arguments)
     }
 
     fn pass(
@@ -229,16 +240,35 @@ impl Stepper<'_, '_> {
         branches: &[Container],
     ) -> Result<(), Unevaluated> {
         let input = self.arguments(id, state, None)?;
+        if branches.len() > together(&input) {
+            return Err(data_limit(&self.state_name(id)));
+        }
         self.tell(id, "ParallelStateStarted", None);
         let Some(frame) = self.run.frames.get_mut(&id) else { return Ok(()) };
         frame.phase = Phase::Branches { results: vec![None; branches.len()] };
         for (index, branch) in branches.iter().enumerate() {
             let scope = self.scope_below(id, index);
             let start = (branch.start_at.clone(), input.clone());
-            let child = self.run.add(Some(id), index, scope, start);
-            self.queue.push_back(child);
+            self.begin_thread(id, index, scope, start)?;
         }
         Ok(())
+    }
+
+    /// Begins a thread of states below the state that `id` is in.
+    pub(super) fn begin_thread(
+        &mut self,
+        id: FrameId,
+        index: usize,
+        scope: Vec<(String, usize)>,
+        start: (String, Value),
+    ) -> Result<FrameId, Unevaluated> {
+        if self.run.frames.len() >= THREADS {
+            let cause = format!("More than {THREADS} branches and iterations would run at once.");
+            return Err(Unevaluated::runtime(cause));
+        }
+        let child = self.run.add(Some(id), index, scope, start);
+        self.queue.push_back(child);
+        Ok(child)
     }
 
     /// The scope of a frame below the state that `id` is in.
@@ -273,6 +303,11 @@ impl Stepper<'_, '_> {
             self.unevaluated(parent, error);
         }
     }
+}
+
+/// How many threads may begin with an input together.
+pub(super) fn together(input: &Value) -> usize {
+    (HELD / input.to_string().len().max(1)).max(1)
 }
 
 /// Whether a choice is taken.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::enter::not_a;
+use super::enter::together;
 use super::leave::data_limit;
 use super::reader;
 use super::run::{Effect, FrameId, Phase};
@@ -201,6 +202,8 @@ impl Stepper<'_, '_> {
             (a, b) => a.or(b).unwrap_or(0.0),
         };
         let most = if map.distributed { DISTRIBUTED } else { INLINE };
+        // An iteration may be given all of the input, and more.
+        let most = most.min(together(&effective));
         let concurrency = if concurrency < 1.0 { most } else { (concurrency as usize).min(most) };
         if map.reader.is_none() {
             self.tell_map_started(id, items.len(), map.distributed);
@@ -307,19 +310,23 @@ impl Stepper<'_, '_> {
             let input = match &map.item_selector {
                 Some(template) => {
                     let sight = Sight { item: Some((index, &item)), ..Sight::of(&effective) };
-                    self.compute(id, sight, |view| template.evaluate(view, "ItemSelector"))?
+                    let input =
+                        self.compute(id, sight, |view| template.evaluate(view, "ItemSelector"))?;
+                    if too_large(&input) {
+                        return Err(data_limit(&state_name));
+                    }
+                    input
                 }
                 None => item.clone(),
             };
             let scope = self.scope_below(id, 0);
             let start = (map.processor.start_at.clone(), input);
-            let child = self.run.add(Some(id), index, scope, start);
+            let child = self.begin_thread(id, index, scope, start)?;
             if let Some(child) = self.run.frames.get_mut(&child) {
                 child.item = Some((index, item));
                 child.silent |= silent;
                 child.previous = started.unwrap_or(child.previous);
             }
-            self.queue.push_back(child);
         }
         let over = match self.frame(id).map(|frame| &frame.phase) {
             Some(Phase::Items(items)) => items.running == 0,

@@ -224,3 +224,27 @@ fn patterns_that_multiply_and_events_that_are_large_are_answered() {
         "c": {"c": {"a": vec!["abcd"; 9_000], "b": vec!["xyz"; 9_000]}}});
     assert!(!pattern.matches(&event));
 }
+
+#[test]
+fn branches_and_iterations_that_multiply_their_input_or_themselves_fail() {
+    let leaf =
+        json!({"StartAt": "C", "States": {"C": {"Type": "Wait", "Seconds": 9, "End": true}}});
+    let state = json!({"Type": "Parallel", "Branches": vec![&leaf; 300], "Next": "B"});
+    assert!(failure(&state, json!(long())).starts_with("States.DataLimitExceeded"));
+    let selector = json!({"a.$": "$", "b.$": "$"});
+    let state = json!({"Type": "Map", "ItemsPath": "$.list", "ItemSelector": selector,
+        "ItemProcessor": leaf, "Next": "B"});
+    let told = failure(&state, json!({"list": [1], "text": long()}));
+    assert!(told.starts_with("States.DataLimitExceeded"), "{told}");
+    let distributed = |mut inner: Value| {
+        inner["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+        json!({"Type": "Map", "ItemsPath": "$.all", "ItemSelector": {"all.$": "$.all"},
+            "ItemProcessor": inner, "Next": "B"})
+    };
+    let mut inner = distributed(leaf);
+    inner.as_object_mut().unwrap().remove("Next");
+    inner["End"] = true.into();
+    let state = distributed(json!({"StartAt": "D", "States": {"D": inner}}));
+    let told = failure(&state, json!({"all": (0..500).collect::<Vec<_>>()}));
+    assert!(told.starts_with("States.ExceedToleratedFailureThreshold"), "{told}");
+}
