@@ -85,3 +85,16 @@ fn an_execution_is_stopped_by_name_and_a_failed_one_redriven() {
     let wrong = stage.groundcrew(&["workflow", "define", "wrong", "wrong.json"]).unwrap_err();
     assert!(wrong.to_string().contains("One of [Next, End] is required"), "{wrong}");
 }
+
+#[test]
+fn boto3_drives_workflows_with_a_signed_key_until_it_is_revoked() {
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    let made = stage.json(&["key", "create", "user:admin", "--aws"]).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    stage.script("stepfunctions.py", &[id, secret]).unwrap();
+    stage.groundcrew(&["key", "revoke", id]).unwrap();
+    let error = stage.script("stepfunctions.py", &[id, secret]).unwrap_err().to_string();
+    assert!(error.contains("UnrecognizedClientException"), "{error}");
+}

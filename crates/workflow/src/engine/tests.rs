@@ -9,7 +9,7 @@ use store::Store;
 use testkit::clock::ManualClock;
 
 use super::{Engine, EngineError, ExecutionKey, Task, TaskCall, TenantEngine};
-use crate::{Fault, Status};
+use crate::{Fault, Report, Status};
 
 #[derive(Debug, Clone)]
 struct TestClock(ManualClock);
@@ -274,4 +274,67 @@ async fn tenants_do_not_see_each_others_workflows() {
     assert_eq!(other.machines().await.unwrap(), []);
     let started = other.start("flow", None, json!({})).await;
     assert!(matches!(started, Err(EngineError::UnknownMachine(_))));
+}
+
+/// A machine of one activity with a heartbeat of a minute.
+async fn started_with_activity(fixture: &Fixture) -> TenantEngine {
+    let tenant = fixture.tenant();
+    tenant.create_activity("review").await.unwrap();
+    let text = json!({"StartAt": "R", "States": {"R": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:local:000000000000:activity:review",
+        "TimeoutSeconds": 600, "HeartbeatSeconds": 60}}});
+    tenant.define("flow", &text.to_string()).await.unwrap();
+    tenant.start("flow", Some("one"), json!({"n": 1})).await.unwrap();
+    tenant
+}
+
+#[tokio::test]
+async fn a_task_is_given_to_one_worker_and_its_token_outlives_a_crash_and_counts_once() {
+    let mut fixture = Fixture::new(0).await;
+    let tenant = started_with_activity(&fixture).await;
+    let now = Duration::ZERO;
+    let both = tokio::join!(
+        tenant.take_task("review", Some("a"), now),
+        tenant.take_task("review", Some("b"), now),
+    );
+    let given: Vec<_> = [both.0.unwrap(), both.1.unwrap()].into_iter().flatten().collect();
+    assert_eq!((given.len(), &given[0].input), (1, &json!({"n": 1})));
+    drop(tenant);
+    fixture.restart().await;
+    let tenant = fixture.tenant();
+    let record = serde_json::to_string(&tenant.execution(&key("one")).await.unwrap()).unwrap();
+    assert!(!record.contains(&given[0].token), "the token itself is not kept");
+    let (token, done) = (&given[0].token, || Report::Succeeded(json!("well")));
+    let forged = tenant.report("forged", done()).await;
+    assert!(matches!(forged, Err(EngineError::Token)), "{forged:?}");
+    tenant.report(token, done()).await.unwrap();
+    let twice = tenant.report(token, done()).await;
+    assert!(matches!(twice, Err(EngineError::TaskOver)), "{twice:?}");
+    let ended = tenant.execution(&key("one")).await.unwrap();
+    assert_eq!(ended.run.outcome.unwrap().output, Some(json!("well")));
+    let other = fixture.engine.as_ref().unwrap();
+    let other = other.tenant(&"other".parse().unwrap(), PrincipalId::user("eve").unwrap());
+    assert!(matches!(other.report(token, done()).await, Err(EngineError::Token)));
+}
+
+#[tokio::test]
+async fn a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not() {
+    let mut fixture = Fixture::new(0).await;
+    let tenant = started_with_activity(&fixture).await;
+    let given = tenant.take_task("review", None, Duration::ZERO).await.unwrap().unwrap();
+    let fire = async |fixture: &Fixture| fixture.engine.as_ref().unwrap().fire().await;
+    fixture.clock.advance(Duration::from_secs(50));
+    tenant.heartbeat(&given.token).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(50));
+    fire(&fixture).await;
+    assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Running);
+    drop(tenant);
+    fixture.restart().await;
+    let tenant = fixture.tenant();
+    fixture.clock.advance(Duration::from_secs(11));
+    fire(&fixture).await;
+    let ended = tenant.execution(&key("one")).await.unwrap();
+    assert_eq!(ended.run.status, Status::Failed, "{:?}", ended.run.outcome);
+    let late = tenant.heartbeat(&given.token).await;
+    assert!(matches!(late, Err(EngineError::TaskOver)), "{late:?}");
 }

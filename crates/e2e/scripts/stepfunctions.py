@@ -1,0 +1,134 @@
+"""boto3 drives workflows: activities, task tokens, histories, redrive. Arguments: id, secret, url, key."""
+
+import json
+import threading
+
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+access_key, secret, url, _ = sys.argv[1:]
+
+
+def client(secret_key):
+    return boto3.client(
+        "stepfunctions",
+        endpoint_url=url,
+        region_name="eu-central-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(retries={"max_attempts": 1}, inject_host_prefix=False),
+    )
+
+
+def refused(code, call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error.response
+        return error.response["Error"]["Message"]
+    raise AssertionError(f"{code} was expected")
+
+
+sfn = client(secret)
+refused("InvalidSignatureException", client("wrong" + secret).list_activities)
+
+activity = sfn.create_activity(name="review")["activityArn"]
+assert sfn.create_activity(name="review")["activityArn"] == activity
+assert [one["name"] for one in sfn.list_activities()["activities"]] == ["review"]
+role = "arn:aws:iam::123456789012:role/any"
+definition = {
+    "StartAt": "Review",
+    "States": {
+        "Review": {
+            "Type": "Task",
+            "Resource": activity,
+            "TimeoutSeconds": 600,
+            "HeartbeatSeconds": 60,
+            "Parameters": {"draft.$": "$.draft"},
+            "ResultPath": "$.review",
+            "End": True,
+        }
+    },
+}
+text = json.dumps(definition)
+machine = sfn.create_state_machine(name="publish", definition=text, roleArn=role)["stateMachineArn"]
+assert sfn.create_state_machine(name="publish", definition=text, roleArn=role)["stateMachineArn"] == machine
+refused("StateMachineAlreadyExists", sfn.create_state_machine, name="publish", definition=text + " ", roleArn=role)
+message = refused("InvalidDefinition", sfn.create_state_machine, name="bad", definition='{"StartAt": "A"}', roleArn=role)
+assert "States" in message, message
+assert sfn.describe_state_machine(stateMachineArn=machine)["definition"] == text
+checked = sfn.validate_state_machine_definition(definition='{"StartAt": "A", "States": {}}')
+assert checked["result"] == "FAIL" and checked["diagnostics"], checked
+
+# A worker waits before there is work, and is woken by it.
+given = {}
+
+
+def work():
+    given.update(client(secret).get_activity_task(activityArn=activity, workerName="ada"))
+
+
+worker = threading.Thread(target=work)
+worker.start()
+execution = sfn.start_execution(stateMachineArn=machine, name="one", input='{"draft": "Hello"}')["executionArn"]
+assert sfn.start_execution(stateMachineArn=machine, name="one", input='{"draft": "Hello"}')["executionArn"] == execution
+refused("ExecutionAlreadyExists", sfn.start_execution, stateMachineArn=machine, name="one", input="{}")
+worker.join(30)
+assert json.loads(given["input"]) == {"draft": "Hello"}, given
+token = given["taskToken"]
+sfn.send_task_heartbeat(taskToken=token)
+refused("InvalidToken", sfn.send_task_success, taskToken="f" * 64, output="{}")
+refused("InvalidOutput", sfn.send_task_success, taskToken=token, output="{")
+sfn.send_task_success(taskToken=token, output='{"good": true}')
+refused("TaskTimedOut", sfn.send_task_success, taskToken=token, output='{"good": false}')
+done = sfn.describe_execution(executionArn=execution)
+assert done["status"] == "SUCCEEDED", done
+assert json.loads(done["output"]) == {"draft": "Hello", "review": {"good": True}}, done
+events = sfn.get_execution_history(executionArn=execution)["events"]
+assert [event["type"] for event in events] == [
+    "ExecutionStarted",
+    "TaskStateEntered",
+    "ActivityScheduled",
+    "ActivityStarted",
+    "ActivitySucceeded",
+    "TaskStateExited",
+    "ExecutionSucceeded",
+], events
+assert events[3]["activityStartedEventDetails"]["workerName"] == "ada"
+pages = sfn.get_paginator("get_execution_history").paginate(executionArn=execution, PaginationConfig={"PageSize": 3})
+assert [event["id"] for page in pages for event in page["events"]] == list(range(1, 8))
+
+# What failed is tried again by a redrive.
+second = sfn.start_execution(stateMachineArn=machine, name="two", input='{"draft": "Hm"}')["executionArn"]
+token = sfn.get_activity_task(activityArn=activity)["taskToken"]
+sfn.send_task_failure(taskToken=token, error="Rejected", cause="too short")
+failed = sfn.describe_execution(executionArn=second)
+assert (failed["status"], failed["error"], failed["cause"]) == ("FAILED", "Rejected", "too short"), failed
+refused("ExecutionNotRedrivable", sfn.redrive_execution, executionArn=execution)
+sfn.redrive_execution(executionArn=second)
+token = sfn.get_activity_task(activityArn=activity)["taskToken"]
+sfn.send_task_success(taskToken=token, output="{}")
+again = sfn.describe_execution(executionArn=second)
+assert (again["status"], again["redriveCount"]) == ("SUCCEEDED", 1), again
+
+third = sfn.start_execution(stateMachineArn=machine, name="three", input='{"draft": ""}')["executionArn"]
+sfn.stop_execution(executionArn=third, error="Enough", cause="not needed")
+assert sfn.describe_execution(executionArn=third)["status"] == "ABORTED"
+listed = sfn.list_executions(stateMachineArn=machine, statusFilter="SUCCEEDED")["executions"]
+assert {one["name"] for one in listed} == {"one", "two"}
+refused("ExecutionDoesNotExist", sfn.describe_execution, executionArn=execution + "x")
+refused("ActivityDoesNotExist", sfn.get_activity_task, activityArn=activity + "x")
+refused("InvalidArn", sfn.describe_execution, executionArn="arn:aws:sns:us-east-1:1:topic")
+
+state = json.dumps({"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($.a, 1)"}, "End": True})
+tested = sfn.test_state(definition=state, roleArn=role, input='{"a": 2}')
+assert (tested["status"], tested["output"]) == ("SUCCEEDED", '{"sum":3}'), tested
+
+sfn.delete_state_machine(stateMachineArn=machine)
+refused("StateMachineDoesNotExist", sfn.describe_state_machine, stateMachineArn=machine)
+sfn.delete_activity(activityArn=activity)
+assert sfn.list_activities()["activities"] == []
+print("done")
