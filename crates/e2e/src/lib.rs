@@ -177,11 +177,15 @@ impl Stage {
     /// # Errors
     /// What it says on failure.
     pub fn groundcrew(&self, args: &[&str]) -> Result<String> {
-        let output = self.command(args)?.output()?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        said(&self.command(args)?.output()?)
+    }
+
+    /// As [`Stage::groundcrew`], with another's key.
+    ///
+    /// # Errors
+    /// What it says on failure.
+    pub fn groundcrew_as(&self, key: &str, args: &[&str]) -> Result<String> {
+        said(&self.command(args)?.env("GROUNDCREW_KEY", key).output()?)
     }
 
     /// Runs the command line with `--json`.
@@ -242,6 +246,14 @@ impl Drop for Stage {
             let _reaped = server.wait();
         }
     }
+}
+
+/// What a command printed, or what it said on failure.
+fn said(output: &std::process::Output) -> Result<String> {
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

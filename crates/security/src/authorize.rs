@@ -94,6 +94,8 @@ actions! {
     DefineWorkflows,
     /// Start, stop and redrive executions, whose tasks act in one's name.
     RunWorkflows,
+    /// Decide approvals that name the principal or its role.
+    DecideApprovals,
     /// Create, list and revoke keys.
     ManageKeys,
     /// Create and list users and service accounts.
@@ -165,9 +167,9 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DefineWorkflows, ManageKeys, ManageTenants, ManageUsers, Promote,
-        ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge,
-        RollBack, RunWorkflows,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageKeys, ManageTenants,
+        ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows,
+        RefreshKnowledge, RollBack, RunWorkflows,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -175,6 +177,8 @@ fn allowed(role: Role, action: Action) -> bool {
             role != Role::Client
         }
         Apply | DefineWorkflows => matches!(role, Role::Admin | Role::Engineer),
+        // The approval itself says who.
+        DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.
         Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)

@@ -8,6 +8,7 @@
 //! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
+mod approval;
 mod record;
 mod task;
 mod timers;
@@ -28,6 +29,7 @@ use crate::history::Event;
 use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
 use crate::weight::{NESTED, too_large};
 
+pub use approval::{Approval, Asked, Decision};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use task::{Task, TaskCall};
@@ -82,6 +84,20 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// Nothing of an execution waits for a person's word.
+    #[error("nothing of the execution `{0}` waits for an approval")]
+    NoApproval(ExecutionKey),
+    /// More than one state waits.
+    #[error("`{one}` and `{other}` both wait for an approval: name the state")]
+    SeveralApprovals {
+        /// One.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// Somebody decides who may not.
+    #[error("{0}")]
+    MayNotDecide(String),
     /// There is no such activity.
     #[error("there is no activity `{0}`")]
     UnknownActivity(String),
@@ -97,6 +113,19 @@ pub enum EngineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What happens to an execution, and what the event log is told with it.
+struct Change {
+    input: Input,
+    /// By whom, of which kind, and what; else only beginnings and ends are told.
+    told: Option<(PrincipalId, &'static str, Value)>,
+}
+
+impl From<Input> for Change {
+    fn from(input: Input) -> Self {
+        Self { input, told: None }
+    }
 }
 
 /// The engine of one installation.
@@ -220,26 +249,26 @@ impl Engine {
         key: &ExecutionKey,
         input: &Input,
     ) -> Result<ExecutionRecord, EngineError> {
-        self.change(tenant, key, |_| Ok(input.clone())).await
+        self.change(tenant, key, |_| Ok(input.clone().into())).await
     }
 
-    /// As [`Engine::advance`], with an input that follows from the record; the record may be
+    /// As [`Engine::advance`], with a change that follows from the record; the record may be
     /// changed with it.
     async fn change(
         &self,
         tenant: &TenantId,
         key: &ExecutionKey,
-        decide: impl Fn(&mut ExecutionRecord) -> Result<Input, EngineError>,
+        decide: impl Fn(&mut ExecutionRecord) -> Result<Change, EngineError>,
     ) -> Result<ExecutionRecord, EngineError> {
         let store = self.shared.store.tenant(tenant);
         for _ in 0..ATTEMPTS {
             let row = store.get(EXECUTIONS, &key.to_string()).await?;
             let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
             let mut record: ExecutionRecord = row.read()?;
-            let input = decide(&mut record)?;
+            let change = decide(&mut record)?;
             let machine = self.machine(tenant, record.definition).await?;
             let expect = Expect::Version(row.version);
-            match self.commit(tenant, (record, expect), &machine, input).await {
+            match self.commit(tenant, (record, expect), &machine, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
                 done => return done,
             }
@@ -252,7 +281,7 @@ impl Engine {
         tenant: &TenantId,
         (mut record, expect): (ExecutionRecord, Expect),
         machine: &Machine,
-        input: Input,
+        Change { input, told }: Change,
     ) -> Result<ExecutionRecord, EngineError> {
         let now = self.shared.clock.now();
         if let Some(at) = record.early(&input, now) {
@@ -268,7 +297,8 @@ impl Engine {
         let key = record.key.to_string();
         let over = record.run.status != Status::Running;
         let stream = format!("workflow/{key}");
-        let mut transaction = Transaction::new(record.actor.clone(), now).put_indexed(
+        let actor = told.as_ref().map_or(&record.actor, |(actor, ..)| actor);
+        let mut transaction = Transaction::new(actor.clone(), now).put_indexed(
             (EXECUTIONS, &key),
             &record,
             expect,
@@ -280,12 +310,15 @@ impl Engine {
         for event in &done.events {
             transaction = transaction.append(&stream, &event.kind, event, None)?;
         }
-        let told = || serde_json::json!({"execution": key, "status": record.run.status});
+        if let Some((_, kind, told)) = &told {
+            transaction = transaction.emit("workflow", kind, told)?;
+        }
+        let status = || serde_json::json!({"execution": key, "status": record.run.status});
         if begins {
-            transaction = transaction.emit("workflow", "execution.started", &told())?;
+            transaction = transaction.emit("workflow", "execution.started", &status())?;
         }
         if over {
-            transaction = transaction.emit("workflow", "execution.ended", &told())?;
+            transaction = transaction.emit("workflow", "execution.ended", &status())?;
         }
         self.shared.store.tenant(tenant).commit(transaction).await?;
         self.act(tenant, &record, done.effects);
@@ -336,12 +369,17 @@ impl Engine {
 
     /// Begins a task, or tells that nobody here can do it.
     fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
-        if open.waits_for_worker().is_some()
-            || record::activity(&open.resource).is_some_and(|name| !name.starts_with(OWN))
-        {
+        let activity = record::activity(&open.resource);
+        let name = activity.and_then(|name| name.strip_prefix(OWN));
+        // Workers ask for the tasks of other activities by themselves.
+        if activity.is_some() && name.is_none() {
             return;
         }
-        let name = record::activity(&open.resource).and_then(|name| name.strip_prefix(OWN));
+        let asked = open.waits_for_approval().then(|| Asked::of(open));
+        if matches!(asked, Some(Ok(_))) {
+            return;
+        }
+        let refused = asked.and_then(Result::err);
         let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
         let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
         let call = TaskCall {
@@ -352,12 +390,13 @@ impl Engine {
         };
         let (id, resource) = (open.task.clone(), open.resource.clone());
         let work = async move {
-            let report = match task {
-                Some(task) => match task.run(call).await {
+            let report = match (refused, task) {
+                (Some(fault), _) => Report::Failed(fault),
+                (None, Some(task)) => match task.run(call).await {
                     Ok(result) => Report::Succeeded(result),
                     Err(fault) => Report::Failed(fault),
                 },
-                None => Report::Missing(format!("Nothing here does {resource}.")),
+                (None, None) => Report::Missing(format!("Nothing here does {resource}.")),
             };
             engine.running().remove(&id);
             let input = Input::Reported { task: id, report };
@@ -507,7 +546,7 @@ impl TenantEngine {
         };
         let record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
         let first = (record.clone(), Expect::Absent);
-        match self.engine.commit(&self.tenant, first, &parsed, Input::Started).await {
+        match self.engine.commit(&self.tenant, first, &parsed, Input::Started.into()).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
                 let known = self.execution(&key).await?;
                 let same = known.run.about.input == record.run.about.input;

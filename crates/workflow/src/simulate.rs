@@ -16,7 +16,7 @@ use crate::draw::Draw;
 use crate::fault::Fault;
 use crate::history::Event;
 use crate::interpreter::{
-    About, Effect, Input, Moment, Report, Run, Status, TaskRequest, later, step,
+    About, Effect, Input, Moment, Report, Run, Status, Step, TaskRequest, later, step,
 };
 
 pub use mocks::Mocks;
@@ -57,12 +57,16 @@ pub struct Setting {
     pub seed: u64,
     /// Whether what happens at one moment comes in an order drawn from the seed, not in its own.
     pub shuffled: bool,
+    /// Whether there is a crash at every commit: before it, so that the step is lost and taken again,
+    /// and after it, so that the run is read back and what happened is told once more.
+    pub crashes: bool,
 }
 
 impl Setting {
     /// An execution with `input`, in the order of its events.
     pub fn of(input: Value) -> Self {
-        Self { input, start: Timestamp::UNIX_EPOCH, seed: 0, shuffled: false }
+        let start = Timestamp::UNIX_EPOCH;
+        Self { input, start, seed: 0, shuffled: false, crashes: false }
     }
 }
 
@@ -86,6 +90,7 @@ pub fn simulate(machine: &Machine, setting: &Setting, world: &mut dyn World) -> 
         agenda: Agenda::new(setting),
         now: setting.start,
         tokens: 0,
+        crashes: setting.crashes,
     };
     simulation.happen(Input::Started, world);
     for _ in 0..STEPS {
@@ -106,21 +111,52 @@ struct Simulation<'a> {
     agenda: Agenda,
     now: Timestamp,
     tokens: u64,
+    crashes: bool,
 }
 
 impl Simulation<'_> {
     fn happen(&mut self, input: Input, world: &mut dyn World) {
+        let mut again = None;
+        if self.crashes {
+            let tokens = self.tokens;
+            let mut stored = self.stored();
+            std::mem::swap(&mut self.run, &mut stored);
+            self.take(input.clone());
+            (self.run, self.tokens) = (stored, tokens);
+            // A start is told once: the name of an execution is taken by then.
+            again = Some(input.clone()).filter(|input| *input != Input::Started);
+        }
+        let done = self.take(input);
+        self.history.extend(done.events);
+        if let Some(input) = again {
+            self.run = self.stored();
+            let nothing = self.take(input);
+            self.history.extend(nothing.events);
+            for effect in nothing.effects {
+                self.act(effect, world);
+            }
+        }
+        for effect in done.effects {
+            self.act(effect, world);
+        }
+    }
+
+    /// One step, and nothing more.
+    fn take(&mut self, input: Input) -> Step {
         let tokens = &mut self.tokens;
         let mut token = || {
             *tokens += 1;
             format!("token-{tokens}")
         };
         let mut moment = Moment { now: self.now, token: &mut token };
-        let done = step(self.machine, &mut self.run, input, &mut moment);
-        self.history.extend(done.events);
-        for effect in done.effects {
-            self.act(effect, world);
-        }
+        step(self.machine, &mut self.run, input, &mut moment)
+    }
+
+    /// The run as a store gives it back. One that cannot be stored is left as it is, and the first
+    /// comparison shows it.
+    fn stored(&self) -> Run {
+        let stored = serde_json::to_vec(&self.run).and_then(|json| serde_json::from_slice(&json));
+        stored.unwrap_or_else(|_| self.run.clone())
     }
 
     fn act(&mut self, effect: Effect, world: &mut dyn World) {

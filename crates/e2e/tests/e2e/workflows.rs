@@ -98,3 +98,44 @@ fn boto3_drives_workflows_with_a_signed_key_until_it_is_revoked() {
     let error = stage.script("stepfunctions.py", &[id, secret]).unwrap_err().to_string();
     assert!(error.contains("UnrecognizedClientException"), "{error}");
 }
+
+#[test]
+fn somebody_else_than_who_asked_lets_a_release_into_production() {
+    let stage = Stage::support_desk().unwrap();
+    let file = "workflows/approved-handbook.asl.json";
+    stage.groundcrew(&["workflow", "define", "approved", file]).unwrap();
+    let portable = ["workflow", "lint", "--portable", file];
+    let lint = stage.groundcrew(&portable).unwrap_err().to_string();
+    assert!(lint.contains("as they are"), "{lint}");
+    let as_user = |name: &str, role: &str| {
+        let principal = format!("user:{name}");
+        stage.groundcrew(&["user", "create", &principal, "--role", role]).unwrap();
+        let made = stage.json(&["key", "create", &principal]).unwrap();
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (bob, vera) = (as_user("bob", "engineer"), as_user("vera", "viewer"));
+    let before = ask(&stage);
+    let (from, to) =
+        ("variations/knowledge/returns-update.md", "handbook/returns/return-policy.md");
+    std::fs::copy(stage.path().join(from), stage.path().join(to)).unwrap();
+    stage.groundcrew(&["workflow", "start", "approved", "--name", "one"]).unwrap();
+    let waiting = loop {
+        let waiting = stage.json(&["workflow", "approvals"]).unwrap();
+        if waiting[0].is_object() {
+            break waiting;
+        }
+    };
+    assert_eq!(waiting[0]["requester"], "user:admin", "{waiting:#}");
+    let approve = ["workflow", "approve", "approved/one", "-m", "read it"];
+    let own = stage.groundcrew(&approve).unwrap_err().to_string();
+    assert!(own.contains("asked for it and may not decide it"), "{own}");
+    let viewer = stage.groundcrew_as(&vera, &approve).unwrap_err().to_string();
+    assert!(viewer.contains("is not among role:engineer, role:operator"), "{viewer}");
+    assert_eq!(ask(&stage), before);
+    stage.groundcrew_as(&bob, &approve).unwrap();
+    let shown = ended(&stage, "approved/one");
+    assert_eq!(shown["status"], "SUCCEEDED", "{shown:#}");
+    assert_ne!(ask(&stage), before);
+    let twice = stage.groundcrew_as(&bob, &approve).unwrap_err().to_string();
+    assert!(twice.contains("waits for an approval"), "{twice}");
+}

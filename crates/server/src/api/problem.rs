@@ -141,7 +141,10 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownExecution(_)
             | EngineError::UnknownActivity(_)
             | EngineError::Token => Self::not_found(message),
-            EngineError::TaskOver
+            EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
+            EngineError::NoApproval(_)
+            | EngineError::SeveralApprovals { .. }
+            | EngineError::TaskOver
             | EngineError::Exists(_)
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),

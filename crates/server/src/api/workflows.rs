@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workflow::engine::{ExecutionKey, ExecutionRecord, TenantEngine};
+use workflow::engine::{Decision, ExecutionKey, ExecutionRecord, TenantEngine};
 use workflow::{Event, Fault};
 
 use super::handlers::Handler;
@@ -46,6 +46,20 @@ pub struct StopBody {
     pub cause: Option<String>,
 }
 
+/// What somebody decides about an approval.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideBody {
+    /// Whether it is approved; else it is rejected.
+    pub approve: bool,
+    /// The state that waits; may be left out where only one does.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
     const ALL: &str = "/api/v1/workflows";
@@ -79,6 +93,16 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "Try again what failed in an execution.",
         )
         .to(redrive),
+        Route::new(
+            Method::POST,
+            "/api/v1/workflows/{workflow}/executions/{execution}/decision",
+            Action::DecideApprovals,
+            "Approve or reject what an execution waits for.",
+        )
+        .body::<DecideBody>()
+        .to(decide),
+        Route::new(Method::GET, "/api/v1/approvals", read, "The approvals that are waited for.")
+            .to(approvals),
     ]
 }
 
@@ -127,6 +151,17 @@ async fn show(call: Call) -> Result<Value, Problem> {
 async fn stop(call: Call) -> Result<Value, Problem> {
     let StopBody { error, cause } = call.body()?;
     Ok(told(&engine(&call).stop(&key(&call)?, Fault { error, cause }).await?))
+}
+
+async fn approvals(call: Call) -> Result<Value, Problem> {
+    to_json(&engine(&call).approvals().await?)
+}
+
+async fn decide(call: Call) -> Result<Value, Problem> {
+    let DecideBody { approve: approved, state, reason } = call.body()?;
+    let role = call.identity.role.to_string();
+    let decision = Decision { state, approved, reason, role };
+    Ok(told(&engine(&call).decide(&key(&call)?, &decision).await?))
 }
 
 async fn redrive(call: Call) -> Result<Value, Problem> {

@@ -398,7 +398,10 @@ impl From<EngineError> for Exception {
             EngineError::TooLarge => "InvalidExecutionInput",
             EngineError::Token => "InvalidToken",
             EngineError::TaskOver => "TaskTimedOut",
-            EngineError::Contended(_) => "ConflictException",
+            EngineError::NoApproval(_)
+            | EngineError::SeveralApprovals { .. }
+            | EngineError::Contended(_) => "ConflictException",
+            EngineError::MayNotDecide(_) => "AccessDeniedException",
             EngineError::Store(_) => return Self::internal(error.to_string()),
         };
         Self::new(code, error.to_string())

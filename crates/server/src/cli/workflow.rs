@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use workflow::Machine;
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
 use workflow::simulate::{Mocks, Setting, simulate};
+use workflow::{Machine, portable};
 
 use super::show::{Output, text};
 use crate::client::Client;
@@ -21,6 +21,14 @@ pub enum WorkflowCommand {
     Validate {
         /// The definition, in the Amazon States Language.
         file: PathBuf,
+    },
+    /// Tell what of a definition would not run on AWS Step Functions as it is.
+    Lint {
+        /// The definition.
+        file: PathBuf,
+        /// Against AWS Step Functions: the only target there is.
+        #[arg(long, required = true)]
+        portable: bool,
     },
     /// Run a definition under a virtual clock with pretended tasks, or score files of cases.
     Test {
@@ -82,6 +90,22 @@ pub enum WorkflowCommand {
         /// The execution, as `WORKFLOW/NAME`.
         execution: String,
     },
+    /// The approvals that are waited for.
+    Approvals,
+    /// Approve what an execution waits for, or reject it.
+    Approve {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+        /// The state that waits, where several do.
+        #[arg(long)]
+        state: Option<String>,
+        /// Reject it.
+        #[arg(long)]
+        reject: bool,
+        /// Why.
+        #[arg(long, short = 'm', default_value = "")]
+        reason: String,
+    },
 }
 
 /// Runs one; `client` is asked for only if the command needs a server.
@@ -96,6 +120,7 @@ pub async fn run(
     };
     match command {
         WorkflowCommand::Validate { file } => validate(file, out),
+        WorkflowCommand::Lint { file, .. } => lint(file, out),
         WorkflowCommand::Test { file: Some(file), input, mocks, .. } => {
             test(file, input, mocks.as_deref(), out)
         }
@@ -140,6 +165,14 @@ pub async fn run(
         WorkflowCommand::Redrive { execution: key } => {
             let path = format!("{}/redrive", execution(key)?);
             out.value(&client()?.post(&path, &json!({})).await?, ended)
+        }
+        WorkflowCommand::Approvals => {
+            out.value(&client()?.get("/api/v1/approvals", &[]).await?, approvals)
+        }
+        WorkflowCommand::Approve { execution: key, state, reject, reason } => {
+            let path = format!("{}/decision", execution(key)?);
+            let body = json!({"approve": !reject, "state": state, "reason": reason});
+            out.value(&client()?.post(&path, &body).await?, ended)
         }
     }
 }
@@ -210,13 +243,50 @@ fn finding(Finding { severity, code, message, location }: &Finding) -> String {
     format!("{location}: {severity}[{code}]: {message}")
 }
 
-fn test(file: &Path, input: &str, mocks: Option<&Path>, out: &Output) -> Result<()> {
-    let machine = match Machine::parse(&read(file)?) {
-        Ok((machine, _)) => machine,
+fn lint(file: &Path, out: &Output) -> Result<()> {
+    let machine = parsed(file)?;
+    let obstacles = portable::lint(&machine);
+    out.value(&serde_json::to_value(&obstacles)?, |_| {
+        let told = obstacles
+            .iter()
+            .map(|found| format!("{}: {}\n  hint: {}", found.place, found.message, found.hint));
+        told.collect::<Vec<_>>().join("\n")
+    })?;
+    match obstacles.len() {
+        0 => Ok(()),
+        count => bail!("{count} place(s) do not run on AWS Step Functions as they are"),
+    }
+}
+
+/// A definition that can run.
+fn parsed(file: &Path) -> Result<Machine> {
+    match Machine::parse(&read(file)?) {
+        Ok((machine, _)) => Ok(machine),
         Err(findings) => {
             bail!("{}", findings.iter().map(finding).collect::<Vec<_>>().join("\n"))
         }
-    };
+    }
+}
+
+fn approvals(rows: &Value) -> String {
+    let mut lines = Vec::new();
+    for row in rows.as_array().into_iter().flatten() {
+        let approvers = row["approvers"].as_array().into_iter().flatten().map(text);
+        lines.push(format!(
+            "{} in {}: {}\n  asked by {}, to be decided by {} until {}",
+            text(&row["execution"]),
+            text(&row["state"]),
+            text(&row["message"]),
+            text(&row["requester"]),
+            approvers.collect::<Vec<_>>().join(", "),
+            super::show::moment(&row["times_out_at"])
+        ));
+    }
+    lines.join("\n")
+}
+
+fn test(file: &Path, input: &str, mocks: Option<&Path>, out: &Output) -> Result<()> {
+    let machine = parsed(file)?;
     let input = given(input)?;
     let mut mocks = match mocks {
         Some(file) => serde_json::from_str(&read(file)?)

@@ -14,20 +14,24 @@ use crate::simulate::{Setting, Simulated, World, simulate};
 /// Runs a case and compares.
 pub fn judge(case: &Value) -> Result<Judged, String> {
     let expected = case.get("expected").ok_or("it expects nothing")?;
-    let mocks = Mocks::of(case)?;
-    let text = mocks.named(&definition(case));
-    let machine = match Machine::parse(&text) {
+    Ok(match simulated(case, false)? {
+        Ok(simulated) => compare(expected, case, &simulated),
+        Err(refused) => Judged::plain(Some(format!("refused: {refused}"))),
+    })
+}
+
+/// Runs a case, with or without a crash at every commit; the inner error is why its definition was
+/// refused.
+pub fn simulated(case: &Value, crashes: bool) -> Result<Result<Simulated, String>, String> {
+    let mut mocks = Mocks::of(case)?;
+    let machine = match Machine::parse(&mocks.named(&definition(case))) {
         Ok((machine, _)) => machine,
-        Err(findings) => {
-            return Ok(Judged::plain(Some(format!("refused: {}", refusal(&findings)))));
-        }
+        Err(findings) => return Ok(Err(refusal(&findings))),
     };
     let input = case.get("input").cloned().unwrap_or_else(|| json!({}));
-    let mut world = mocks;
     let start = "2026-01-01T00:00:00Z".parse().unwrap_or_default();
-    let setting = Setting { start, ..Setting::of(input) };
-    let simulated = simulate(&machine, &setting, &mut world);
-    Ok(compare(expected, case, &simulated))
+    let setting = Setting { start, crashes, ..Setting::of(input) };
+    Ok(Ok(simulate(&machine, &setting, &mut mocks)))
 }
 
 fn compare(expected: &Value, case: &Value, simulated: &Simulated) -> Judged {

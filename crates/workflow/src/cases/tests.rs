@@ -1,4 +1,4 @@
-use super::Score;
+use super::{Score, execution};
 use crate::recordings;
 
 #[test]
@@ -62,4 +62,34 @@ fn recorded_refusals_are_refused() {
 fn recorded_patterns_match_alike_and_recorded_schedules_are_read() {
     passes("eventbridge/event_patterns.dev.jsonl", "event_patterns", 1.0);
     passes("eventbridge/schedule_expressions.dev.jsonl", "schedule_expressions", 1.0);
+}
+
+/// Every case of `text` that is an execution, run with and without a crash at each commit.
+fn crashes_change_nothing(text: &str) -> usize {
+    let cases = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut count = 0;
+    for case in cases.filter(|case| case.get("expected").is_some()) {
+        let (Ok(Ok(calm)), Ok(Ok(crashed))) =
+            (execution::simulated(&case, false), execution::simulated(&case, true))
+        else {
+            continue;
+        };
+        assert_eq!(calm.run.outcome, crashed.run.outcome, "{}", case["id"]);
+        assert_eq!(calm.history, crashed.history, "{}", case["id"]);
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn a_crash_at_every_commit_changes_neither_output_nor_history() {
+    let own = crashes_change_nothing(include_str!("../../tests/cases/executions.jsonl"));
+    assert!(own > 100, "{own} executions");
+    let Some(folder) = recordings::folder() else { return };
+    for file in ["a_pure", "b_mocked", "c_distributed_map_s3"] {
+        let path = folder.join("asl/dev").join(file).with_extension("jsonl");
+        let count = crashes_change_nothing(&std::fs::read_to_string(path).unwrap());
+        println!("{file}: {count} executions end alike");
+        assert!(count > 10, "{file}: {count} executions");
+    }
 }

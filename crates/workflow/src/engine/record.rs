@@ -8,6 +8,7 @@ use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::approval;
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 
 /// The account in the names that this installation gives: it has none.
@@ -211,12 +212,16 @@ impl ExecutionRecord {
         }
     }
 
-    /// What it is found by: that it is under way, and the activities whose workers it waits for.
+    /// What it is found by: that it is under way, the activities whose workers it waits for, and
+    /// whether it waits for a person.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
         let open = self.run.status == Status::Running;
         let open = open.then(|| (super::OPEN.0, super::OPEN.1.to_owned()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
-        open.into_iter().chain(waiting.map(|name| (super::ACTIVITY, name.to_owned()))).collect()
+        let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
+        let asks = self.tasks.values().any(OpenTask::waits_for_approval);
+        let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
+        open.into_iter().chain(waiting).chain(asks).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

@@ -154,7 +154,7 @@ impl TenantEngine {
                 open.token = Some(Digest::of(token.as_bytes()));
                 open.beat(now);
                 let report = Report::Started { worker: worker.map(str::to_owned) };
-                Ok(Input::Reported { task: task.clone(), report })
+                Ok(Input::Reported { task: task.clone(), report }.into())
             });
             match taken.await {
                 Ok(record) => {
@@ -181,7 +181,7 @@ impl TenantEngine {
         let reported = self.engine.change(&self.tenant, &key, |record| {
             let open = record.tasks.values().find(|open| open.token == Some(digest));
             let task = open.ok_or(EngineError::TaskOver)?.task.clone();
-            Ok(Input::Reported { task, report: report.clone() })
+            Ok(Input::Reported { task, report: report.clone() }.into())
         });
         reported.await.map(|_| ())
     }

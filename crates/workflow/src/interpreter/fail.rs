@@ -140,7 +140,7 @@ impl Stepper<'_, '_> {
     pub(super) fn drop_below(&mut self, id: FrameId) {
         for below in self.run.below(id) {
             if let Some(frame) = self.run.frames.remove(&below)
-                && let Phase::Working { task } = frame.phase
+                && let Phase::Working { task, .. } = frame.phase
             {
                 self.step.effects.push(Effect::Cancel { task });
             }

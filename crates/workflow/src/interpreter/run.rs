@@ -89,6 +89,19 @@ pub struct Outcome {
     pub fault: Option<Fault>,
 }
 
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Begun {
+    /// It is to be done.
+    #[default]
+    Scheduled,
+    /// Somebody does it.
+    Started,
+    /// Somebody else was asked to do it, and is waited for.
+    Submitted,
+}
+
 /// A frame's number within its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -158,6 +171,9 @@ pub enum Phase {
     Working {
         /// The task.
         task: String,
+        /// How far it has come.
+        #[serde(default)]
+        begun: Begun,
     },
     /// Branches are under way.
     Branches {
@@ -332,7 +348,8 @@ impl Run {
 
     /// The frame that waits for a task's report.
     pub(super) fn waiting_for(&self, task: &str) -> Option<FrameId> {
-        let waits = |phase: &Phase| matches!(phase, Phase::Working { task: own } if own == task);
+        let waits =
+            |phase: &Phase| matches!(phase, Phase::Working { task: own, .. } if own == task);
         self.frames.iter().find(|(_, frame)| waits(&frame.phase)).map(|(id, _)| *id)
     }
 

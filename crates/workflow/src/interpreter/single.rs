@@ -111,7 +111,7 @@ impl Stepper<'_, '_> {
         self.work(id);
         match self.frame(id).map(|frame| frame.phase.clone()) {
             Some(Phase::Waiting) => self.waited(id),
-            Some(Phase::Working { task }) => {
+            Some(Phase::Working { task, .. }) => {
                 let report = match mocked {
                     Some(Ok(result)) => Report::Succeeded(result),
                     Some(Err(fault)) => Report::Failed(fault),

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::enter::not_a;
 use super::leave::data_limit;
-use super::run::{Effect, FrameId, Phase, Report, TaskRequest};
+use super::run::{Begun, Effect, FrameId, Phase, Report, TaskRequest};
 use super::{Sight, Stepper, fault_details, field};
 use crate::definition::{Kind, Resource, State, Task};
 use crate::fault::{Fault, Origin, Unevaluated, name};
@@ -50,7 +50,7 @@ impl Stepper<'_, '_> {
         };
         self.tell_scheduled(id, &task.resource, &request);
         if let Some(frame) = self.run.frames.get_mut(&id) {
-            frame.phase = Phase::Working { task: key };
+            frame.phase = Phase::Working { task: key, begun: Begun::Scheduled };
         }
         self.step.effects.push(Effect::Schedule(Box::new(request)));
         Ok(())
@@ -104,6 +104,14 @@ impl Stepper<'_, '_> {
         self.tell(id, kind, Some(details));
     }
 
+    /// Whether a task has come so far already; it has from now on.
+    fn is_begun(&mut self, id: FrameId, so_far: Begun) -> bool {
+        let Some(frame) = self.run.frames.get_mut(&id) else { return true };
+        let Phase::Working { begun, .. } = &mut frame.phase else { return true };
+        let before = std::mem::replace(begun, so_far.max(*begun));
+        before >= so_far
+    }
+
     /// A task reports. A task that nobody waits for any more is not heard.
     pub(super) fn reported(&mut self, key: &str, report: Report) {
         let Some(id) = self.run.waiting_for(key) else { return };
@@ -111,6 +119,9 @@ impl Stepper<'_, '_> {
         let Kind::Task(task) = &state.kind else { return };
         let resource = &task.resource;
         match report {
+            // Told again after a crash, it is no news.
+            Report::Started { .. } if self.is_begun(id, Begun::Started) => {}
+            Report::Submitted(_) if self.is_begun(id, Begun::Submitted) => {}
             Report::Started { worker } => {
                 let worker = worker.map(|worker| ("workerName".to_owned(), worker.into()));
                 self.tell_report(id, resource, "Started", worker.into_iter().collect());

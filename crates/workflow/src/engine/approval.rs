@@ -1,0 +1,172 @@
+//! A person's word in the middle of an execution.
+//!
+//! The task `groundcrew.approval` waits until somebody who may decides. Who asked, that is, whoever
+//! started the execution, never may. It always has an end: a state without `TimeoutSeconds` fails.
+
+use release::{Digest, PrincipalId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::List;
+
+use super::{
+    Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine,
+};
+use crate::fault::Fault;
+use crate::interpreter::{Input, Report};
+
+/// The task that waits for a person's word.
+pub const APPROVAL: &str = "groundcrew.approval";
+/// The index of executions that wait for one.
+pub const WAITING: (&str, &str) = ("approval", "waiting");
+
+/// What somebody is asked to approve: the arguments of the task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// What is to be approved, for people.
+    pub message: String,
+    /// Who may decide: principals (`user:ada`) and roles (`role:operator`).
+    pub approvers: Vec<String>,
+    /// What the decision is to rest on. Its digest is on the record of the decision.
+    #[serde(default)]
+    pub evidence: Value,
+}
+
+impl Asked {
+    /// Reads what a task asks.
+    ///
+    /// # Errors
+    /// If it does not say what and whom it asks, or until when.
+    pub fn of(open: &OpenTask) -> Result<Self, Fault> {
+        let bad = |why: String| Fault::new("Groundcrew.BadInput", why);
+        let asked: Self = serde_json::from_value(open.arguments.clone())
+            .map_err(|error| bad(format!("the arguments of an approval do not fit: {error}")))?;
+        if open.times_out_at.is_none() {
+            return Err(bad("an approval needs `TimeoutSeconds`".to_owned()));
+        }
+        let known = |who: &String| who.starts_with("role:") || who.parse::<PrincipalId>().is_ok();
+        if let Some(who) = asked.approvers.iter().find(|who| !known(who)) {
+            return Err(bad(format!("`{who}` is neither a principal nor `role:NAME`")));
+        }
+        if asked.approvers.is_empty() {
+            return Err(bad("an approval names at least one of `approvers`".to_owned()));
+        }
+        Ok(asked)
+    }
+}
+
+/// An approval that is waited for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Approval {
+    /// The execution.
+    pub execution: ExecutionKey,
+    /// The state that waits.
+    pub state: String,
+    /// Who asks.
+    pub requester: PrincipalId,
+    /// What is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// When it is too late.
+    pub times_out_at: Option<Timestamp>,
+}
+
+/// What somebody decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The state that waits; may be left out where only one does.
+    pub state: Option<String>,
+    /// Whether it is approved; else it is rejected.
+    pub approved: bool,
+    /// Why.
+    pub reason: String,
+    /// The role of whoever decides.
+    pub role: String,
+}
+
+impl OpenTask {
+    /// Whether it waits for a person's word.
+    pub fn waits_for_approval(&self) -> bool {
+        super::record::activity(&self.resource) == Some(APPROVAL)
+    }
+}
+
+impl TenantEngine {
+    /// The approvals that are waited for.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn approvals(&self) -> Result<Vec<Approval>, EngineError> {
+        let index = Some((WAITING.0, WAITING.1.to_owned()));
+        let list = List { prefix: String::new(), index, after: None, limit: PAGE };
+        let rows = self.store().list(EXECUTIONS, list).await?;
+        let mut all = Vec::new();
+        for row in &rows {
+            let record: ExecutionRecord = row.read()?;
+            for open in record.tasks.values().filter(|open| open.waits_for_approval()) {
+                // One that does not say whom it asks fails by itself.
+                let Ok(asked) = Asked::of(open) else { continue };
+                all.push(Approval {
+                    execution: record.key.clone(),
+                    state: open.state.clone(),
+                    requester: record.actor.clone(),
+                    asked,
+                    times_out_at: open.times_out_at,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Decides an approval. The decision, with who made it, when and on what, is on the event log in
+    /// the transaction that lets the execution go on.
+    ///
+    /// # Errors
+    /// If nothing waits for it, or the principal may not decide.
+    pub async fn decide(
+        &self,
+        key: &ExecutionKey,
+        decision: &Decision,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let now = self.engine.shared.clock.now();
+        let decided = self.engine.change(&self.tenant, key, |record| {
+            let wanted = |open: &&OpenTask| {
+                let state = decision.state.as_ref();
+                open.waits_for_approval() && state.is_none_or(|state| *state == open.state)
+            };
+            let mut waiting = record.tasks.values().filter(wanted);
+            let open = waiting.next().ok_or_else(|| EngineError::NoApproval(key.clone()))?;
+            if let Some(other) = waiting.next() {
+                let (one, other) = (open.state.clone(), other.state.clone());
+                return Err(EngineError::SeveralApprovals { one, other });
+            }
+            let asked = Asked::of(open).map_err(|_| EngineError::NoApproval(key.clone()))?;
+            let who = self.actor.to_string();
+            let role = format!("role:{}", decision.role);
+            if self.actor == record.actor {
+                let why = format!("`{who}` asked for it and may not decide it");
+                return Err(EngineError::MayNotDecide(why));
+            }
+            if !asked.approvers.iter().any(|one| *one == who || *one == role) {
+                let why = format!("`{who}` is not among {}", asked.approvers.join(", "));
+                return Err(EngineError::MayNotDecide(why));
+            }
+            let verdict = if decision.approved { "approved" } else { "rejected" };
+            let told = json!({
+                "execution": key, "state": open.state, "requester": record.actor,
+                "decision": verdict, "by": who, "at": now, "reason": decision.reason,
+                "evidence": Digest::of(asked.evidence.to_string().as_bytes()),
+            });
+            let report = match decision.approved {
+                true => Report::Succeeded(told.clone()),
+                false => Report::Failed(Fault::new(
+                    "Groundcrew.Rejected",
+                    format!("{who} rejected it: {}", decision.reason),
+                )),
+            };
+            let input = Input::Reported { task: open.task.clone(), report };
+            Ok(Change { input, told: Some((self.actor.clone(), "approval.decided", told)) })
+        });
+        decided.await
+    }
+}
