@@ -180,6 +180,15 @@ impl Stage {
         said(&self.command(args)?.output()?)
     }
 
+    /// What a command prints, whether it succeeds or not.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn printed(&self, args: &[&str]) -> Result<String> {
+        let output = self.command(args)?.output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// As [`Stage::groundcrew`], with another's key.
     ///
     /// # Errors
@@ -221,6 +230,15 @@ impl Stage {
             bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Gets something from the server with the key.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(client.get(format!("{}{path}", self.url)).bearer_auth(&self.key).send().await?)
     }
 
     /// Posts a body to the server with the key.

@@ -140,3 +140,73 @@ async fn a_client_that_hangs_up_is_recorded_as_cancelled() {
     };
     assert_eq!(recorded["outcome"]["outcome"], "cancelled");
 }
+
+/// The cases of the workflow crate that wait for nothing and draw nothing.
+fn executions() -> Vec<Value> {
+    let file = e2e::repository().join("crates/workflow/tests/cases/executions.jsonl");
+    let text = std::fs::read_to_string(file).unwrap();
+    let cases = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let other = [
+        "Task\"",
+        "\"Wait\"",
+        "Random",
+        "UUID",
+        "Time",
+        "$$",
+        "states.context",
+        "millis",
+        "now(",
+        "random",
+        "DISTRIBUTED",
+    ];
+    let plain = |case: &Value| {
+        let definition = case["definition"].to_string();
+        other.iter().all(|word| !definition.contains(word))
+    };
+    cases.filter(plain).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
+    let cases = executions();
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    for seed in 0..100_usize {
+        let case = &cases[seed * 37 % cases.len()];
+        let name = format!("flow-{seed}");
+        let definition = case["definition"].to_string();
+        let body = json!({"name": name, "definition": definition}).to_string();
+        let defined = stage.post("/api/v1/workflows", body).await.unwrap();
+        assert!(defined.status().is_success(), "{}", defined.text().await.unwrap());
+        let path = format!("/api/v1/workflows/{name}/executions");
+        let body = json!({"name": "one", "input": case["input"]}).to_string();
+        let moment = std::time::Duration::from_micros(seed as u64 * 7_919 % 6_000);
+        // Whether the start was answered, was lost or had not arrived: the client asks again.
+        let _answered = tokio::time::timeout(moment, stage.post(&path, body.clone())).await;
+        stage.kill().unwrap();
+        stage.start().unwrap();
+        let again = stage.post(&path, body).await.unwrap();
+        assert!(again.status().is_success() || again.status() == 409, "{}", again.status());
+        let one = format!("{path}/one?wait=true");
+        let shown: Value = stage.get(&one).await.unwrap().json().await.unwrap();
+
+        stage.write("flow.asl.json", &definition).unwrap();
+        let input = case["input"].to_string();
+        // A case that fails is told so by the exit code too; what it came to is on the output.
+        let calm =
+            stage.printed(&["workflow", "test", "flow.asl.json", "--input", &input, "--json"]);
+        let calm: Value = serde_json::from_str(&calm.unwrap()).unwrap();
+        for field in ["status", "output", "error", "cause"] {
+            assert_eq!(shown[field], calm[field], "{field} of {}", case["id"]);
+        }
+        let told = |history: &Value| {
+            let events = history.as_array().unwrap().iter();
+            let event = |event: &Value| {
+                (event["id"].clone(), event["previousEventId"].clone(), event["type"].clone())
+            };
+            events.map(event).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&shown["history"]), told(&calm["history"]), "{}", case["id"]);
+    }
+}
