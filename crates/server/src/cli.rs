@@ -437,8 +437,7 @@ async fn key(client: &Client, command: KeyCommand, out: &show::Output) -> Result
         }
         KeyCommand::List => out.value(&client.get("/api/v1/keys", &[]).await?, show::keys),
         KeyCommand::Revoke { key } => {
-            let request = client.request(Method::DELETE, &format!("/api/v1/keys/{key}"));
-            let revoked = client.send(request).await?;
+            let revoked = client.delete(&format!("/api/v1/keys/{key}")).await?;
             out.value(&revoked, |revoked| format!("key {} revoked", show::text(&revoked["id"])))
         }
     }

@@ -99,6 +99,14 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Deletes.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
     /// Sends a request and reads the answer.
     ///
     /// # Errors

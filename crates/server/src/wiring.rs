@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -25,6 +26,9 @@ use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::listen;
+
+/// How often the schedules are looked at: their moments are whole minutes or later.
+const SCHEDULES: Duration = Duration::from_secs(1);
 
 /// What stands in the data directory.
 pub struct DataDirectory(pub PathBuf);
@@ -112,6 +116,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     if open > 0 {
         tracing::info!(open, "executions are taken up where they were left");
     }
+    background.spawn(keep_schedules(workflows.clone(), Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 
@@ -126,6 +131,21 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         tracing::warn!("answers were still under way and are cut off unrecorded");
     }
     Ok(())
+}
+
+/// Looks every second at what is due.
+async fn keep_schedules(workflows: Engine, keys: Arc<KeyRing>) {
+    loop {
+        tokio::time::sleep(SCHEDULES).await;
+        let kept = async {
+            let tenants = keys.tenants().await?;
+            let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+            anyhow::Ok(workflows.keep_schedules(&tenants).await?)
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "the schedules could not be read; trying again");
+        }
+    }
 }
 
 fn announce(url: &str) -> Result<()> {

@@ -10,6 +10,7 @@
 
 mod approval;
 mod record;
+mod schedules;
 mod task;
 mod timers;
 mod worker;
@@ -32,6 +33,7 @@ use crate::weight::{NESTED, too_large};
 pub use approval::{Approval, Asked, Decision};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
+pub use schedules::{DeadLetter, ScheduleFile, ScheduleRecord};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
 pub use worker::{ActivityRecord, GivenTask};
@@ -84,6 +86,12 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// There is no such schedule.
+    #[error("there is no schedule `{0}`")]
+    UnknownSchedule(String),
+    /// There is no such dead letter.
+    #[error("there is no dead letter `{0}`")]
+    UnknownDeadLetter(String),
     /// Nothing of an execution waits for a person's word.
     #[error("nothing of the execution `{0}` waits for an approval")]
     NoApproval(ExecutionKey),

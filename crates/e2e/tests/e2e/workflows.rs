@@ -139,3 +139,39 @@ fn somebody_else_than_who_asked_lets_a_release_into_production() {
     let twice = stage.groundcrew_as(&bob, &approve).unwrap_err().to_string();
     assert!(twice.contains("waits for an approval"), "{twice}");
 }
+
+#[test]
+fn a_schedule_starts_an_execution_and_what_it_cannot_start_is_kept() {
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    let example = e2e::repository()
+        .join("examples/support-desk/workflows/fresh-handbook.schedule.toml")
+        .display()
+        .to_string();
+    stage.groundcrew(&["workflow", "schedule", "weekdays", &example]).unwrap();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let soon = soon.strftime("%Y-%m-%dT%H:%M:%S");
+    let file = format!("workflow = \"hello\"\n[when]\nexpression = \"at({soon})\"\n");
+    stage.write("once.schedule.toml", &file).unwrap();
+    stage.groundcrew(&["workflow", "schedule", "once", "once.schedule.toml"]).unwrap();
+    let letter = loop {
+        let letters = stage.json(&["workflow", "dead-letters"]).unwrap();
+        if let Some(id) = letters[0]["id"].as_str() {
+            break id.to_owned();
+        }
+    };
+    let text = r#"{"StartAt": "Hello", "States": {"Hello": {"Type": "Succeed"}}}"#;
+    stage.write("hello.asl.json", text).unwrap();
+    stage.groundcrew(&["workflow", "define", "hello", "hello.asl.json"]).unwrap();
+    let delivered = stage.json(&["workflow", "deliver", &letter]).unwrap();
+    assert_eq!(delivered["status"], "SUCCEEDED", "{delivered:#}");
+    assert_eq!(stage.json(&["workflow", "dead-letters"]).unwrap(), serde_json::json!([]));
+    stage.groundcrew(&["workflow", "unschedule", "once"]).unwrap();
+    let left = stage.groundcrew(&["workflow", "schedules"]).unwrap();
+    assert!(left.contains("weekdays") && !left.contains("once"), "{left}");
+    stage.write("bad.schedule.toml", "workflow = \"hello\"\nwhen = 7\n").unwrap();
+    let bad = ["workflow", "schedule", "bad", "bad.schedule.toml"];
+    let error = stage.groundcrew(&bad).unwrap_err().to_string();
+    assert!(error.contains("bad.schedule.toml:2:8"), "{error}");
+}

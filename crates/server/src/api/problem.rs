@@ -140,6 +140,8 @@ impl From<EngineError> for Problem {
             EngineError::UnknownMachine(_)
             | EngineError::UnknownExecution(_)
             | EngineError::UnknownActivity(_)
+            | EngineError::UnknownSchedule(_)
+            | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
             EngineError::NoApproval(_)

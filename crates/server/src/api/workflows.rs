@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workflow::engine::{Decision, ExecutionKey, ExecutionRecord, TenantEngine};
+use workflow::engine::{Decision, ExecutionKey, ExecutionRecord, ScheduleFile, TenantEngine};
 use workflow::{Event, Fault};
 
 use super::handlers::Handler;
@@ -60,6 +60,16 @@ pub struct DecideBody {
     pub reason: String,
 }
 
+/// A schedule to make.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleBody {
+    /// Its name.
+    pub name: String,
+    /// What is started, and when.
+    pub schedule: ScheduleFile,
+}
+
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
     const ALL: &str = "/api/v1/workflows";
@@ -101,6 +111,26 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .body::<DecideBody>()
         .to(decide),
+        Route::new(Method::GET, "/api/v1/schedules", read, "The schedules.").to(schedules),
+        Route::new(Method::POST, "/api/v1/schedules", Action::DefineWorkflows, "Make a schedule.")
+            .body::<ScheduleBody>()
+            .to(schedule),
+        Route::new(
+            Method::DELETE,
+            "/api/v1/schedules/{schedule}",
+            Action::DefineWorkflows,
+            "Remove a schedule.",
+        )
+        .to(unschedule),
+        Route::new(Method::GET, "/api/v1/dead-letters", read, "The starts that failed.")
+            .to(dead_letters),
+        Route::new(
+            Method::POST,
+            "/api/v1/dead-letters/{letter}/deliver",
+            run,
+            "Start what a dead letter is about.",
+        )
+        .to(deliver),
         Route::new(Method::GET, "/api/v1/approvals", read, "The approvals that are waited for.")
             .to(approvals),
     ]
@@ -151,6 +181,30 @@ async fn show(call: Call) -> Result<Value, Problem> {
 async fn stop(call: Call) -> Result<Value, Problem> {
     let StopBody { error, cause } = call.body()?;
     Ok(told(&engine(&call).stop(&key(&call)?, Fault { error, cause }).await?))
+}
+
+async fn schedules(call: Call) -> Result<Value, Problem> {
+    to_json(&engine(&call).schedules().await?)
+}
+
+async fn schedule(call: Call) -> Result<Value, Problem> {
+    let ScheduleBody { name, schedule } = call.body()?;
+    to_json(&engine(&call).schedule(&name, schedule).await?)
+}
+
+async fn unschedule(call: Call) -> Result<Value, Problem> {
+    let name: String = call.path("schedule")?;
+    engine(&call).unschedule(&name).await?;
+    Ok(json!({"removed": name}))
+}
+
+async fn dead_letters(call: Call) -> Result<Value, Problem> {
+    to_json(&engine(&call).dead_letters().await?)
+}
+
+async fn deliver(call: Call) -> Result<Value, Problem> {
+    let id: String = call.path("letter")?;
+    Ok(told(&engine(&call).deliver(&id).await?))
 }
 
 async fn approvals(call: Call) -> Result<Value, Problem> {

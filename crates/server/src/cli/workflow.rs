@@ -4,11 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
+use delivery::project::document::Document;
+use release::Diagnostic;
 use serde_json::{Value, json};
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
+use workflow::engine::ScheduleFile;
 use workflow::simulate::{Mocks, Setting, simulate};
 use workflow::{Machine, portable};
 
@@ -90,6 +93,27 @@ pub enum WorkflowCommand {
         /// The execution, as `WORKFLOW/NAME`.
         execution: String,
     },
+    /// Start a workflow by a schedule, or change one.
+    Schedule {
+        /// The schedule's name.
+        name: String,
+        /// What is started, and when: a `.schedule.toml`.
+        file: PathBuf,
+    },
+    /// The schedules.
+    Schedules,
+    /// Remove a schedule.
+    Unschedule {
+        /// Its name.
+        name: String,
+    },
+    /// The starts that failed.
+    DeadLetters,
+    /// Start what a dead letter is about.
+    Deliver {
+        /// The letter.
+        letter: String,
+    },
     /// The approvals that are waited for.
     Approvals,
     /// Approve what an execution waits for, or reject it.
@@ -166,6 +190,29 @@ pub async fn run(
             let path = format!("{}/redrive", execution(key)?);
             out.value(&client()?.post(&path, &json!({})).await?, ended)
         }
+        WorkflowCommand::Schedule { name, file } => {
+            let path = file.display().to_string();
+            let schedule: ScheduleFile = Document::parse(&path, &read(file)?)
+                .and_then(|document| document.read())
+                .map_err(|found| anyhow!("{}", joined(&found)))?;
+            let body = json!({"name": name, "schedule": schedule});
+            let made = client()?.post("/api/v1/schedules", &body).await?;
+            out.value(&made, |made| format!("schedule {} is kept", text(&made["name"])))
+        }
+        WorkflowCommand::Schedules => {
+            out.value(&client()?.get("/api/v1/schedules", &[]).await?, schedules)
+        }
+        WorkflowCommand::Unschedule { name } => {
+            let removed = client()?.delete(&format!("/api/v1/schedules/{name}")).await?;
+            out.value(&removed, |removed| format!("schedule {} is gone", text(&removed["removed"])))
+        }
+        WorkflowCommand::DeadLetters => {
+            out.value(&client()?.get("/api/v1/dead-letters", &[]).await?, dead_letters)
+        }
+        WorkflowCommand::Deliver { letter } => {
+            let path = format!("/api/v1/dead-letters/{letter}/deliver");
+            out.value(&client()?.post(&path, &json!({})).await?, ended)
+        }
         WorkflowCommand::Approvals => {
             out.value(&client()?.get("/api/v1/approvals", &[]).await?, approvals)
         }
@@ -175,6 +222,10 @@ pub async fn run(
             out.value(&client()?.post(&path, &body).await?, ended)
         }
     }
+}
+
+fn joined(found: &[Diagnostic]) -> String {
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// JSON, or `@FILE`.
@@ -266,6 +317,34 @@ fn parsed(file: &Path) -> Result<Machine> {
             bail!("{}", findings.iter().map(finding).collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+fn schedules(rows: &Value) -> String {
+    let mut lines = vec![format!("{:<24}{:<32}{:<24}{}", "SCHEDULE", "WHEN", "WORKFLOW", "LAST")];
+    for row in rows.as_array().into_iter().flatten() {
+        lines.push(format!(
+            "{:<24}{:<32}{:<24}{}",
+            text(&row["name"]),
+            text(&row["schedule"]["when"]["expression"]),
+            text(&row["schedule"]["workflow"]),
+            row["started"].as_str().unwrap_or("not yet")
+        ));
+    }
+    lines.join("\n")
+}
+
+fn dead_letters(rows: &Value) -> String {
+    let mut lines = Vec::new();
+    for row in rows.as_array().into_iter().flatten() {
+        lines.push(format!(
+            "{}\n  {} of {} was not started: {}",
+            text(&row["id"]),
+            text(&row["execution"]),
+            text(&row["source"]),
+            text(&row["error"])
+        ));
+    }
+    lines.join("\n")
 }
 
 fn approvals(rows: &Value) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::Store;
 use testkit::clock::ManualClock;
 
-use super::{Engine, EngineError, ExecutionKey, Task, TaskCall, TenantEngine};
+use super::{Engine, EngineError, ExecutionKey, ScheduleFile, Task, TaskCall, TenantEngine};
 use crate::{Fault, Report, Status};
 
 #[derive(Debug, Clone)]
@@ -337,4 +337,78 @@ async fn a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not() {
     assert_eq!(ended.run.status, Status::Failed, "{:?}", ended.run.outcome);
     let late = tenant.heartbeat(&given.token).await;
     assert!(matches!(late, Err(EngineError::TaskOver)), "{late:?}");
+}
+
+fn every_hour(more: Value) -> ScheduleFile {
+    let mut file = json!({"workflow": "flow", "when": {"expression": "rate(1 hour)"}});
+    for (name, value) in more.as_object().unwrap() {
+        file["when"][name] = value.clone();
+    }
+    serde_json::from_value(file).unwrap()
+}
+
+async fn kept(fixture: &Fixture) {
+    let engine = fixture.engine.as_ref().unwrap();
+    engine.keep_schedules(&[TenantId::DEFAULT]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_schedule_starts_each_moment_once_through_crashes_and_not_over_itself() {
+    let mut fixture = Fixture::new(0).await;
+    let hour = Duration::from_secs(3_600);
+    let text =
+        json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5_400, "End": true}}});
+    fixture.tenant().define("flow", &text.to_string()).await.unwrap();
+    fixture.tenant().schedule("hourly", every_hour(json!({}))).await.unwrap();
+    kept(&fixture).await;
+    assert!(fixture.tenant().executions("flow").await.unwrap().is_empty());
+    for expected in [1, 1, 2] {
+        fixture.clock.advance(hour);
+        fixture.engine.as_ref().unwrap().fire().await;
+        kept(&fixture).await;
+        fixture.restart().await;
+        kept(&fixture).await;
+        assert_eq!(fixture.tenant().executions("flow").await.unwrap().len(), expected);
+    }
+    let names = fixture.tenant().executions("flow").await.unwrap();
+    let names: Vec<_> = names.iter().map(|one| one.key.name.as_str()).collect();
+    assert_eq!(names, ["hourly-20260101T010000Z", "hourly-20260101T030000Z"]);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_caught_up_with_as_the_schedule_says() {
+    for (policy, expected) in [("skip", 0), ("latest", 1), ("all", 3)] {
+        let fixture = Fixture::new(0).await;
+        let text = json!({"StartAt": "P", "States": {"P": {"Type": "Succeed"}}});
+        fixture.tenant().define("flow", &text.to_string()).await.unwrap();
+        let file = every_hour(json!({"catch_up": policy}));
+        fixture.tenant().schedule("hourly", file).await.unwrap();
+        fixture.clock.advance(Duration::from_secs(3 * 3_600 + 1_800));
+        kept(&fixture).await;
+        kept(&fixture).await;
+        let started = fixture.tenant().executions("flow").await.unwrap().len();
+        assert_eq!(started, expected, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_kept_and_can_be_delivered_later() {
+    let fixture = Fixture::new(0).await;
+    let tenant = fixture.tenant();
+    tenant.schedule("hourly", every_hour(json!({}))).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(3_600));
+    kept(&fixture).await;
+    let letters = tenant.dead_letters().await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].error.contains("there is no workflow `flow`"), "{letters:?}");
+    let id = &letters[0].id;
+    assert!(matches!(tenant.deliver(id).await, Err(EngineError::UnknownMachine(_))));
+    let text = json!({"StartAt": "P", "States": {"P": {"Type": "Succeed"}}});
+    tenant.define("flow", &text.to_string()).await.unwrap();
+    assert_eq!(tenant.deliver(id).await.unwrap().run.status, Status::Succeeded);
+    assert!(tenant.dead_letters().await.unwrap().is_empty());
+    let wrong = every_hour(json!({"expression": "rate(0 hours)"}));
+    let refused = tenant.schedule("wrong", wrong).await;
+    assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
+    assert!(matches!(tenant.unschedule("none").await, Err(EngineError::UnknownSchedule(_))));
 }

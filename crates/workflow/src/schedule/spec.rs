@@ -9,10 +9,6 @@ use super::{ScheduleError, Timetable};
 
 /// The widest window, in minutes.
 const MAX_WINDOW: u32 = 1_440;
-/// The most retries.
-const MAX_RETRIES: u32 = 185;
-/// The youngest and the oldest age at which an event is given up, in seconds.
-const AGES: (u32, u32) = (60, 86_400);
 
 /// When something begins, and what happens if it cannot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,26 +37,10 @@ pub struct ScheduleSpec {
     /// What is done if the one before has not ended.
     #[serde(default)]
     pub overlap: Overlap,
-    /// How often a start that fails is tried again (default and at most 185).
-    #[schemars(range(max = 185))]
-    #[serde(default = "most_retries")]
-    pub max_retries: u32,
-    /// For how many seconds a start that fails is tried again (60 to 86,400, the default).
-    #[schemars(range(min = 60, max = 86400))]
-    #[serde(default = "oldest_age")]
-    pub max_event_age_seconds: u32,
 }
 
 fn utc() -> String {
     "UTC".to_owned()
-}
-
-fn most_retries() -> u32 {
-    MAX_RETRIES
-}
-
-fn oldest_age() -> u32 {
-    AGES.1
 }
 
 /// What is done about moments that were missed, say because the server was down.
@@ -104,18 +84,9 @@ pub enum SpecError {
         /// The end.
         end: Timestamp,
     },
-    /// A number out of bounds.
-    #[error("`{field}` is from {min} to {max}, not {value}")]
-    OutOfBounds {
-        /// The field.
-        field: &'static str,
-        /// The least allowed.
-        min: u32,
-        /// The most allowed.
-        max: u32,
-        /// The value.
-        value: u32,
-    },
+    /// A window that is too wide.
+    #[error("`flexible_window_minutes` is at most {MAX_WINDOW}, not {0}")]
+    Window(u32),
 }
 
 impl ScheduleSpec {
@@ -134,14 +105,8 @@ impl ScheduleSpec {
         {
             wrong.push(SpecError::EndsBeforeStart { start, end });
         }
-        for (field, value, (min, max)) in [
-            ("flexible_window_minutes", self.flexible_window_minutes, (0, MAX_WINDOW)),
-            ("max_retries", self.max_retries, (0, MAX_RETRIES)),
-            ("max_event_age_seconds", self.max_event_age_seconds, AGES),
-        ] {
-            if !(min..=max).contains(&value) {
-                wrong.push(SpecError::OutOfBounds { field, min, max, value });
-            }
+        if self.flexible_window_minutes > MAX_WINDOW {
+            wrong.push(SpecError::Window(self.flexible_window_minutes));
         }
         let (start, end) = (self.start, self.end);
         match (schedule, zone) {
