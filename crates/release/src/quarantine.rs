@@ -25,3 +25,6 @@ pub fn quarantined_closure(
     }
     closure
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,6 @@ impl Release {
         self.digest
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,6 +297,10 @@ impl Engine {
             return Ok(record);
         }
         let begins = expect == Expect::Absent;
+        let taken = match &input {
+            Input::Reported { task, report: Report::Started { .. } } => Some(task.clone()),
+            _ => None,
+        };
         let done = transition(machine, &mut record.run, input, now);
         if done.events.is_empty() && done.effects.is_empty() {
             return Ok(record);
@@ -312,7 +316,12 @@ impl Engine {
             expect,
             &record.indexes(),
         )?;
-        for token in record.tasks.values().filter_map(|open| open.token.as_ref()) {
+        let scheduled = done.effects.iter().filter_map(|effect| match effect {
+            Effect::Schedule(request) => Some(&request.task),
+            _ => None,
+        });
+        let begun = scheduled.chain(&taken).filter_map(|task| record.tasks.get(task));
+        for token in begun.filter_map(|open| open.token.as_ref()) {
             transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
         }
         for event in &done.events {

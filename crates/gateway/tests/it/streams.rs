@@ -247,7 +247,8 @@ async fn a_provider_that_cannot_be_reached_is_said_to_be_so_with_the_cause_on_th
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (endpoint, cause) in [
         (format!("http://{closed}/v1"), "refused"),
-        ("http://nowhere.invalid/v1".to_owned(), "lookup"),
+        // A name that no resolver need be asked for.
+        (format!("http://{}.invalid/v1", "x".repeat(70)), "lookup"),
         (format!("https://{without_tls}/v1"), "corrupt message"),
     ] {
         let served = serve(App::over(ProviderKind::Openai, &endpoint)).await;
