@@ -149,8 +149,9 @@ fn a_schedule_starts_an_execution_and_what_it_cannot_start_is_kept() {
         .join("examples/support-desk/workflows/fresh-handbook.schedule.toml")
         .display()
         .to_string();
-    stage.groundcrew(&["workflow", "schedule", "weekdays", &example]).unwrap();
-    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let made = stage.json(&["workflow", "schedule", "weekdays", &example]).unwrap();
+    let now: jiff::Timestamp = made["last"].as_str().unwrap().parse().unwrap();
+    let soon = now + jiff::SignedDuration::from_secs(2);
     let soon = soon.strftime("%Y-%m-%dT%H:%M:%S");
     let file = format!("workflow = \"hello\"\n[when]\nexpression = \"at({soon})\"\n");
     stage.write("once.schedule.toml", &file).unwrap();
