@@ -92,8 +92,17 @@ impl Reconciler {
             let complete = events.len() < PAGE;
             for event in events {
                 self.position = event.position.unwrap_or(self.position);
-                if let (Some(tenant), "deployment.moved") = (&event.tenant, event.kind.as_str()) {
-                    self.unpublished |= self.apply(tenant.clone(), &event.read()?);
+                let (Some(tenant), "deployment.moved") = (&event.tenant, event.kind.as_str())
+                else {
+                    continue;
+                };
+                match event.read() {
+                    Ok(entry) => self.unpublished |= self.apply(tenant.clone(), &entry),
+                    // The others' moves go on; only a newer version could have written it.
+                    Err(error) => tracing::error!(
+                        %error, position = self.position, stream = event.stream,
+                        "a move cannot be read, and is not followed"
+                    ),
                 }
             }
             if complete {

@@ -1,6 +1,7 @@
 //! A prompt: front matter and template.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use minijinja::{Environment, UndefinedBehavior};
 use schemars::JsonSchema;
@@ -246,8 +247,37 @@ impl Prompt {
             context.insert(name.as_str(), minijinja::Value::from(minijinja::value::Serde(value)));
         }
         context.insert("passages", minijinja::Value::from(minijinja::value::Serde(passages)));
-        let rendered = self.environment.get_template(TEMPLATE)?.render(context)?;
-        if rendered.len() > MAX_RENDERED { Err(PromptError::TooLong) } else { Ok(rendered) }
+        let mut out = Bounded::default();
+        let rendered =
+            self.environment.get_template(TEMPLATE)?.render_captured_to(context, &mut out);
+        match rendered {
+            Err(_) if out.full => Err(PromptError::TooLong),
+            Err(error) => Err(error.into()),
+            // A template and its values are text, so what they make is.
+            Ok(_) => Ok(String::from_utf8_lossy(&out.text).into_owned()),
+        }
+    }
+}
+
+/// Takes the bytes of a rendered prompt, and no more than [`MAX_RENDERED`].
+#[derive(Debug, Default)]
+struct Bounded {
+    text: Vec<u8>,
+    full: bool,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.full |= self.text.len() + bytes.len() > MAX_RENDERED;
+        if self.full {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

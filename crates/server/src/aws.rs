@@ -15,7 +15,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use release::Timestamp;
-use security::{Action, Identity, Resource, authorize, sigv4};
+use security::{Identity, Resource, authorize, sigv4};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -120,6 +120,3 @@ fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     }
     response
 }
-
-/// What an operation needs the caller to be allowed to do.
-type Needs = (&'static str, Action);

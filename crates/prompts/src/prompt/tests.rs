@@ -98,3 +98,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_prompt_that_grows_beyond_its_bound_is_stopped_on_the_way() {
+    let text = "+++\n[variables.long]\ntype = \"string\"\n+++\n\
+                {% for _ in range(100000) %}{{ long }}{% endfor %}";
+    let values = serde_json::json!({"long": "x".repeat(100_000)});
+    let rendered = Prompt::parse(text).unwrap().render(values.as_object().unwrap(), &[]);
+    assert!(matches!(rendered, Err(PromptError::TooLong)), "{rendered:?}");
+}

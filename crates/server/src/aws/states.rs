@@ -10,7 +10,7 @@ use workflow::definition::Severity;
 use workflow::engine::{EngineError, ExecutionKey, ExecutionRecord, MachineRecord, TenantEngine};
 use workflow::{Event, Fault, Machine, Report, Status, teststate};
 
-use super::{Call, Exception, Needs};
+use super::{Call, Exception};
 
 /// What the names of its operations begin with.
 pub const SERVICE: &str = "AWSStepFunctions";
@@ -20,7 +20,8 @@ const HOLD: Duration = Duration::from_secs(60);
 /// How many rows a page has where nothing is said, and at most.
 const PAGE: (usize, usize) = (100, 1_000);
 
-const OPERATIONS: [Needs; 24] = [
+/// The operations, and what their callers must be allowed to do.
+const OPERATIONS: &[(&str, Action)] = &[
     ("CreateActivity", Action::DefineWorkflows),
     ("CreateStateMachine", Action::DefineWorkflows),
     ("DeleteActivity", Action::DefineWorkflows),
