@@ -27,8 +27,8 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::listen;
 
-/// How often the schedules are looked at: their moments are whole minutes or later.
-const SCHEDULES: Duration = Duration::from_secs(1);
+/// How often schedules and rules are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What stands in the data directory.
 pub struct DataDirectory(pub PathBuf);
@@ -116,7 +116,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     if open > 0 {
         tracing::info!(open, "executions are taken up where they were left");
     }
-    background.spawn(keep_schedules(workflows.clone(), Arc::clone(&keys)));
+    background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 
@@ -133,17 +133,18 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     Ok(())
 }
 
-/// Looks every second at what is due.
-async fn keep_schedules(workflows: Engine, keys: Arc<KeyRing>) {
+/// Looks every second at what is due, and at what happened.
+async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
     loop {
-        tokio::time::sleep(SCHEDULES).await;
+        tokio::time::sleep(LOOK).await;
         let kept = async {
             let tenants = keys.tenants().await?;
             let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
-            anyhow::Ok(workflows.keep_schedules(&tenants).await?)
+            workflows.keep_schedules(&tenants).await?;
+            anyhow::Ok(workflows.keep_rules(&tenants).await?)
         };
         if let Err(error) = kept.await {
-            tracing::warn!(%error, "the schedules could not be read; trying again");
+            tracing::warn!(%error, "schedules and rules could not be kept; trying again");
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod approval;
 mod record;
+mod rules;
 mod schedules;
 mod task;
 mod timers;
@@ -28,11 +29,13 @@ use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
 use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
+use crate::rule::Causation;
 use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
+pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{DeadLetter, ScheduleFile, ScheduleRecord};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
@@ -89,6 +92,9 @@ pub enum EngineError {
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
+    /// There is no such rule.
+    #[error("there is no rule `{0}`")]
+    UnknownRule(String),
     /// There is no such dead letter.
     #[error("there is no dead letter `{0}`")]
     UnknownDeadLetter(String),
@@ -330,7 +336,10 @@ impl Engine {
         if let Some((_, kind, told)) = &told {
             transaction = transaction.emit("workflow", kind, told)?;
         }
-        let status = || serde_json::json!({"execution": key, "status": record.run.status});
+        let status = || {
+            let (status, caused_by) = (record.run.status, &record.caused_by);
+            serde_json::json!({"execution": key, "status": status, "caused_by": caused_by})
+        };
         if begins {
             transaction = transaction.emit("workflow", "execution.started", &status())?;
         }
@@ -543,34 +552,45 @@ impl TenantEngine {
         input: Value,
     ) -> Result<ExecutionRecord, EngineError> {
         let generated = uuid::Uuid::new_v4().to_string();
-        let name = name.unwrap_or(&generated);
+        let name = name.unwrap_or(&generated).to_owned();
+        let key = ExecutionKey { machine: machine.to_owned(), name };
+        self.begin(&key, input, Causation::default()).await
+    }
+
+    async fn begin(
+        &self,
+        key: &ExecutionKey,
+        input: Value,
+        caused_by: Causation,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let ExecutionKey { machine, name } = key;
         check_name(name)?;
         if too_large(&input) {
             return Err(EngineError::TooLarge);
         }
         let definition = self.machine(machine).await?.definition;
         let parsed = self.engine.machine(&self.tenant, definition).await?;
-        let key = ExecutionKey { machine: machine.to_owned(), name: name.to_owned() };
         let about = About {
             execution_arn: format!("{}:execution:{machine}:{name}", self.arn()),
-            name: name.to_owned(),
+            name: name.clone(),
             input,
             role_arn: format!("arn:aws:iam::{}:role/{}", record::ACCOUNT, self.actor),
             machine_arn: format!("{}:stateMachine:{machine}", self.arn()),
-            machine_name: machine.to_owned(),
+            machine_name: machine.clone(),
             started_at: self.engine.shared.clock.now(),
             redrives: 0,
         };
-        let record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
+        let mut record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
+        record.caused_by = caused_by;
         let first = (record.clone(), Expect::Absent);
         match self.engine.commit(&self.tenant, first, &parsed, Input::Started.into()).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let known = self.execution(&key).await?;
+                let known = self.execution(key).await?;
                 let same = known.run.about.input == record.run.about.input;
                 if same && known.run.status == Status::Running {
                     Ok(known)
                 } else {
-                    Err(EngineError::Exists(key))
+                    Err(EngineError::Exists(key.clone()))
                 }
             }
             started => started,

@@ -176,3 +176,27 @@ fn a_schedule_starts_an_execution_and_what_it_cannot_start_is_kept() {
     let error = stage.groundcrew(&bad).unwrap_err().to_string();
     assert!(error.contains("bad.schedule.toml:2:8"), "{error}");
 }
+
+#[test]
+fn an_event_that_is_posted_starts_what_the_rule_says() {
+    let stage = Stage::support_desk().unwrap();
+    define(&stage);
+    let file = "workflows/handbook-published.rule.toml";
+    stage.groundcrew(&["workflow", "rule", "published", file]).unwrap();
+    let emit = ["workflow", "emit", "handbook.editor"];
+    stage.groundcrew(&[&emit[..], &["drafted"]].concat()).unwrap();
+    stage
+        .groundcrew(&[&emit[..], &["published", "--detail", "{\"page\": \"returns\"}"]].concat())
+        .unwrap();
+    let started = loop {
+        let all = stage.json(&["workflow", "list", "fresh-handbook"]).unwrap();
+        if let Some(one) = all[0]["execution"].as_str() {
+            assert_eq!(all.as_array().unwrap().len(), 1, "{all:#}");
+            break one.to_owned();
+        }
+    };
+    assert_eq!(ended(&stage, &started)["status"], "SUCCEEDED");
+    stage.groundcrew(&["workflow", "unrule", "published"]).unwrap();
+    let own = stage.groundcrew(&["workflow", "emit", "groundcrew", "x"]).unwrap_err().to_string();
+    assert!(own.contains("a `source` of its own"), "{own}");
+}

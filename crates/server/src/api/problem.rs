@@ -141,6 +141,7 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownExecution(_)
             | EngineError::UnknownActivity(_)
             | EngineError::UnknownSchedule(_)
+            | EngineError::UnknownRule(_)
             | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),

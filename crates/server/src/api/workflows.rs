@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workflow::engine::{Decision, ExecutionKey, ExecutionRecord, ScheduleFile, TenantEngine};
+use workflow::engine::{
+    Decision, ExecutionKey, ExecutionRecord, PostedEvent, ScheduleFile, TenantEngine,
+};
+use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
 
 use super::handlers::Handler;
@@ -70,6 +73,16 @@ pub struct ScheduleBody {
     pub schedule: ScheduleFile,
 }
 
+/// A rule to make.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleBody {
+    /// Its name.
+    pub name: String,
+    /// Which events, and what to do with them.
+    pub rule: RuleSpec,
+}
+
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
     const ALL: &str = "/api/v1/workflows";
@@ -122,6 +135,20 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "Remove a schedule.",
         )
         .to(unschedule),
+        Route::new(Method::GET, "/api/v1/rules", read, "The event rules.").to(rules),
+        Route::new(Method::POST, "/api/v1/rules", Action::DefineWorkflows, "Make an event rule.")
+            .body::<RuleBody>()
+            .to(rule),
+        Route::new(
+            Method::DELETE,
+            "/api/v1/rules/{rule}",
+            Action::DefineWorkflows,
+            "Remove an event rule.",
+        )
+        .to(remove_rule),
+        Route::new(Method::POST, "/api/v1/events", run, "Post an event for rules to act on.")
+            .body::<PostedEvent>()
+            .to(post_event),
         Route::new(Method::GET, "/api/v1/dead-letters", read, "The starts that failed.")
             .to(dead_letters),
         Route::new(
@@ -196,6 +223,26 @@ async fn unschedule(call: Call) -> Result<Value, Problem> {
     let name: String = call.path("schedule")?;
     engine(&call).unschedule(&name).await?;
     Ok(json!({"removed": name}))
+}
+
+async fn rules(call: Call) -> Result<Value, Problem> {
+    to_json(&engine(&call).rules().await?)
+}
+
+async fn rule(call: Call) -> Result<Value, Problem> {
+    let RuleBody { name, rule } = call.body()?;
+    to_json(&engine(&call).rule(&name, rule).await?)
+}
+
+async fn remove_rule(call: Call) -> Result<Value, Problem> {
+    let name: String = call.path("rule")?;
+    engine(&call).remove_rule(&name).await?;
+    Ok(json!({"removed": name}))
+}
+
+async fn post_event(call: Call) -> Result<Value, Problem> {
+    engine(&call).post(&call.body()?).await?;
+    Ok(json!({"kept": true}))
 }
 
 async fn dead_letters(call: Call) -> Result<Value, Problem> {

@@ -394,9 +394,9 @@ impl From<EngineError> for Exception {
             EngineError::UnknownMachine(_) => "StateMachineDoesNotExist",
             EngineError::UnknownExecution(_) => "ExecutionDoesNotExist",
             EngineError::UnknownActivity(_) => "ActivityDoesNotExist",
-            EngineError::UnknownSchedule(_) | EngineError::UnknownDeadLetter(_) => {
-                "ResourceNotFoundException"
-            }
+            EngineError::UnknownSchedule(_)
+            | EngineError::UnknownRule(_)
+            | EngineError::UnknownDeadLetter(_) => "ResourceNotFoundException",
             EngineError::Exists(_) => "ExecutionAlreadyExists",
             EngineError::Status { .. } => "ExecutionNotRedrivable",
             EngineError::TooLarge => "InvalidExecutionInput",

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
 use delivery::project::document::Document;
-use release::Diagnostic;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
 use workflow::engine::ScheduleFile;
+use workflow::rule::RuleSpec;
 use workflow::simulate::{Mocks, Setting, simulate};
 use workflow::{Machine, portable};
 
@@ -107,6 +109,30 @@ pub enum WorkflowCommand {
         /// Its name.
         name: String,
     },
+    /// Act on events by a rule, or change one.
+    Rule {
+        /// The rule's name.
+        name: String,
+        /// Which events, and what to do with them: a `.rule.toml`.
+        file: PathBuf,
+    },
+    /// The event rules.
+    Rules,
+    /// Remove an event rule.
+    Unrule {
+        /// Its name.
+        name: String,
+    },
+    /// Post an event for rules to act on.
+    Emit {
+        /// Where it comes from, as `shop.orders`.
+        source: String,
+        /// What kind of event it is.
+        detail_type: String,
+        /// What it tells: a JSON object, or `@FILE`.
+        #[arg(long, default_value = "{}")]
+        detail: String,
+    },
     /// The starts that failed.
     DeadLetters,
     /// Start what a dead letter is about.
@@ -191,10 +217,7 @@ pub async fn run(
             out.value(&client()?.post(&path, &json!({})).await?, ended)
         }
         WorkflowCommand::Schedule { name, file } => {
-            let path = file.display().to_string();
-            let schedule: ScheduleFile = Document::parse(&path, &read(file)?)
-                .and_then(|document| document.read())
-                .map_err(|found| anyhow!("{}", joined(&found)))?;
+            let schedule: ScheduleFile = document(file)?;
             let body = json!({"name": name, "schedule": schedule});
             let made = client()?.post("/api/v1/schedules", &body).await?;
             out.value(&made, |made| format!("schedule {} is kept", text(&made["name"])))
@@ -205,6 +228,26 @@ pub async fn run(
         WorkflowCommand::Unschedule { name } => {
             let removed = client()?.delete(&format!("/api/v1/schedules/{name}")).await?;
             out.value(&removed, |removed| format!("schedule {} is gone", text(&removed["removed"])))
+        }
+        WorkflowCommand::Rule { name, file } => {
+            let rule: RuleSpec = document(file)?;
+            let body = json!({"name": name, "rule": rule});
+            let made = client()?.post("/api/v1/rules", &body).await?;
+            out.value(&made, |made| format!("rule {} is kept", text(&made["name"])))
+        }
+        WorkflowCommand::Rules => {
+            let all = client()?.get("/api/v1/rules", &[]).await?;
+            out.value(&all, |rows| super::show::column(rows, "name"))
+        }
+        WorkflowCommand::Unrule { name } => {
+            let removed = client()?.delete(&format!("/api/v1/rules/{name}")).await?;
+            out.value(&removed, |removed| format!("rule {} is gone", text(&removed["removed"])))
+        }
+        WorkflowCommand::Emit { source, detail_type, detail } => {
+            let body =
+                json!({"source": source, "detail_type": detail_type, "detail": given(detail)?});
+            let kept = client()?.post("/api/v1/events", &body).await?;
+            out.value(&kept, |_| "the event is kept".to_owned())
         }
         WorkflowCommand::DeadLetters => {
             out.value(&client()?.get("/api/v1/dead-letters", &[]).await?, dead_letters)
@@ -224,8 +267,13 @@ pub async fn run(
     }
 }
 
-fn joined(found: &[Diagnostic]) -> String {
-    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+/// A TOML file, or every mistake in it.
+fn document<T: DeserializeOwned + JsonSchema>(file: &Path) -> Result<T> {
+    let document = Document::parse(&file.display().to_string(), &read(file)?);
+    document.and_then(|document| document.read()).map_err(|found| {
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        anyhow!("{}", found.join("\n"))
+    })
 }
 
 /// JSON, or `@FILE`.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::approval;
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
+use crate::rule::Causation;
 
 /// The account in the names that this installation gives: it has none.
 pub const ACCOUNT: &str = "000000000000";
@@ -74,6 +75,8 @@ pub struct ExecutionRecord {
     pub key: ExecutionKey,
     /// Who started it, and in whose name its tasks act.
     pub actor: PrincipalId,
+    /// The rules that led to it.
+    pub caused_by: Causation,
     /// The definition it keeps to its end.
     pub definition: Digest,
     /// What it is at this moment.
@@ -159,6 +162,7 @@ impl ExecutionRecord {
         Self {
             key,
             actor,
+            caused_by: Causation::default(),
             definition,
             run: Run::new(about, seed),
             stopped_at: None,

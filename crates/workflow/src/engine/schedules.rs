@@ -234,7 +234,8 @@ impl TenantEngine {
     }
 }
 
-fn letter(
+/// A dead letter about a start that failed.
+pub fn letter(
     (source, execution, input): (String, ExecutionKey, Value),
     error: &EngineError,
     at: Timestamp,
@@ -244,7 +245,8 @@ fn letter(
     DeadLetter { id, source, execution, input, error: error.to_string(), at }
 }
 
-fn bury(transaction: Transaction, letter: &DeadLetter) -> Result<Transaction, StoreError> {
+/// Adds a dead letter to a transaction.
+pub fn bury(transaction: Transaction, letter: &DeadLetter) -> Result<Transaction, StoreError> {
     transaction.put(DEAD_LETTERS, &letter.id, letter, Expect::Any)?.emit(
         "workflow",
         "dead_letter.kept",

@@ -9,6 +9,7 @@ use store::Store;
 use testkit::clock::ManualClock;
 
 use super::{Engine, EngineError, ExecutionKey, ScheduleFile, Task, TaskCall, TenantEngine};
+use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
 #[derive(Debug, Clone)]
@@ -411,4 +412,60 @@ async fn what_cannot_be_started_is_kept_and_can_be_delivered_later() {
     let refused = tenant.schedule("wrong", wrong).await;
     assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
     assert!(matches!(tenant.unschedule("none").await, Err(EngineError::UnknownSchedule(_))));
+}
+
+async fn followed(fixture: &Fixture) {
+    fixture.engine.as_ref().unwrap().keep_rules(&[TenantId::DEFAULT]).await.unwrap();
+}
+
+fn rule(pattern: Value, input: Value) -> RuleSpec {
+    let target = json!({"kind": "execution", "workflow": "flow", "input": input});
+    serde_json::from_value(json!({"pattern": pattern, "targets": [target]})).unwrap()
+}
+
+async fn define(fixture: &Fixture) {
+    let text = json!({"StartAt": "P", "States": {"P": {"Type": "Succeed"}}});
+    fixture.tenant().define("flow", &text.to_string()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_starts_an_execution_once_and_others_do_not() {
+    let mut fixture = Fixture::new(0).await;
+    define(&fixture).await;
+    let pattern = json!({"source": ["shop"], "detail": {"total": [{"numeric": [">", 100]}]}});
+    let template =
+        json!({"variables": {"total": "$.detail.total"}, "template": "{\"paid\": <total>}"});
+    fixture.tenant().rule("large", rule(pattern, template)).await.unwrap();
+    for total in [50, 150] {
+        let event = json!({"source": "shop", "detail_type": "order", "detail": {"total": total}});
+        fixture.tenant().post(&serde_json::from_value(event).unwrap()).await.unwrap();
+    }
+    for _ in 0..2 {
+        followed(&fixture).await;
+        fixture.restart().await;
+    }
+    let started = fixture.tenant().executions("flow").await.unwrap();
+    let inputs: Vec<_> = started.iter().map(|one| one.run.about.input.clone()).collect();
+    assert_eq!(inputs, [json!({"paid": 150})]);
+    assert_eq!(started[0].actor, PrincipalId::system("rule"));
+    let own = json!({"source": "groundcrew", "detail_type": "x"});
+    let forged = fixture.tenant().post(&serde_json::from_value(own).unwrap()).await;
+    assert!(matches!(forged, Err(EngineError::Refused(_))), "{forged:?}");
+}
+
+#[tokio::test]
+async fn a_rule_that_triggers_itself_is_cut_and_what_it_could_not_start_is_kept() {
+    let fixture = Fixture::new(0).await;
+    define(&fixture).await;
+    let pattern = json!({"detail-type": ["execution.ended"]});
+    fixture.tenant().rule("again", rule(pattern, json!({}))).await.unwrap();
+    fixture.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    for _ in 0..30 {
+        followed(&fixture).await;
+    }
+    // The first was started by hand, and the rule answered eight ends.
+    assert_eq!(fixture.tenant().executions("flow").await.unwrap().len(), 9);
+    let letters = fixture.tenant().dead_letters().await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].error.contains("8 rules led to it already"), "{letters:?}");
 }

@@ -1,0 +1,240 @@
+//! Event rules that start executions.
+//!
+//! Each tenant's event log is followed from where it was left. An execution is named after its rule
+//! and the event's position, so that an event is acted on once, through crashes and however many
+//! servers look. What cannot be started is kept as a dead letter.
+//!
+//! Rules cannot run in circles: executions tell of their beginning and end which rules led to them,
+//! and a chain that is too long is cut. What tasks of such an execution do elsewhere is told in the
+//! name of `system:rule`, and no rule acts on it.
+
+use release::{PrincipalId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Collection, Event, Expect, List, StoreError, Transaction};
+
+use super::schedules::{bury, letter};
+use super::{Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
+use crate::rule::{Action, Causation, Rule, RuleSpec};
+use crate::transform::Delivery;
+
+const RULES: Collection = Collection("workflow.rules");
+const POSITIONS: Collection = Collection("workflow.positions");
+/// Up to where the rules have followed the event log.
+const POSITION: &str = "rules";
+/// In whose name rules act.
+const ACTOR: &str = "rule";
+/// What an event that somebody posted is called on the log.
+const POSTED: &str = "event.posted";
+
+/// A rule that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// Its name.
+    pub name: String,
+    /// Which events, and what to do with them.
+    pub rule: RuleSpec,
+    /// Who made it, or changed it last.
+    pub author: PrincipalId,
+}
+
+/// An event that somebody posts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostedEvent {
+    /// Where it comes from, as `shop.orders`; `groundcrew` is the product's own.
+    pub source: String,
+    /// What kind of event it is.
+    pub detail_type: String,
+    /// What it tells.
+    #[serde(default)]
+    pub detail: serde_json::Map<String, Value>,
+}
+
+impl Engine {
+    /// Acts on what the tenants' event logs have told since the last call.
+    ///
+    /// # Errors
+    /// If the store fails: then the event is acted on again.
+    pub async fn keep_rules(&self, tenants: &[TenantId]) -> Result<(), EngineError> {
+        for tenant in tenants {
+            self.tenant(tenant, PrincipalId::system(ACTOR)).follow_rules().await?;
+        }
+        Ok(())
+    }
+}
+
+impl TenantEngine {
+    /// Makes a rule, or another one of its name. It acts on events from now on.
+    ///
+    /// # Errors
+    /// If the name or the rule is refused.
+    pub async fn rule(&self, name: &str, rule: RuleSpec) -> Result<RuleRecord, EngineError> {
+        check_name(name)?;
+        let compiled = rule.compile().map_err(|wrong| {
+            let wrong = wrong.iter().map(ToString::to_string);
+            EngineError::Refused(wrong.collect::<Vec<_>>().join("; "))
+        })?;
+        let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
+        if compiled.targets.iter().any(|target| webhook(&target.action)) {
+            let why = "webhooks cannot be called yet: start an execution".to_owned();
+            return Err(EngineError::Refused(why));
+        }
+        let record = RuleRecord { name: name.to_owned(), rule, author: self.actor.clone() };
+        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
+            .put(RULES, name, &record, Expect::Any)?
+            .emit("workflow", "rule.made", &record)?;
+        self.store().commit(transaction).await?;
+        Ok(record)
+    }
+
+    /// The rules, by name.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn rules(&self) -> Result<Vec<RuleRecord>, EngineError> {
+        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
+        let rows = self.store().list(RULES, list).await?;
+        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+    }
+
+    /// Removes a rule. What it has started goes on.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn remove_rule(&self, name: &str) -> Result<(), EngineError> {
+        if self.store().get(RULES, name).await?.is_none() {
+            return Err(EngineError::UnknownRule(name.to_owned()));
+        }
+        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
+            .delete(RULES, name, Expect::Any)
+            .emit("workflow", "rule.removed", &name)?;
+        self.store().commit(transaction).await?;
+        Ok(())
+    }
+
+    /// Puts an event on the log, for rules to act on. When this returns it is kept.
+    ///
+    /// # Errors
+    /// If it claims to be the product's own, or is too large.
+    pub async fn post(&self, event: &PostedEvent) -> Result<(), EngineError> {
+        if event.source.is_empty() || event.source == "groundcrew" {
+            let why = "an event that is posted has a `source` of its own".to_owned();
+            return Err(EngineError::Refused(why));
+        }
+        if crate::weight::too_large(&Value::Object(event.detail.clone())) {
+            return Err(EngineError::TooLarge);
+        }
+        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
+            .emit("events", POSTED, event)?;
+        self.store().commit(transaction).await?;
+        Ok(())
+    }
+
+    async fn follow_rules(&self) -> Result<(), EngineError> {
+        let store = self.store();
+        loop {
+            let row = store.get(POSITIONS, POSITION).await?;
+            let mut position = row.as_ref().map_or(Ok(0), |row| row.read::<u64>())?;
+            let events = store.log(position, PAGE).await?;
+            let Some(last) = events.last().and_then(|event| event.position) else { return Ok(()) };
+            let rules = self.rules().await?;
+            let rules = rules.iter().filter_map(|record| {
+                // It was compiled when it was made.
+                Some((
+                    record.name.as_str(),
+                    record.rule.compile().ok().filter(|rule| rule.enabled)?,
+                ))
+            });
+            let rules: Vec<_> = rules.collect();
+            let mut transaction =
+                Transaction::new(self.actor.clone(), self.engine.shared.clock.now());
+            for event in &events {
+                position = event.position.unwrap_or(position);
+                for (name, rule) in &rules {
+                    transaction = self.apply((name, rule), event, transaction).await?;
+                }
+            }
+            let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
+            match store.commit(transaction.put(POSITIONS, POSITION, &last, expect)?).await {
+                // Another server follows it too.
+                Err(StoreError::Conflict { .. }) => return Ok(()),
+                committed => committed?,
+            };
+        }
+    }
+
+    /// Acts on one event by one rule; dead letters go into `transaction`.
+    async fn apply(
+        &self,
+        (name, rule): (&str, &Rule),
+        event: &Event,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, EngineError> {
+        let shown = envelope(event, &self.arn());
+        if !rule.pattern.matches(&shown) {
+            return Ok(transaction);
+        }
+        let led = shown.pointer("/detail/caused_by").cloned().unwrap_or_else(|| json!([]));
+        let led: Causation = serde_json::from_value(led).unwrap_or_default();
+        if led.depth() == 0 && event.actor == PrincipalId::system(ACTOR) {
+            return Ok(transaction);
+        }
+        let received = event.at;
+        let rule_arn = format!("arn:aws:events:local:000000000000:rule/{name}");
+        for (number, target) in (1..).zip(&rule.targets) {
+            let Action::StartExecution(workflow) = &target.action else { continue };
+            let position = event.position.unwrap_or_default();
+            let key = ExecutionKey {
+                machine: workflow.to_string(),
+                name: format!("{name}-{position}-{number}"),
+            };
+            let delivery = Delivery { event: &shown, received, rule: name, rule_arn: &rule_arn };
+            let refused = |why: String| EngineError::Refused(why);
+            let input = target.input.apply(delivery).map_err(|error| refused(error.to_string()));
+            let input = input.and_then(|text| {
+                serde_json::from_str::<Value>(&text).map_err(|error| refused(error.to_string()))
+            });
+            let caused_by = led.then(name).map_err(|error| refused(error.to_string()));
+            let started = match (&input, caused_by) {
+                (Ok(input), Ok(caused_by)) => self.begin(&key, input.clone(), caused_by).await,
+                (_, Err(error)) => Err(error),
+                (Err(error), _) => Err(refused(error.to_string())),
+            };
+            match started {
+                Ok(_) | Err(EngineError::Exists(_)) => {}
+                Err(EngineError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    // What the rule could not make an input of is kept as it came.
+                    let input = input.unwrap_or_else(|_| shown.clone());
+                    let now: Timestamp = self.engine.shared.clock.now();
+                    let letter = letter((format!("rule/{name}"), key, input), &error, now);
+                    transaction = bury(transaction, &letter)?;
+                }
+            }
+        }
+        Ok(transaction)
+    }
+}
+
+/// An event of the log in EventBridge's form.
+fn envelope(event: &Event, arn: &str) -> Value {
+    let detail: Value = serde_json::from_slice(&event.payload).unwrap_or_default();
+    let posted = || serde_json::from_value::<PostedEvent>(detail.clone()).ok();
+    let posted = (event.kind == POSTED).then(posted).flatten();
+    let (source, kind, detail) = match posted {
+        Some(posted) => (posted.source, posted.detail_type, Value::Object(posted.detail)),
+        None => ("groundcrew".to_owned(), event.kind.clone(), detail),
+    };
+    json!({
+        "version": "0",
+        "id": event.position.unwrap_or_default().to_string(),
+        "detail-type": kind,
+        "source": source,
+        "account": "000000000000",
+        "time": event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "region": "local",
+        "resources": [format!("{arn}:{}", event.stream)],
+        "detail": detail,
+    })
+}
