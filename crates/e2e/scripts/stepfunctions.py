@@ -127,6 +127,23 @@ state = json.dumps({"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($.a,
 tested = sfn.test_state(definition=state, roleArn=role, input='{"a": 2}')
 assert (tested["status"], tested["output"]) == ("SUCCEEDED", '{"sum":3}'), tested
 
+events = boto3.client(
+    "events",
+    endpoint_url=url,
+    region_name="eu-central-1",
+    aws_access_key_id=access_key,
+    aws_secret_access_key=secret,
+)
+posted = events.put_events(
+    Entries=[
+        {"Source": "shop", "DetailType": "order", "Detail": '{"total": 3}'},
+        {"Source": "shop", "DetailType": "order", "Detail": "{"},
+        {"Source": "groundcrew", "DetailType": "order", "Detail": "{}"},
+    ]
+)
+assert posted["FailedEntryCount"] == 2 and "EventId" in posted["Entries"][0], posted
+assert posted["Entries"][1]["ErrorCode"] == "MalformedDetail", posted
+
 sfn.delete_state_machine(stateMachineArn=machine)
 refused("StateMachineDoesNotExist", sfn.describe_state_machine, stateMachineArn=machine)
 sfn.delete_activity(activityArn=activity)

@@ -1,12 +1,14 @@
-//! The AWS JSON API of Step Functions, at `POST /`, so that boto3 and the AWS CLI work with
-//! `--endpoint-url`. Requests are signed (SigV4) with a key of `groundcrew key create --aws`.
+//! The AWS JSON APIs of Step Functions and, for posting events, EventBridge, at `POST /`, so that
+//! boto3 and the AWS CLI work with `--endpoint-url`. Requests are signed (SigV4) with a key of `groundcrew key create --aws`.
 //!
 //! Shapes and error codes are those of the service's API reference. Any account and region in an
 //! ARN are taken; only the name counts.
 
+mod events;
 mod states;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -14,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use release::Timestamp;
+use release::{TenantId, Timestamp};
 use security::{Identity, Resource, authorize, sigv4};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ use crate::api::Api;
 
 /// The most bytes of a request: the largest definition and the largest payload fit twice.
 const MAX_BODY: usize = 4 << 20;
+/// How long a request's body may take to arrive: it is read before anybody knows who asks.
+const BODY: Duration = Duration::from_secs(60);
 
 /// An error as the service tells it.
 #[derive(Debug)]
@@ -54,7 +58,6 @@ impl IntoResponse for Exception {
 
 /// A request whose caller may make it.
 pub struct Call {
-    pub api: Arc<Api>,
     pub identity: Arc<Identity>,
     pub now: Timestamp,
     pub body: Vec<u8>,
@@ -93,21 +96,34 @@ async fn serve(api: Arc<Api>, request: Request) -> Result<Value, Exception> {
         Exception::new("UnknownOperationException", said)
     };
     let (service, operation) = target.and_then(|t| t.split_once('.')).ok_or_else(unknown)?;
-    if service != states::SERVICE {
-        return Err(unknown());
-    }
-    let action = states::action(operation).ok_or_else(unknown)?;
-    let tenant = states::tenant(&signed.identity);
+    let action = match service {
+        states::SERVICE => states::action(operation),
+        events::SERVICE => events::action(operation),
+        _ => None,
+    };
+    let action = action.ok_or_else(unknown)?;
+    let tenant = signed.identity.tenant.clone().unwrap_or(TenantId::DEFAULT);
     authorize(&signed.identity, action, Resource::Tenant(&tenant))
         .map_err(|denied| Exception::new("AccessDeniedException", denied.to_string()))?;
-    let call = Call { api, identity: signed.identity, now, body };
-    states::perform(operation, &call).await
+    let engine = api.workflows.tenant(&tenant, signed.identity.principal.clone());
+    let call = Call { identity: signed.identity, now, body };
+    match service {
+        events::SERVICE => events::put_events(&engine, &call).await,
+        _ => states::perform(operation, &engine, &call).await,
+    }
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Exception> {
-    let bytes = to_bytes(body, MAX_BODY).await;
-    let large = format!("the body exceeds {MAX_BODY} bytes");
-    Ok(bytes.map_err(|_| Exception::new("RequestEntityTooLargeException", large))?.to_vec())
+    let slow = || {
+        let why = format!("the body took more than {} s", BODY.as_secs());
+        Exception::new("RequestTimeoutException", why)
+    };
+    let large = || {
+        let why = format!("the body exceeds {MAX_BODY} bytes");
+        Exception::new("RequestEntityTooLargeException", why)
+    };
+    let bytes = tokio::time::timeout(BODY, to_bytes(body, MAX_BODY)).await.map_err(|_| slow())?;
+    Ok(bytes.map_err(|_| large())?.to_vec())
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {

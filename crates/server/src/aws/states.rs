@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use release::{TenantId, Timestamp};
-use security::{Action, Identity};
+use release::Timestamp;
+use security::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use workflow::definition::Severity;
@@ -53,11 +53,6 @@ pub fn action(operation: &str) -> Option<Action> {
     OPERATIONS.iter().find(|(name, _)| *name == operation).map(|(_, action)| *action)
 }
 
-/// Whose workflows a caller means: its tenant's.
-pub fn tenant(identity: &Identity) -> TenantId {
-    identity.tenant.clone().unwrap_or(TenantId::DEFAULT)
-}
-
 /// All fields of all requests; each operation looks at its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -82,9 +77,11 @@ struct Asked {
 }
 
 /// Performs an operation.
-pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
-    let engine =
-        call.api.workflows.tenant(&tenant(&call.identity), call.identity.principal.clone());
+pub async fn perform(
+    operation: &str,
+    engine: &TenantEngine,
+    call: &Call,
+) -> Result<Value, Exception> {
     if operation == "TestState" {
         return test_state(call);
     }
@@ -92,7 +89,7 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
     match operation {
         "CreateActivity" => {
             let made = engine.create_activity(&asked.name()?).await?;
-            let arn = activity_arn(&engine, &made.name);
+            let arn = activity_arn(engine, &made.name);
             Ok(json!({"activityArn": arn, "creationDate": seconds(made.created_at)}))
         }
         "DeleteActivity" => {
@@ -101,11 +98,11 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
         }
         "DescribeActivity" => {
             let found = engine.activity(asked.activity()?).await?;
-            Ok(activity(&engine, &found.name, found.created_at))
+            Ok(activity(engine, &found.name, found.created_at))
         }
         "ListActivities" => {
             let all = engine.activities().await?;
-            let all = all.iter().map(|found| activity(&engine, &found.name, found.created_at));
+            let all = all.iter().map(|found| activity(engine, &found.name, found.created_at));
             asked.page("activities", all.collect())
         }
         "GetActivityTask" => {
@@ -131,7 +128,7 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
             engine.heartbeat(&asked.task_token).await?;
             Ok(json!({}))
         }
-        "CreateStateMachine" => create(&engine, &asked).await,
+        "CreateStateMachine" => create(engine, &asked).await,
         "UpdateStateMachine" => {
             let machine = engine.machine(asked.machine()?).await?;
             let definition = match &asked.definition {
@@ -144,7 +141,7 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
         "DescribeStateMachine" => {
             let machine = engine.machine(asked.machine()?).await?;
             let text = engine.definition(machine.definition).await?;
-            Ok(described(&engine, call, &machine, &text))
+            Ok(described(engine, call, &machine, &text))
         }
         "DescribeStateMachineForExecution" => {
             let record = engine.execution(&asked.execution()?).await?;
@@ -164,7 +161,7 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
         "ListStateMachines" => {
             let all = engine.machines().await?;
             let all = all.iter().map(|machine| {
-                json!({"stateMachineArn": machine_arn(&engine, &machine.name),
+                json!({"stateMachineArn": machine_arn(engine, &machine.name),
                     "name": machine.name, "type": "STANDARD",
                     "creationDate": seconds(machine.created_at)})
             });
@@ -174,7 +171,7 @@ pub async fn perform(operation: &str, call: &Call) -> Result<Value, Exception> {
         "ListStateMachineVersions" => Ok(json!({"stateMachineVersions": []})),
         "ListTagsForResource" => Ok(json!({"tags": []})),
         "ValidateStateMachineDefinition" => Ok(validated(&asked.definition.unwrap_or_default())),
-        "StartExecution" => start(&engine, &asked).await,
+        "StartExecution" => start(engine, &asked).await,
         "StopExecution" => {
             let key = asked.execution()?;
             let fault = Fault { error: asked.error, cause: asked.cause };

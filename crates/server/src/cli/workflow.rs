@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
@@ -19,6 +20,9 @@ use workflow::{Machine, portable};
 
 use super::show::{Output, text};
 use crate::client::Client;
+
+/// How often an execution that is watched is looked at.
+const WATCH: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub enum WorkflowCommand {
@@ -79,6 +83,11 @@ pub enum WorkflowCommand {
     },
     /// One execution with its history.
     Show {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+    },
+    /// Follow an execution to its end, event by event.
+    Watch {
         /// The execution, as `WORKFLOW/NAME`.
         execution: String,
     },
@@ -207,6 +216,22 @@ pub async fn run(
             .value(&client()?.get(&execution(key)?, &[]).await?, |told| {
                 history(told) + &ended(told)
             }),
+        WorkflowCommand::Watch { execution: key } => {
+            let (client, path) = (client()?, execution(key)?);
+            let mut seen = 0;
+            loop {
+                let told = client.get(&path, &[]).await?;
+                let events = told["history"].as_array().map(Vec::as_slice).unwrap_or_default();
+                for event in events.iter().skip(seen) {
+                    out.value(event, event_line)?;
+                }
+                seen = events.len();
+                if told["status"] != "RUNNING" {
+                    return out.value(&told, ended);
+                }
+                tokio::time::sleep(WATCH).await;
+            }
+        }
         WorkflowCommand::Stop { execution: key, reason } => {
             let path = format!("{}/stop", execution(key)?);
             let body = json!({"cause": reason});
@@ -446,19 +471,27 @@ fn history(told: &Value) -> String {
     let start = events.first().map_or(0.0, time);
     let mut lines = vec![format!("{:>6} {:>6} {:>10}  {}", "EVENT", "AFTER", "TIME", "WHAT")];
     for event in events {
-        let details = event.as_object().into_iter().flatten();
-        let name = details.filter_map(|(_, value)| value.get("name")?.as_str()).next();
-        let line = format!(
-            "{:>6} {:>6} {:>8.1} s  {} {}",
+        lines.push(format!(
+            "{:>6} {:>6} {:>8.1} s  {}",
             text(&event["id"]),
             text(&event["previousEventId"]),
             time(event) - start,
-            text(&event["type"]),
-            name.unwrap_or_default()
-        );
-        lines.push(line.trim_end().to_owned());
+            happened(event)
+        ));
     }
     lines.join("\n") + "\n\n"
+}
+
+/// What happened, and in which state.
+fn happened(event: &Value) -> String {
+    let details = event.as_object().into_iter().flatten();
+    let name = details.filter_map(|(_, value)| value.get("name")?.as_str()).next();
+    let line = format!("{} {}", text(&event["type"]), name.unwrap_or_default());
+    line.trim_end().to_owned()
+}
+
+fn event_line(event: &Value) -> String {
+    format!("{:>6} {:>6}  {}", text(&event["id"]), text(&event["previousEventId"]), happened(event))
 }
 
 fn score(files: &[PathBuf], out: &Output) -> Result<()> {

@@ -76,6 +76,7 @@ pub struct ExecutionRecord {
     /// Who started it, and in whose name its tasks act.
     pub actor: PrincipalId,
     /// The rules that led to it.
+    #[serde(default)]
     pub caused_by: Causation,
     /// The definition it keeps to its end.
     pub definition: Digest,
@@ -103,6 +104,7 @@ pub struct OpenTask {
     /// What it is called with.
     pub arguments: Value,
     /// When it was scheduled.
+    #[serde(default)]
     pub scheduled_at: Timestamp,
     /// When it has taken too long.
     pub times_out_at: Option<Timestamp>,
