@@ -554,14 +554,14 @@ impl TenantEngine {
         let generated = uuid::Uuid::new_v4().to_string();
         let name = name.unwrap_or(&generated).to_owned();
         let key = ExecutionKey { machine: machine.to_owned(), name };
-        self.begin(&key, input, Causation::default()).await
+        self.begin(&key, input, (None, Causation::default())).await
     }
 
     async fn begin(
         &self,
         key: &ExecutionKey,
         input: Value,
-        caused_by: Causation,
+        (author, caused_by): (Option<PrincipalId>, Causation),
     ) -> Result<ExecutionRecord, EngineError> {
         let ExecutionKey { machine, name } = key;
         check_name(name)?;
@@ -581,7 +581,7 @@ impl TenantEngine {
             redrives: 0,
         };
         let mut record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
-        record.caused_by = caused_by;
+        (record.author, record.caused_by) = (author, caused_by);
         let first = (record.clone(), Expect::Absent);
         match self.engine.commit(&self.tenant, first, &parsed, Input::Started.into()).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {

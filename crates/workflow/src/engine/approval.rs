@@ -1,7 +1,7 @@
 //! A person's word in the middle of an execution.
 //!
 //! The task `groundcrew.approval` waits until somebody who may decides. Who asked, that is, whoever
-//! started the execution, never may. It always has an end: a state without `TimeoutSeconds` fails.
+//! started the execution or made the schedule or rule that did, never may. It always has an end: a state without `TimeoutSeconds` fails.
 
 use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,7 @@ impl TenantEngine {
                 all.push(Approval {
                     execution: record.key.clone(),
                     state: open.state.clone(),
-                    requester: record.actor.clone(),
+                    requester: record.requester().clone(),
                     asked,
                     times_out_at: open.times_out_at,
                 });
@@ -143,7 +143,7 @@ impl TenantEngine {
             let asked = Asked::of(open).map_err(|_| EngineError::NoApproval(key.clone()))?;
             let who = self.actor.to_string();
             let role = format!("role:{}", decision.role);
-            if self.actor == record.actor {
+            if self.actor == *record.requester() {
                 let why = format!("`{who}` asked for it and may not decide it");
                 return Err(EngineError::MayNotDecide(why));
             }
@@ -153,7 +153,7 @@ impl TenantEngine {
             }
             let verdict = if decision.approved { "approved" } else { "rejected" };
             let told = json!({
-                "execution": key, "state": open.state, "requester": record.actor,
+                "execution": key, "state": open.state, "requester": record.requester(),
                 "decision": verdict, "by": who, "at": now, "reason": decision.reason,
                 "evidence": Digest::of(asked.evidence.to_string().as_bytes()),
             });

@@ -75,6 +75,9 @@ pub struct ExecutionRecord {
     pub key: ExecutionKey,
     /// Who started it, and in whose name its tasks act.
     pub actor: PrincipalId,
+    /// Whoever made the schedule or rule that started it.
+    #[serde(default)]
+    pub author: Option<PrincipalId>,
     /// The rules that led to it.
     #[serde(default)]
     pub caused_by: Causation,
@@ -164,6 +167,7 @@ impl ExecutionRecord {
         Self {
             key,
             actor,
+            author: None,
             caused_by: Causation::default(),
             definition,
             run: Run::new(about, seed),
@@ -216,6 +220,11 @@ impl ExecutionRecord {
         if self.run.status == Status::Running {
             self.stopped_at = None;
         }
+    }
+
+    /// Who wanted it, and so may not approve it.
+    pub fn requester(&self) -> &PrincipalId {
+        self.author.as_ref().unwrap_or(&self.actor)
     }
 
     /// What it is found by: that it is under way, the activities whose workers it waits for, and

@@ -141,18 +141,15 @@ impl TenantEngine {
             let rules = self.rules().await?;
             let rules = rules.iter().filter_map(|record| {
                 // It was compiled when it was made.
-                Some((
-                    record.name.as_str(),
-                    record.rule.compile().ok().filter(|rule| rule.enabled)?,
-                ))
+                Some((record, record.rule.compile().ok().filter(|rule| rule.enabled)?))
             });
             let rules: Vec<_> = rules.collect();
             let mut transaction =
                 Transaction::new(self.actor.clone(), self.engine.shared.clock.now());
             for event in &events {
                 position = event.position.unwrap_or(position);
-                for (name, rule) in &rules {
-                    transaction = self.apply((name, rule), event, transaction).await?;
+                for (record, rule) in &rules {
+                    transaction = self.apply((record, rule), event, transaction).await?;
                 }
             }
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
@@ -167,10 +164,11 @@ impl TenantEngine {
     /// Acts on one event by one rule; dead letters go into `transaction`.
     async fn apply(
         &self,
-        (name, rule): (&str, &Rule),
+        (record, rule): (&RuleRecord, &Rule),
         event: &Event,
         mut transaction: Transaction,
     ) -> Result<Transaction, EngineError> {
+        let name = record.name.as_str();
         let shown = envelope(event, &self.arn());
         if !rule.pattern.matches(&shown) {
             return Ok(transaction);
@@ -197,7 +195,10 @@ impl TenantEngine {
             });
             let caused_by = led.then(name).map_err(|error| refused(error.to_string()));
             let started = match (&input, caused_by) {
-                (Ok(input), Ok(caused_by)) => self.begin(&key, input.clone(), caused_by).await,
+                (Ok(input), Ok(caused_by)) => {
+                    let origin = (Some(record.author.clone()), caused_by);
+                    self.begin(&key, input.clone(), origin).await
+                }
                 (_, Err(error)) => Err(error),
                 (Err(error), _) => Err(refused(error.to_string())),
             };

@@ -13,6 +13,7 @@ use store::{Collection, Expect, List, StoreError, Transaction};
 use super::{
     Engine, EngineError, ExecutionKey, ExecutionRecord, PAGE, Status, TenantEngine, check_name,
 };
+use crate::rule::Causation;
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
 const SCHEDULES: Collection = Collection("workflow.schedules");
@@ -169,7 +170,8 @@ impl TenantEngine {
             } else {
                 let name = format!("{}-{}", record.name, moment.strftime("%Y%m%dT%H%M%SZ"));
                 let key = ExecutionKey { machine: workflow.clone(), name };
-                match self.start(&workflow, Some(&key.name), input.clone()).await {
+                let origin = (Some(record.author.clone()), Causation::default());
+                match self.begin(&key, input.clone(), origin).await {
                     // It was started before a crash, or by another server.
                     Ok(_) | Err(EngineError::Exists(_)) => record.started = Some(key),
                     Err(EngineError::Store(error)) => return Err(error.into()),

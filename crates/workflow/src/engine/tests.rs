@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use store::Store;
 use testkit::clock::ManualClock;
 
-use super::{Engine, EngineError, ExecutionKey, ScheduleFile, Task, TaskCall, TenantEngine};
+use super::{
+    Decision, Engine, EngineError, ExecutionKey, ScheduleFile, Task, TaskCall, TenantEngine,
+};
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
@@ -468,4 +470,66 @@ async fn a_rule_that_triggers_itself_is_cut_and_what_it_could_not_start_is_kept(
     let letters = fixture.tenant().dead_letters().await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].error.contains("8 rules led to it already"), "{letters:?}");
+}
+
+fn asks(more: Value) -> String {
+    let mut state = json!({"Type": "Task", "End": true, "TimeoutSeconds": 60,
+        "Resource": "arn:aws:states:local:000000000000:activity:groundcrew.approval",
+        "Parameters": {"message": "Go?", "approvers": ["role:operator", "user:ada"]}});
+    for (name, value) in more.as_object().unwrap() {
+        state[name] = value.clone();
+    }
+    json!({"StartAt": "Ask", "States": {"Ask": state}}).to_string()
+}
+
+fn decision(approved: bool) -> Decision {
+    let (reason, role) = ("because".to_owned(), "operator".to_owned());
+    Decision { state: None, approved, reason, role }
+}
+
+#[tokio::test]
+async fn who_wanted_an_execution_does_not_approve_it_not_even_through_a_schedule() {
+    let fixture = Fixture::new(0).await;
+    let ada = fixture.tenant();
+    ada.define("flow", &asks(json!({}))).await.unwrap();
+    ada.schedule("hourly", every_hour(json!({}))).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(3_600));
+    kept(&fixture).await;
+    let waiting = ada.approvals().await.unwrap();
+    assert_eq!(waiting[0].requester.to_string(), "user:ada");
+    let key = &waiting[0].execution;
+    let own = ada.decide(key, &decision(true)).await;
+    assert!(matches!(own, Err(EngineError::MayNotDecide(_))), "{own:?}");
+    let engine = fixture.engine.as_ref().unwrap();
+    let bob = engine.tenant(&TenantId::DEFAULT, PrincipalId::user("bob").unwrap());
+    let viewer = Decision { role: "viewer".to_owned(), ..decision(true) };
+    assert!(matches!(bob.decide(key, &viewer).await, Err(EngineError::MayNotDecide(_))));
+    let decided = bob.decide(key, &decision(false)).await.unwrap();
+    let fault = decided.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.as_deref(), Some("Groundcrew.Rejected"));
+    assert_eq!(fault.cause.as_deref(), Some("user:bob rejected it: because"));
+    let log = engine.shared.store.tenant(&TenantId::DEFAULT).log(0, 100).await.unwrap();
+    let told = log.iter().find(|event| event.kind == "approval.decided").unwrap();
+    assert_eq!(told.actor.to_string(), "user:bob");
+    assert!(matches!(bob.decide(key, &decision(true)).await, Err(EngineError::NoApproval(_))));
+}
+
+#[tokio::test]
+async fn an_approval_that_could_wait_for_ever_or_asks_nobody_fails() {
+    let nobody = json!({"message": "Go?", "approvers": []});
+    for (more, why) in [
+        (json!({"TimeoutSeconds": null}), "TimeoutSeconds"),
+        (json!({"Parameters": nobody}), "at least one"),
+        (json!({"Parameters": {"approvers": ["everybody"], "message": ""}}), "neither a principal"),
+        (json!({"Parameters": {"approver": "role:admin"}}), "do not fit"),
+    ] {
+        let fixture = Fixture::new(0).await;
+        let text = asks(more).replace("\"TimeoutSeconds\":null,", "");
+        fixture.tenant().define("flow", &text).await.unwrap();
+        fixture.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+        let ended = fixture.tenant().ended(&key("one")).await.unwrap();
+        let fault = ended.run.outcome.unwrap().fault.unwrap();
+        assert_eq!(fault.error.as_deref(), Some("Groundcrew.BadInput"));
+        assert!(fault.cause.as_deref().unwrap().contains(why), "{fault:?}");
+    }
 }
