@@ -176,14 +176,16 @@ pub fn status(status: &Value) -> String {
         format!("groundcrew {}, tenant {}", text(&status["version"]), text(&status["tenant"])),
         table(&["APP", "ENVIRONMENT", "LIVE", "HELD"], cells),
         knowledge(&status["knowledge"]),
-        format!(
+    ];
+    if traces.is_object() {
+        out.push(format!(
             "traces: {} written, {} refused, {} corrupt, {} bytes",
             text(&traces["appended"]),
             text(&traces["refused"]),
             text(&traces["corrupt"]),
             text(&traces["bytes"])
-        ),
-    ];
+        ));
+    }
     for broken in rows(&status["cannot_answer"]) {
         out.push(format!(
             "CANNOT ANSWER: {} in {}: {}",
