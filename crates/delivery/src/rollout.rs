@@ -122,33 +122,28 @@ impl TenantDelivery {
             Some(selector) => Some(self.find_release(&app.name, selector).await?.release),
             None => None,
         };
-        let mut attempt = 1;
-        loop {
-            let read = self.environment(&app, &wish.environment).await?;
-            let mut log = self.deployments(&app.name, &wish.environment).await?;
-            let from = read.0.stable;
+        let name = &wish.environment;
+        undisturbed(|| async {
+            let read = self.environment(&app, name).await?;
+            let mut log = self.deployments(&app.name, name).await?;
             // Rows that were added since would be decided over unseen.
             log.retain(|entry| entry.generation <= read.0.generation);
             debug_assert!(release::invariants::pointer_equals_folded_log(&read.0, &log));
             let to = chosen.or_else(|| restore_point(&log)).ok_or_else(|| {
-                let (app, environment) = (app.name.clone(), wish.environment.clone());
+                let (app, environment) = (app.name.clone(), name.clone());
                 DeliveryError::NothingToRestore { app, environment }
             })?;
             if !log.iter().any(|entry| makes_stable(entry, to)) {
-                let (app, environment) = (app.name, wish.environment.clone());
+                let (app, environment) = (app.name.clone(), name.clone());
                 return Err(DeliveryError::NeverLive { release: to, app, environment });
             }
-            let hold = from.filter(|stable| *stable != to);
+            let from = read.0.stable;
+            let make = Move::Stable { from, to, hold: from.filter(|stable| *stable != to) };
             let cause = Cause::Rollback { reason: wish.reason.clone() };
             let expected = wish.expected.unwrap_or(read.0.generation);
-            let decided = (expected, Move::Stable { from, to, hold }, cause);
-            match self.make_move(read, decided).await {
-                Err(DeliveryError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
-                    attempt += 1;
-                }
-                moved => return moved,
-            }
-        }
+            self.make_move(read, (expected, make, cause)).await
+        })
+        .await
     }
 
     /// Allows automation to promote a held release again.
@@ -204,17 +199,12 @@ impl TenantDelivery {
         name: &EnvironmentName,
         decide: impl Fn(&Environment) -> Result<(u64, Move, Cause), DeliveryError>,
     ) -> Result<DeploymentEntry, DeliveryError> {
-        let mut attempt = 1;
-        loop {
+        undisturbed(|| async {
             let read = self.environment(app, name).await?;
             let decided = decide(&read.0)?;
-            match self.make_move(read, decided).await {
-                Err(DeliveryError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
-                    attempt += 1;
-                }
-                moved => return moved,
-            }
-        }
+            self.make_move(read, decided).await
+        })
+        .await
     }
 
     /// Commits one move, unless somebody else was faster.
@@ -266,6 +256,20 @@ impl TenantDelivery {
             }
         }
     }
+}
+
+/// Makes a move, and decides it anew while somebody else is faster.
+async fn undisturbed<F>(once: impl Fn() -> F) -> Result<DeploymentEntry, DeliveryError>
+where
+    F: Future<Output = Result<DeploymentEntry, DeliveryError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match once().await {
+            Err(DeliveryError::Store(StoreError::Conflict { .. })) => {}
+            done => return done,
+        }
+    }
+    once().await
 }
 
 fn makes_stable(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {

@@ -65,15 +65,19 @@ pub fn write(out: &mut Vec<u8>, node: u64, sequence: u64, tenant: &TenantId, otl
     out[start + 4..start + HEAD].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// The frame at `offset` of a segment's bytes, and where the next one starts.
-pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
+/// What follows a frame's head at `offset`, if a frame may have the length that is said there and
+/// the segment goes on for so long.
+fn body(segment: &[u8], offset: usize) -> Option<&[u8]> {
     let rest = segment.get(offset..)?;
     let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-    let crc = u32::from_le_bytes(rest.get(4..HEAD)?.try_into().ok()?);
-    if !(FIXED - HEAD..=MAX_FRAME).contains(&length) {
-        return None;
-    }
-    let body = rest.get(HEAD..HEAD + length)?;
+    let allowed = (FIXED - HEAD..=MAX_FRAME).contains(&length);
+    rest.get(HEAD..HEAD + length).filter(|_| allowed)
+}
+
+/// The frame at `offset` of a segment's bytes, and where the next one starts.
+pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
+    let body = body(segment, offset)?;
+    let crc = u32::from_le_bytes(segment[offset + 4..offset + HEAD].try_into().ok()?);
     // The tenant first: it tells most garbage without a look at all of it.
     let tenant_end = 17 + usize::from(body[16]);
     let tenant = std::str::from_utf8(body.get(17..tenant_end)?).ok()?.parse().ok()?;
@@ -83,7 +87,7 @@ pub fn read(segment: &Bytes, offset: usize) -> Option<(Frame, usize)> {
     let node = u64::from_le_bytes(body[..8].try_into().ok()?);
     let sequence = u64::from_le_bytes(body[8..16].try_into().ok()?);
     let start = offset + HEAD + tenant_end;
-    let end = offset + HEAD + length;
+    let end = offset + HEAD + body.len();
     Some((Frame { node, sequence, tenant, otlp: segment.slice(start..end) }, end))
 }
 
@@ -136,17 +140,11 @@ impl Reader {
     fn resume(&self, from: usize) -> Option<usize> {
         (from..self.bytes.len().saturating_sub(FIXED)).find(|at| read(&self.bytes, *at).is_some())
     }
-}
 
-impl Reader {
     /// Whether the bytes at `at` have the length they say: then they were written whole, and are
     /// damaged.
     fn fits(&self, at: usize) -> bool {
-        let length = self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        let length = length.map_or(0, u32::from_le_bytes) as usize;
-        at >= MAGIC.len()
-            && (FIXED - HEAD..=MAX_FRAME).contains(&length)
-            && at + HEAD + length <= self.bytes.len()
+        at >= MAGIC.len() && body(&self.bytes, at).is_some()
     }
 }
 

@@ -346,10 +346,9 @@ impl TraceLog {
             (state.index.find(tenant, trace), state.index.complete())
         };
         if let Some(Location { segment, offset }) = location {
-            let file = File::open(writer::path(&self.shared.directory, segment))?;
-            let frame = frame::read_at(&file, offset)?;
-            let record = frame.and_then(|frame| otlp::decode(tenant, &frame.otlp));
             let segment = writer::path(&self.shared.directory, segment);
+            let frame = frame::read_at(&File::open(&segment)?, offset)?;
+            let record = frame.and_then(|frame| otlp::decode(tenant, &frame.otlp));
             let damaged = || FrameError { segment, offset, skipped: 0, torn: false };
             return record.map(Some).ok_or_else(|| LogError::Corrupt(damaged()));
         }

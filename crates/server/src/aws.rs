@@ -1,5 +1,6 @@
 //! The AWS JSON APIs of Step Functions and, for posting events, EventBridge, at `POST /`, so that
-//! boto3 and the AWS CLI work with `--endpoint-url`. Requests are signed (SigV4) with a key of `groundcrew key create --aws`.
+//! boto3 and the AWS CLI work with `--endpoint-url`. Requests are signed (SigV4) with a key of
+//! `groundcrew key create --aws`.
 //!
 //! Shapes and error codes are those of the service's API reference. Any account and region in an
 //! ARN are taken; only the name counts.

@@ -9,6 +9,7 @@
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
 mod approval;
+mod dead_letters;
 mod record;
 mod rules;
 mod schedules;
@@ -21,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
 use tokio::sync::{Notify, watch};
@@ -33,10 +36,11 @@ use crate::rule::Causation;
 use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
+pub use dead_letters::DeadLetter;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
-pub use schedules::{DeadLetter, ScheduleFile, ScheduleRecord};
+pub use schedules::{ScheduleFile, ScheduleRecord};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
 pub use worker::{ActivityRecord, GivenTask};
@@ -129,16 +133,25 @@ pub enum EngineError {
     Store(#[from] StoreError),
 }
 
+impl EngineError {
+    /// Everything that is wrong with what somebody wants to make.
+    fn refused(wrong: &[impl ToString]) -> Self {
+        let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+        Self::Refused(wrong.join("; "))
+    }
+}
+
 /// What happens to an execution, and what the event log is told with it.
 struct Change {
-    input: Input,
+    /// None if only the record changes.
+    input: Option<Input>,
     /// By whom, of which kind, and what; else only beginnings and ends are told.
     told: Option<(PrincipalId, &'static str, Value)>,
 }
 
 impl From<Input> for Change {
     fn from(input: Input) -> Self {
-        Self { input, told: None }
+        Self { input: Some(input), told: None }
     }
 }
 
@@ -244,16 +257,24 @@ impl Engine {
 
     /// Carries out what the record of an execution says is to be done.
     fn take_up(&self, tenant: &TenantId, record: &ExecutionRecord) {
-        let key = &record.key;
+        self.set_timers(tenant, &record.key, record.due());
+        for open in record.tasks.values() {
+            self.begin(tenant, record, open);
+        }
+    }
+
+    fn set_timers(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        due: impl IntoIterator<Item = (Timestamp, Input)>,
+    ) {
         let mut timers = self.timers();
-        for (at, input) in record.due() {
+        for (at, input) in due {
             timers.add(at, tenant, key, input);
         }
         drop(timers);
         self.shared.sooner.notify_one();
-        for open in record.tasks.values() {
-            self.begin(tenant, record, open);
-        }
     }
 
     /// Takes an execution through one transition and carries out its effects.
@@ -298,18 +319,21 @@ impl Engine {
         Change { input, told }: Change,
     ) -> Result<ExecutionRecord, EngineError> {
         let now = self.shared.clock.now();
-        if let Some(at) = record.early(&input, now) {
-            self.timers().add(at, tenant, &record.key, input);
-            return Ok(record);
-        }
         let begins = expect == Expect::Absent;
-        let taken = match &input {
-            Input::Reported { task, report: Report::Started { .. } } => Some(task.clone()),
-            _ => None,
-        };
-        let done = transition(machine, &mut record.run, input, now);
-        if done.events.is_empty() && done.effects.is_empty() {
-            return Ok(record);
+        let mut taken = None;
+        let mut done = Step::default();
+        if let Some(input) = input {
+            if let Some(at) = record.early(&input, now) {
+                self.timers().add(at, tenant, &record.key, input);
+                return Ok(record);
+            }
+            if let Input::Reported { task, report: Report::Started { .. } } = &input {
+                taken = Some(task.clone());
+            }
+            done = transition(machine, &mut record.run, input, now);
+            if done.events.is_empty() && done.effects.is_empty() {
+                return Ok(record);
+            }
         }
         record.note(&done.effects, now);
         let key = record.key.to_string();
@@ -357,9 +381,7 @@ impl Engine {
             match effect {
                 Effect::Schedule(request) => {
                     let Some(open) = record.tasks.get(&request.task) else { continue };
-                    for (at, input) in open.due() {
-                        self.timers().add(at, tenant, &record.key, input);
-                    }
+                    self.set_timers(tenant, &record.key, open.due());
                     self.begin(tenant, record, open);
                 }
                 Effect::Cancel { task } => {
@@ -401,11 +423,10 @@ impl Engine {
         if activity.is_some() && name.is_none() {
             return;
         }
-        let asked = open.waits_for_approval().then(|| Asked::of(open));
-        if matches!(asked, Some(Ok(_))) {
-            return;
-        }
-        let refused = asked.and_then(Result::err);
+        let refused = match open.waits_for_approval().then(|| Asked::of(open)) {
+            Some(Ok(_)) => return,
+            asked => asked.and_then(Result::err),
+        };
         let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
         let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
         let call = TaskCall {
@@ -505,11 +526,7 @@ impl TenantEngine {
     /// If there is none.
     pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
         let machine = self.machine(name).await?;
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .delete(MACHINES, name, Expect::Any)
-            .emit("workflow", "workflow.removed", &machine)?;
-        self.store().commit(transaction).await?;
-        Ok(())
+        self.forget((MACHINES, name), "workflow.removed", &machine).await
     }
 
     /// One workflow.
@@ -535,9 +552,7 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(MACHINES, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.all(MACHINES).await
     }
 
     /// Starts an execution. A second start of the same name with the same input, while the first is
@@ -671,6 +686,32 @@ impl TenantEngine {
                 return Ok(record);
             }
         }
+    }
+
+    /// The records of a collection, by name.
+    async fn all<T: DeserializeOwned>(
+        &self,
+        collection: Collection,
+    ) -> Result<Vec<T>, EngineError> {
+        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
+        let rows = self.store().list(collection, list).await?;
+        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes a record, and tells the event log.
+    async fn forget(
+        &self,
+        (collection, name): (Collection, &str),
+        kind: &str,
+        told: &impl Serialize,
+    ) -> Result<(), EngineError> {
+        let transaction = self.transaction().delete(collection, name, Expect::Any);
+        self.store().commit(transaction.emit("workflow", kind, told)?).await?;
+        Ok(())
+    }
+
+    fn transaction(&self) -> Transaction {
+        Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
     }
 
     fn store(&self) -> store::TenantStore {

@@ -22,6 +22,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::draw::Draw;
 use crate::fault::Unevaluated;
+use crate::weight::NESTED;
 
 /// How deep an evaluation may nest.
 const DEPTH: usize = 1_000;
@@ -30,8 +31,6 @@ const SEQUENCE: usize = 100_000;
 /// How long one evaluation may take, in milliseconds: a stop for what explodes, never reached by
 /// an expression that the other bounds allow.
 const MILLISECONDS: u64 = 2_000;
-/// How deep a result may nest: what is stored must be readable again.
-const NESTED: usize = 100;
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq)]

@@ -55,7 +55,7 @@ mod wildcard;
 
 pub use definition::Machine;
 pub use fault::Fault;
-pub use history::Event;
+pub use history::{Event, seconds};
 pub use interpreter::{
     About, Effect, FrameId, Input, MAX_PAYLOAD, Moment, Outcome, Report, Run, Status, Step,
     TaskRequest, step,

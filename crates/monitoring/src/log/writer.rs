@@ -123,10 +123,10 @@ impl Writer {
 
     /// Whether a record may be written now.
     pub fn admits(&self) -> Result<(), LogError> {
-        self.open(&self.newest())
+        self.admitted(&self.newest())
     }
 
-    fn open(&self, segment: &Segment) -> Result<(), LogError> {
+    fn admitted(&self, segment: &Segment) -> Result<(), LogError> {
         if self.synced.borrow().failed {
             return Err(LogError::Io("an earlier sync failed".to_owned()));
         }
@@ -146,7 +146,7 @@ impl Writer {
             return Err(LogError::Io(format!("a record of {} bytes is too large", otlp.len())));
         }
         let mut segment = self.newest();
-        self.open(&segment)?;
+        self.admitted(&segment)?;
         let LogOptions { segment_bytes, node, .. } = self.options;
         if segment.length >= segment_bytes {
             segment.rotate(&self.directory)?;

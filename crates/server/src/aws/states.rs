@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use workflow::definition::Severity;
 use workflow::engine::{EngineError, ExecutionKey, ExecutionRecord, MachineRecord, TenantEngine};
-use workflow::{Event, Fault, Machine, Report, Status, teststate};
+use workflow::{Event, Fault, Machine, Report, Status, seconds, teststate};
 
 use super::{Call, Exception};
 
@@ -376,11 +376,6 @@ fn activity_arn(engine: &TenantEngine, name: &str) -> String {
 
 fn machine_arn(engine: &TenantEngine, name: &str) -> String {
     format!("{}:stateMachine:{name}", engine.arn())
-}
-
-/// A moment in seconds since 1970, to the millisecond.
-fn seconds(at: Timestamp) -> Value {
-    json!(at.as_millisecond() as f64 / 1e3)
 }
 
 impl From<EngineError> for Exception {

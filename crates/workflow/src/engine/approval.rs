@@ -1,7 +1,8 @@
 //! A person's word in the middle of an execution.
 //!
 //! The task `groundcrew.approval` waits until somebody who may decides. Who asked, that is, whoever
-//! started the execution or made the schedule or rule that did, never may. It always has an end: a state without `TimeoutSeconds` fails.
+//! started the execution or made the schedule or rule that did, never may. It always has an end: a
+//! state without `TimeoutSeconds` fails.
 
 use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -164,7 +165,7 @@ impl TenantEngine {
                     format!("{who} rejected it: {}", decision.reason),
                 )),
             };
-            let input = Input::Reported { task: open.task.clone(), report };
+            let input = Some(Input::Reported { task: open.task.clone(), report });
             Ok(Change { input, told: Some((self.actor.clone(), "approval.decided", told)) })
         });
         decided.await

@@ -8,14 +8,13 @@
 //! and a chain that is too long is cut. What tasks of such an execution do elsewhere is told in the
 //! name of `system:rule`, and no rule acts on it.
 
-use release::{PrincipalId, TenantId, Timestamp};
+use release::{PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Collection, Event, Expect, List, StoreError, Transaction};
+use store::{Collection, Event, Expect, StoreError, Transaction};
 
-use super::schedules::{bury, letter};
-use super::{Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
-use crate::rule::{Action, Causation, Rule, RuleSpec};
+use super::{ACCOUNT, Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
+use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
 
 const RULES: Collection = Collection("workflow.rules");
@@ -71,19 +70,18 @@ impl TenantEngine {
     /// If the name or the rule is refused.
     pub async fn rule(&self, name: &str, rule: RuleSpec) -> Result<RuleRecord, EngineError> {
         check_name(name)?;
-        let compiled = rule.compile().map_err(|wrong| {
-            let wrong = wrong.iter().map(ToString::to_string);
-            EngineError::Refused(wrong.collect::<Vec<_>>().join("; "))
-        })?;
+        let compiled = rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
         let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
         if compiled.targets.iter().any(|target| webhook(&target.action)) {
             let why = "webhooks cannot be called yet: start an execution".to_owned();
             return Err(EngineError::Refused(why));
         }
         let record = RuleRecord { name: name.to_owned(), rule, author: self.actor.clone() };
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .put(RULES, name, &record, Expect::Any)?
-            .emit("workflow", "rule.made", &record)?;
+        let transaction = self.transaction().put(RULES, name, &record, Expect::Any)?.emit(
+            "workflow",
+            "rule.made",
+            &record,
+        )?;
         self.store().commit(transaction).await?;
         Ok(record)
     }
@@ -93,9 +91,7 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn rules(&self) -> Result<Vec<RuleRecord>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(RULES, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.all(RULES).await
     }
 
     /// Removes a rule. What it has started goes on.
@@ -106,11 +102,7 @@ impl TenantEngine {
         if self.store().get(RULES, name).await?.is_none() {
             return Err(EngineError::UnknownRule(name.to_owned()));
         }
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .delete(RULES, name, Expect::Any)
-            .emit("workflow", "rule.removed", &name)?;
-        self.store().commit(transaction).await?;
-        Ok(())
+        self.forget((RULES, name), "rule.removed", &name).await
     }
 
     /// Puts an event on the log, for rules to act on. When this returns it is kept.
@@ -125,8 +117,7 @@ impl TenantEngine {
         if crate::weight::too_large(&Value::Object(event.detail.clone())) {
             return Err(EngineError::TooLarge);
         }
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .emit("events", POSTED, event)?;
+        let transaction = self.transaction().emit("events", POSTED, event)?;
         self.store().commit(transaction).await?;
         Ok(())
     }
@@ -135,7 +126,7 @@ impl TenantEngine {
         let store = self.store();
         loop {
             let row = store.get(POSITIONS, POSITION).await?;
-            let mut position = row.as_ref().map_or(Ok(0), |row| row.read::<u64>())?;
+            let position = row.as_ref().map_or(Ok(0), |row| row.read::<u64>())?;
             let events = store.log(position, PAGE).await?;
             let Some(last) = events.last().and_then(|event| event.position) else { return Ok(()) };
             let rules = self.rules().await?;
@@ -144,12 +135,12 @@ impl TenantEngine {
                 Some((record, record.rule.compile().ok().filter(|rule| rule.enabled)?))
             });
             let rules: Vec<_> = rules.collect();
-            let mut transaction =
-                Transaction::new(self.actor.clone(), self.engine.shared.clock.now());
+            let mut transaction = self.transaction();
             for event in &events {
-                position = event.position.unwrap_or(position);
-                for (record, rule) in &rules {
-                    transaction = self.apply((record, rule), event, transaction).await?;
+                let shown = envelope(event, &self.arn());
+                for (record, rule) in rules.iter().filter(|(_, rule)| rule.pattern.matches(&shown))
+                {
+                    transaction = self.apply((record, rule), (event, &shown), transaction).await?;
                 }
             }
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
@@ -161,58 +152,41 @@ impl TenantEngine {
         }
     }
 
-    /// Acts on one event by one rule; dead letters go into `transaction`.
+    /// Acts on one event by a rule that it matches; dead letters go into `transaction`.
     async fn apply(
         &self,
         (record, rule): (&RuleRecord, &Rule),
-        event: &Event,
+        (event, shown): (&Event, &Value),
         mut transaction: Transaction,
     ) -> Result<Transaction, EngineError> {
         let name = record.name.as_str();
-        let shown = envelope(event, &self.arn());
-        if !rule.pattern.matches(&shown) {
-            return Ok(transaction);
-        }
         let led = shown.pointer("/detail/caused_by").cloned().unwrap_or_else(|| json!([]));
         let led: Causation = serde_json::from_value(led).unwrap_or_default();
         if led.depth() == 0 && event.actor == PrincipalId::system(ACTOR) {
             return Ok(transaction);
         }
-        let received = event.at;
-        let rule_arn = format!("arn:aws:events:local:000000000000:rule/{name}");
+        let position = event.position.unwrap_or_default();
+        let rule_arn = format!("arn:aws:events:local:{ACCOUNT}:rule/{name}");
+        let delivery =
+            Delivery { event: shown, received: event.at, rule: name, rule_arn: &rule_arn };
         for (number, target) in (1..).zip(&rule.targets) {
             let Action::StartExecution(workflow) = &target.action else { continue };
-            let position = event.position.unwrap_or_default();
-            let key = ExecutionKey {
-                machine: workflow.to_string(),
-                name: format!("{name}-{position}-{number}"),
+            let execution = format!("{name}-{position}-{number}");
+            let key = ExecutionKey { machine: workflow.to_string(), name: execution };
+            let input = target.input.apply(delivery).map_err(|error| error.to_string());
+            let input: Result<Value, String> = input
+                .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+            let started = async {
+                let refused = |error: Loop| EngineError::Refused(error.to_string());
+                let caused_by = led.then(name).map_err(refused)?;
+                let input = input.clone().map_err(EngineError::Refused)?;
+                self.begin(&key, input, (Some(record.author.clone()), caused_by)).await
             };
-            let delivery = Delivery { event: &shown, received, rule: name, rule_arn: &rule_arn };
-            let refused = |why: String| EngineError::Refused(why);
-            let input = target.input.apply(delivery).map_err(|error| refused(error.to_string()));
-            let input = input.and_then(|text| {
-                serde_json::from_str::<Value>(&text).map_err(|error| refused(error.to_string()))
-            });
-            let caused_by = led.then(name).map_err(|error| refused(error.to_string()));
-            let started = match (&input, caused_by) {
-                (Ok(input), Ok(caused_by)) => {
-                    let origin = (Some(record.author.clone()), caused_by);
-                    self.begin(&key, input.clone(), origin).await
-                }
-                (_, Err(error)) => Err(error),
-                (Err(error), _) => Err(refused(error.to_string())),
-            };
-            match started {
-                Ok(_) | Err(EngineError::Exists(_)) => {}
-                Err(EngineError::Store(error)) => return Err(error.into()),
-                Err(error) => {
-                    // What the rule could not make an input of is kept as it came.
-                    let input = input.unwrap_or_else(|_| shown.clone());
-                    let now: Timestamp = self.engine.shared.clock.now();
-                    let letter = letter((format!("rule/{name}"), key, input), &error, now);
-                    transaction = bury(transaction, &letter)?;
-                }
-            }
+            let started = started.await;
+            // What the rule could not make an input of is kept as it came.
+            let input = input.unwrap_or_else(|_| shown.clone());
+            let wanted = (format!("rule/{name}"), key, input);
+            (transaction, _) = self.settle(started, wanted, transaction)?;
         }
         Ok(transaction)
     }
@@ -232,7 +206,7 @@ fn envelope(event: &Event, arn: &str) -> Value {
         "id": event.position.unwrap_or_default().to_string(),
         "detail-type": kind,
         "source": source,
-        "account": "000000000000",
+        "account": ACCOUNT,
         "time": event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "region": "local",
         "resources": [format!("{arn}:{}", event.stream)],

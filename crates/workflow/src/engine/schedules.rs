@@ -8,16 +8,13 @@ use release::{ArtifactName, Digest, PrincipalId, TenantId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use store::{Collection, Expect, List, StoreError, Transaction};
+use store::{Collection, Expect, List, StoreError};
 
-use super::{
-    Engine, EngineError, ExecutionKey, ExecutionRecord, PAGE, Status, TenantEngine, check_name,
-};
+use super::{Engine, EngineError, ExecutionKey, PAGE, Status, TenantEngine, check_name};
 use crate::rule::Causation;
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
 const SCHEDULES: Collection = Collection("workflow.schedules");
-const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
 
 /// What is started, and when: `workflows/NAME.schedule.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,23 +51,6 @@ pub struct ScheduleRecord {
     pub started: Option<ExecutionKey>,
 }
 
-/// A start that failed and is kept until somebody sees to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// Its name.
-    pub id: String,
-    /// What wanted it, as `schedule/nightly`.
-    pub source: String,
-    /// The execution that was to be started.
-    pub execution: ExecutionKey,
-    /// Its input.
-    pub input: Value,
-    /// Why it was not.
-    pub error: String,
-    /// When it was given up.
-    pub at: Timestamp,
-}
-
 impl Engine {
     /// Starts what the tenants' schedules say is due. One schedule that fails holds up no other.
     ///
@@ -101,14 +81,12 @@ impl TenantEngine {
         schedule: ScheduleFile,
     ) -> Result<ScheduleRecord, EngineError> {
         check_name(name)?;
-        schedule.when.compile().map_err(|wrong| {
-            let wrong = wrong.iter().map(ToString::to_string);
-            EngineError::Refused(wrong.collect::<Vec<_>>().join("; "))
-        })?;
+        schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
         let (author, last) = (self.actor.clone(), self.engine.shared.clock.now());
         let name = name.to_owned();
         let record = ScheduleRecord { name, schedule, author, last, started: None };
-        let transaction = Transaction::new(self.actor.clone(), last)
+        let transaction = self
+            .transaction()
             .put(SCHEDULES, &record.name, &record, Expect::Any)?
             .emit("workflow", "schedule.made", &record)?;
         self.store().commit(transaction).await?;
@@ -140,11 +118,7 @@ impl TenantEngine {
         if self.store().get(SCHEDULES, name).await?.is_none() {
             return Err(EngineError::UnknownSchedule(name.to_owned()));
         }
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .delete(SCHEDULES, name, Expect::Any)
-            .emit("workflow", "schedule.removed", &name)?;
-        self.store().commit(transaction).await?;
-        Ok(())
+        self.forget((SCHEDULES, name), "schedule.removed", &name).await
     }
 
     /// Starts what is due of one schedule, the oldest first.
@@ -164,23 +138,18 @@ impl TenantEngine {
         for moment in moments.collect::<Vec<_>>() {
             let busy = when.overlap == Overlap::Skip && self.runs(record.started.as_ref()).await?;
             record.last = moment;
-            let mut transaction = Transaction::new(self.actor.clone(), now);
+            let mut transaction = self.transaction();
             if busy {
                 tracing::info!(schedule = record.name, %moment, "the one before still runs");
             } else {
                 let name = format!("{}-{}", record.name, moment.strftime("%Y%m%dT%H%M%SZ"));
                 let key = ExecutionKey { machine: workflow.clone(), name };
                 let origin = (Some(record.author.clone()), Causation::default());
-                match self.begin(&key, input.clone(), origin).await {
-                    // It was started before a crash, or by another server.
-                    Ok(_) | Err(EngineError::Exists(_)) => record.started = Some(key),
-                    Err(EngineError::Store(error)) => return Err(error.into()),
-                    Err(error) => {
-                        let source = format!("schedule/{}", record.name);
-                        let letter = letter((source, key, input.clone()), &error, now);
-                        transaction = bury(transaction, &letter)?;
-                    }
-                }
+                let started = self.begin(&key, input.clone(), origin).await;
+                let wanted = (format!("schedule/{}", record.name), key.clone(), input.clone());
+                let settled = self.settle(started, wanted, transaction)?;
+                transaction = settled.0;
+                record.started = if settled.1 { Some(key) } else { record.started };
             }
             let transaction = transaction.put(SCHEDULES, &record.name, &record, expect)?;
             match self.store().commit(transaction).await {
@@ -203,57 +172,6 @@ impl TenantEngine {
             Err(error) => Err(error),
         }
     }
-
-    /// The starts that failed, the oldest first.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(DEAD_LETTERS, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
-    }
-
-    /// Starts what a dead letter is about, and removes the letter.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be started yet: then the letter stays.
-    pub async fn deliver(&self, id: &str) -> Result<ExecutionRecord, EngineError> {
-        let row = self.store().get(DEAD_LETTERS, id).await?;
-        let row = row.ok_or_else(|| EngineError::UnknownDeadLetter(id.to_owned()))?;
-        let letter: DeadLetter = row.read()?;
-        let ExecutionKey { machine, name } = &letter.execution;
-        let record = match self.start(machine, Some(name), letter.input.clone()).await {
-            // It was started, and the letter outlived it.
-            Err(EngineError::Exists(key)) => self.execution(&key).await?,
-            started => started?,
-        };
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .delete(DEAD_LETTERS, id, Expect::Any)
-            .emit("workflow", "dead_letter.delivered", &letter)?;
-        self.store().commit(transaction).await?;
-        Ok(record)
-    }
-}
-
-/// A dead letter about a start that failed.
-pub fn letter(
-    (source, execution, input): (String, ExecutionKey, Value),
-    error: &EngineError,
-    at: Timestamp,
-) -> DeadLetter {
-    // A name of the moment first, so that they are listed in the order of their time.
-    let id = format!("{}-{}", at.strftime("%Y%m%dT%H%M%SZ"), execution.name);
-    DeadLetter { id, source, execution, input, error: error.to_string(), at }
-}
-
-/// Adds a dead letter to a transaction.
-pub fn bury(transaction: Transaction, letter: &DeadLetter) -> Result<Transaction, StoreError> {
-    transaction.put(DEAD_LETTERS, &letter.id, letter, Expect::Any)?.emit(
-        "workflow",
-        "dead_letter.kept",
-        letter,
-    )
 }
 
 /// What decides where within its window a schedule begins.

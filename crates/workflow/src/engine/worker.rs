@@ -5,10 +5,10 @@ use std::time::Duration;
 use release::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Collection, Expect, List, StoreError, Transaction};
+use store::{Collection, Expect, List, StoreError};
 
 use super::{
-    ACTIVITY, ATTEMPTS, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE,
+    ACTIVITY, ATTEMPTS, Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
     TenantEngine, check_name,
 };
 use crate::interpreter::{Input, Report};
@@ -55,9 +55,11 @@ impl TenantEngine {
         check_name(name)?;
         let created_at = self.engine.shared.clock.now();
         let record = ActivityRecord { name: name.to_owned(), created_at };
-        let transaction = Transaction::new(self.actor.clone(), created_at)
-            .put(ACTIVITIES, name, &record, Expect::Absent)?
-            .emit("workflow", "activity.created", &record)?;
+        let transaction = self.transaction().put(ACTIVITIES, name, &record, Expect::Absent)?.emit(
+            "workflow",
+            "activity.created",
+            &record,
+        )?;
         match self.store().commit(transaction).await {
             Ok(_) => Ok(record),
             Err(StoreError::Conflict { .. }) => self.activity(name).await,
@@ -80,9 +82,7 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn activities(&self) -> Result<Vec<ActivityRecord>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(ACTIVITIES, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.all(ACTIVITIES).await
     }
 
     /// Removes an activity; tasks that were given can still be reported.
@@ -90,11 +90,7 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn remove_activity(&self, name: &str) -> Result<(), EngineError> {
-        let transaction = Transaction::new(self.actor.clone(), self.engine.shared.clock.now())
-            .delete(ACTIVITIES, name, Expect::Any)
-            .emit("workflow", "activity.removed", &name)?;
-        self.store().commit(transaction).await?;
-        Ok(())
+        self.forget((ACTIVITIES, name), "activity.removed", &name).await
     }
 
     /// Gives a worker the task of an activity that has waited longest, as soon as there is one
@@ -159,7 +155,7 @@ impl TenantEngine {
             match taken.await {
                 Ok(record) => {
                     if let Some(open) = record.tasks.get(&task) {
-                        self.set_timers(&record, open);
+                        self.engine.set_timers(&self.tenant, &record.key, open.due());
                     }
                     return Ok(Some(given));
                 }
@@ -192,27 +188,13 @@ impl TenantEngine {
     /// As [`TenantEngine::report`].
     pub async fn heartbeat(&self, token: &str) -> Result<(), EngineError> {
         let (digest, key) = self.of_token(token).await?;
-        let (store, now) = (self.store(), self.engine.shared.clock.now());
-        for _ in 0..ATTEMPTS {
-            let row = store.get(EXECUTIONS, &key.to_string()).await?;
-            let row = row.ok_or(EngineError::TaskOver)?;
-            let mut record: ExecutionRecord = row.read()?;
+        let beaten = self.engine.change(&self.tenant, &key, |record| {
+            let now = self.engine.shared.clock.now();
             let open = record.tasks.values_mut().find(|open| open.token == Some(digest));
             open.ok_or(EngineError::TaskOver)?.beat(now);
-            let (name, indexes) = (key.to_string(), record.indexes());
-            let expect = Expect::Version(row.version);
-            let transaction = Transaction::new(self.actor.clone(), now).put_indexed(
-                (EXECUTIONS, &name),
-                &record,
-                expect,
-                &indexes,
-            )?;
-            match store.commit(transaction).await {
-                Err(StoreError::Conflict { .. }) => {}
-                done => return done.map(|_| ()).map_err(Into::into),
-            }
-        }
-        Err(EngineError::Contended(key))
+            Ok(Change { input: None, told: None })
+        });
+        beaten.await.map(|_| ())
     }
 
     /// The execution that a token was given for.
@@ -221,12 +203,5 @@ impl TenantEngine {
         let row = self.store().get(TOKENS, &digest.to_string()).await?;
         let key: String = row.ok_or(EngineError::Token)?.read()?;
         Ok((digest, key.parse().map_err(|_| EngineError::Token)?))
-    }
-
-    fn set_timers(&self, record: &ExecutionRecord, open: &OpenTask) {
-        for (at, input) in open.due() {
-            self.engine.timers().add(at, &self.tenant, &record.key, input);
-        }
-        self.engine.shared.sooner.notify_one();
     }
 }
