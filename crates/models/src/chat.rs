@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::tokens::estimate;
+use crate::tokens::of_bytes;
 
 /// The API a client or a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,7 +95,12 @@ impl ChatRequest {
 
     /// Its size in tokens, as we count where a provider does not say.
     pub fn estimate(&self) -> u64 {
-        self.messages.iter().map(|message| estimate(&message.said())).sum()
+        let size = |message: &Message| {
+            let words = message.words();
+            let line_ends = words.len().saturating_sub(1);
+            of_bytes(words.iter().map(|text| text.len()).sum::<usize>() + line_ends)
+        };
+        self.messages.iter().map(size).sum()
     }
 
     /// The text of the last user message that has any: what is retrieved for. A message that only
@@ -196,19 +201,23 @@ impl Message {
     /// Everything in it that a model reads as words, in whatever piece it stands: what guardrails
     /// look at.
     pub fn said(&self) -> String {
+        self.words().join("\n")
+    }
+
+    fn words(&self) -> Vec<&str> {
         let mut words = Vec::new();
         self.blocks.iter().for_each(|block| block.said(&mut words));
-        words.join("\n")
+        words
     }
 }
 
 impl Block {
-    fn said(&self, words: &mut Vec<String>) {
+    fn said<'a>(&'a self, words: &mut Vec<&'a str>) {
         match &self.part {
             Part::Text { text } | Part::Reasoning { text, .. } | Part::Refusal { text } => {
-                words.push(text.clone());
+                words.push(text);
             }
-            Part::ToolCall { arguments, .. } => words.push(arguments.clone()),
+            Part::ToolCall { arguments, .. } => words.push(arguments),
             Part::ToolResult { content, .. } => {
                 content.iter().for_each(|block| block.said(words));
             }
@@ -219,9 +228,9 @@ impl Block {
 }
 
 /// Every text in a value.
-pub fn strings(value: &Value, words: &mut Vec<String>) {
+pub fn strings<'a>(value: &'a Value, words: &mut Vec<&'a str>) {
     match value {
-        Value::String(text) => words.push(text.clone()),
+        Value::String(text) => words.push(text),
         Value::Array(items) => items.iter().for_each(|item| strings(item, words)),
         Value::Object(fields) => fields.values().for_each(|value| strings(value, words)),
         _ => {}
@@ -612,7 +621,7 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rest: BTreeMap<RestPlace, Map<String, Value>>,
     /// How many of the provider's events could not be read, and were passed over.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u64,
     /// What it used.
     pub usage: Usage,
@@ -620,7 +629,7 @@ pub struct Answer {
     pub finish: Option<FinishReason>,
 }
 
-fn is_none(count: &u64) -> bool {
+fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
