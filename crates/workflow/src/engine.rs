@@ -52,7 +52,7 @@ pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
 use start::Origin;
 pub use start::{Qualifier, Target, qualified};
-pub use tags::Tagged;
+pub use tags::{Tagged, check_tags};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
 pub use versions::VersionRecord;

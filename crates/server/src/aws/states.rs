@@ -11,7 +11,7 @@ use security::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use workflow::engine::{
-    Defining, EngineError, ExecutionKey, MachineType, Tagged, TenantEngine, qualified,
+    Defining, EngineError, ExecutionKey, MachineType, Tagged, TenantEngine, check_tags, qualified,
 };
 
 use super::{Call, Exception};
@@ -138,6 +138,25 @@ pub async fn perform(
     }
 }
 
+/// An error of an operation that reads no definition and looks for more than state machines.
+fn invalid(error: EngineError) -> Exception {
+    match error {
+        EngineError::Refused(why) => Exception::new("ValidationException", why),
+        EngineError::UnknownMachine(_) | EngineError::UnknownActivity(_) => {
+            Exception::new("ResourceNotFound", error.to_string())
+        }
+        error => error.into(),
+    }
+}
+
+/// An error about tags.
+fn untaggable(error: EngineError) -> Exception {
+    match error {
+        EngineError::Limit(why) => Exception::new("TooManyTags", why),
+        error => invalid(error),
+    }
+}
+
 fn unperformed(operation: &str) -> Exception {
     Exception::internal(format!("`{operation}` is listed and not performed"))
 }
@@ -189,8 +208,10 @@ impl Asked {
             .or_else(|_| Ok(Tagged::Machine(named(arn, "stateMachine")?.to_owned())))
     }
 
-    fn tags(&self) -> BTreeMap<String, String> {
-        self.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
+    fn tags(&self) -> Result<BTreeMap<String, String>, Exception> {
+        let tags = self.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+        check_tags(&tags).map_err(untaggable)?;
+        Ok(tags)
     }
 
     fn execution(&self) -> Result<ExecutionKey, Exception> {

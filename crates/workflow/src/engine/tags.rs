@@ -31,6 +31,29 @@ impl Tagged {
     }
 }
 
+/// Refuses tags that nothing may have.
+///
+/// # Errors
+/// If one is too long, or there are too many.
+pub fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), EngineError> {
+    let long = |(key, value): &(&String, &String)| {
+        key.is_empty() || key.chars().count() > LONGEST.0 || value.chars().count() > LONGEST.1
+    };
+    if let Some((key, _)) = tags.iter().find(long) {
+        let (key_most, value_most) = LONGEST;
+        let key = key.chars().take(key_most).collect::<String>();
+        let why = format!(
+            "the tag `{key}` is refused: a key has 1 to {key_most} characters, a value at most \
+             {value_most}"
+        );
+        return Err(EngineError::Refused(why));
+    }
+    match tags.len() {
+        0..=MOST => Ok(()),
+        count => Err(EngineError::Limit(format!("there may be {MOST} tags, not {count}"))),
+    }
+}
+
 impl TenantEngine {
     /// The tags of a workflow or an activity.
     ///
@@ -63,18 +86,6 @@ impl TenantEngine {
         of: &Tagged,
         tags: BTreeMap<String, String>,
     ) -> Result<(), EngineError> {
-        let long = |(key, value): &(&String, &String)| {
-            key.is_empty() || key.chars().count() > LONGEST.0 || value.chars().count() > LONGEST.1
-        };
-        if let Some((key, _)) = tags.iter().find(long) {
-            let (key_most, value_most) = LONGEST;
-            let why = format!(
-                "the tag `{}` is refused: a key has 1 to {key_most} characters, a value at most \
-                 {value_most}",
-                key.chars().take(key_most).collect::<String>()
-            );
-            return Err(EngineError::Refused(why));
-        }
         self.change_tags(of, |all| all.extend(tags)).await
     }
 
@@ -97,10 +108,8 @@ impl TenantEngine {
         if tags == before {
             return Ok(());
         }
+        check_tags(&tags)?;
         let key = of.key();
-        if tags.len() > MOST {
-            return Err(EngineError::Limit(format!("`{key}` may have {MOST} tags")));
-        }
         let transaction = self.transaction().put(TAGS, &key, &tags, expect)?;
         let told = serde_json::json!({"of": key, "tags": tags});
         self.save(transaction.emit("workflow", "workflow.tagged", &told)?, &key).await

@@ -9,7 +9,7 @@ use workflow::engine::{
 use workflow::{Machine, seconds, teststate};
 
 use super::super::{Call, Exception};
-use super::{Asked, machine_arn, unperformed};
+use super::{Asked, machine_arn, unperformed, untaggable};
 
 /// Performs an operation.
 pub async fn perform(
@@ -41,15 +41,15 @@ pub async fn perform(
         "ValidateStateMachineDefinition" => Ok(validated(&asked)),
         "TestState" => test_state(call),
         "TagResource" => {
-            engine.tag(&asked.tagged()?, asked.tags()).await?;
+            engine.tag(&asked.tagged()?, asked.tags()?).await.map_err(untaggable)?;
             Ok(json!({}))
         }
         "UntagResource" => {
-            engine.untag(&asked.tagged()?, &asked.tag_keys).await?;
+            engine.untag(&asked.tagged()?, &asked.tag_keys).await.map_err(untaggable)?;
             Ok(json!({}))
         }
         "ListTagsForResource" => {
-            let tags = engine.tags(&asked.tagged()?).await?;
+            let tags = engine.tags(&asked.tagged()?).await.map_err(untaggable)?;
             let tags = tags.iter().map(|(key, value)| json!({"key": key, "value": value}));
             Ok(json!({"tags": tags.collect::<Vec<_>>()}))
         }
@@ -58,10 +58,15 @@ pub async fn perform(
 }
 
 async fn create(engine: &TenantEngine, asked: &Asked) -> Result<Value, Exception> {
-    let name = asked.name()?;
-    let (text, defining) = (asked.definition.as_deref().unwrap_or_default(), asked.defining()?);
+    let (name, tags, defining) = (asked.name()?, asked.tags()?, asked.defining()?);
+    let text = asked.definition.as_deref().unwrap_or_default();
     let kind = defining.kind.unwrap_or_default();
-    if let Ok(known) = engine.machine(&name).await
+    let known = match engine.machine(&name).await {
+        Ok(known) => Some(known),
+        Err(EngineError::UnknownMachine(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(known) = &known
         && (engine.definition(known.definition).await? != text
             || known.kind != kind
             || (defining.publish && known.published.is_none()))
@@ -69,12 +74,11 @@ async fn create(engine: &TenantEngine, asked: &Asked) -> Result<Value, Exception
         let why = format!("State Machine Already Exists: '{}'", machine_arn(engine, &name));
         return Err(Exception::new("StateMachineAlreadyExists", why));
     }
-    let known = engine.machine(&name).await.is_ok();
     let defining = Defining { kind: Some(kind), ..defining };
     let (made, version) = engine.define_as(&name, text, &defining).await?;
-    if !known {
-        // Tags of a second request are ignored.
-        engine.tag(&Tagged::Machine(name.clone()), asked.tags()).await?;
+    // Tags of a second request are ignored.
+    if known.is_none() {
+        engine.tag(&Tagged::Machine(name.clone()), tags).await.map_err(untaggable)?;
     }
     let arn = machine_arn(engine, &name);
     let told = json!({"stateMachineArn": arn, "creationDate": seconds(made.created_at)});

@@ -8,7 +8,7 @@ use workflow::engine::{Tagged, TenantEngine};
 use workflow::{Fault, Report, seconds};
 
 use super::super::Exception;
-use super::{Asked, unperformed};
+use super::{Asked, unperformed, untaggable};
 
 /// How long a worker that asks for a task is held.
 const HOLD: Duration = Duration::from_secs(60);
@@ -21,8 +21,13 @@ pub async fn perform(
 ) -> Result<Value, Exception> {
     match operation {
         "CreateActivity" => {
-            let made = engine.create_activity(&asked.name()?).await?;
-            engine.tag(&Tagged::Activity(made.name.clone()), asked.tags()).await?;
+            let (name, tags) = (asked.name()?, asked.tags()?);
+            let known = engine.activity(&name).await.is_ok();
+            let made = engine.create_activity(&name).await?;
+            // Tags of a second request are ignored.
+            if !known {
+                engine.tag(&Tagged::Activity(name), tags).await.map_err(untaggable)?;
+            }
             let arn = activity_arn(engine, &made.name);
             Ok(json!({"activityArn": arn, "creationDate": seconds(made.created_at)}))
         }

@@ -8,7 +8,7 @@ use workflow::engine::{
 use workflow::seconds;
 
 use super::super::Exception;
-use super::{Asked, machine_arn, named, unperformed};
+use super::{Asked, invalid, machine_arn, named, unperformed};
 
 /// Where an alias leads, as requests say it.
 #[derive(Debug, Deserialize)]
@@ -143,15 +143,6 @@ fn version(arn: &str) -> Result<(&str, u32), Exception> {
 
 fn arn(engine: &TenantEngine, machine: &str, qualifier: impl std::fmt::Display) -> String {
     format!("{}:{qualifier}", machine_arn(engine, machine))
-}
-
-/// What is refused here is no definition, and what is not there is a version or an alias.
-fn invalid(error: EngineError) -> Exception {
-    match error {
-        EngineError::Refused(why) => Exception::new("ValidationException", why),
-        EngineError::UnknownMachine(_) => Exception::new("ResourceNotFound", error.to_string()),
-        error => error.into(),
-    }
 }
 
 fn described(engine: &TenantEngine, alias: &AliasRecord) -> Value {
