@@ -12,7 +12,10 @@ use release::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{EngineError, ExecutionRecord, GLANCE, TenantEngine, nested, transition};
+use super::nested::Nested;
+use super::transition::transition;
+use super::{EngineError, ExecutionRecord, GLANCE, TenantEngine};
+
 use crate::definition::Machine;
 use crate::interpreter::{Effect, Input, Report, Status};
 
@@ -99,9 +102,9 @@ impl Express {
             Effect::Schedule(request) => {
                 let Some(open) = self.record.tasks.get(&request.task) else { return };
                 let (engine, task) = (&self.engine, open.task.clone());
-                let handle = if let Some(waiting) = nested::waiting(&open.resource) {
-                    let started = engine.start_nested(&self.record, open, waiting);
-                    self.tasks.spawn(async move { (task, nested::report(started.await)) })
+                let handle = if let Some(nested) = Nested::of(&self.record, open) {
+                    let engine = engine.clone();
+                    self.tasks.spawn(async move { (task, engine.report_start(&nested).await) })
                 } else if let Some(work) = engine.engine.work(&engine.tenant, &self.record, open) {
                     self.tasks.spawn(async move { (task, work.await) })
                 } else {

@@ -2,24 +2,27 @@
 //!
 //! The child's record says which task of which execution started it, and its name, where the
 //! definition gives none, is the task's key. So a task that is begun again after a crash finds the
-//! child it has started. Where the task waits for the child's end (`.sync`), the end is reported
-//! after the child's commit and again whenever the task is begun again; a child whose task is over
-//! is stopped after the parent's commit and again when the child is taken up.
+//! child it has started. Where the task waits for the child's end (`.sync`), the child's record says
+//! so until the end is told, and with it that its server holds it: whoever takes it up tells the
+//! end, or stops a child whose task is over.
 
-use std::future::Future;
+use std::sync::Arc;
 
-use release::{TenantId, Timestamp};
+use release::{PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use store::List;
 
 use super::start::{Origin, qualified};
+use super::transition::Change;
 use super::{
-    EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine,
+    AGAIN, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE,
+    TenantEngine,
 };
 use crate::definition::{Resource, Waiting};
 use crate::fault::{Fault, name};
 use crate::interpreter::{Input, Report, Status};
+use crate::rule::Causation;
 
 /// The index of executions by the tasks that wait for them.
 pub const PARENT: &str = "parent";
@@ -35,7 +38,7 @@ pub struct Parent {
     pub execution: ExecutionKey,
     /// The task.
     pub task: String,
-    /// Whether it waits for the end.
+    /// Whether it waits for the end, and was not told yet.
     pub waits: bool,
     /// How many executions are above this one.
     pub depth: u32,
@@ -55,8 +58,33 @@ struct Asked {
     _trace_header: Option<String>,
 }
 
+/// A task that starts an execution.
+#[derive(Debug, Clone)]
+pub struct Nested {
+    waiting: Waiting,
+    parent: Parent,
+    author: Option<PrincipalId>,
+    caused_by: Causation,
+    arguments: Value,
+}
+
+impl Nested {
+    /// What `open` starts, if it starts an execution.
+    pub fn of(record: &ExecutionRecord, open: &OpenTask) -> Option<Self> {
+        let waiting = waiting(&open.resource)?;
+        let parent = Parent {
+            execution: record.key.clone(),
+            task: open.task.clone(),
+            waits: matches!(waiting, Waiting::Job | Waiting::JobJson),
+            depth: record.parent.as_ref().map_or(0, |parent| parent.depth) + 1,
+        };
+        let (author, caused_by) = (record.author.clone(), record.caused_by.clone());
+        Some(Self { waiting, parent, author, caused_by, arguments: open.arguments.clone() })
+    }
+}
+
 /// How a resource that starts executions waits for them.
-pub fn waiting(resource: &str) -> Option<Waiting> {
+fn waiting(resource: &str) -> Option<Waiting> {
     match Resource::parse(resource)? {
         Resource::Service { service, action, waiting }
             if service == "states" && action == "startExecution" =>
@@ -67,71 +95,70 @@ pub fn waiting(resource: &str) -> Option<Waiting> {
     }
 }
 
-/// Whether the child's end is waited for.
-fn waits(waiting: Waiting) -> bool {
-    matches!(waiting, Waiting::Job | Waiting::JobJson)
-}
-
 impl Engine {
-    /// Starts the execution that a task asks for, if that is what it asks.
+    /// Starts the execution that a task asks for, if that is what it asks. It is not cut off: what
+    /// it starts must be known to whoever stops it.
     pub(super) fn begin_nested(
         &self,
         tenant: &TenantId,
         record: &ExecutionRecord,
         open: &OpenTask,
     ) -> bool {
-        let Some(waiting) = waiting(&open.resource) else { return false };
+        let Some(nested) = Nested::of(record, open) else { return false };
         let engine = self.tenant(tenant, record.actor.clone());
-        let (key, task) = (record.key.clone(), open.task.clone());
-        let started = engine.start_nested(record, open, waiting);
-        // It is not cut off: what it starts must be known to whoever stops it.
-        tokio::spawn(async move {
-            if let Err(error) = engine.nest(&key, &task, waiting, started).await {
-                // The record still holds the task: the next start begins it again.
-                tracing::error!(%error, execution = %key, "a nested execution was not started");
-            }
-        });
+        let key = record.key.clone();
+        tokio::spawn(async move { until_done(&key, || engine.nest(&nested)).await });
         true
     }
 
-    /// Tells the task that waits for an execution that it is over.
-    pub(super) fn tell_parent(&self, tenant: &TenantId, child: &ExecutionRecord) {
+    /// Tells the task that waits for an execution its end, or stops an execution whose task is over.
+    /// Until that is done, the execution's record says that it waits.
+    pub(super) fn look_to_parent(&self, tenant: &TenantId, child: &ExecutionRecord) {
         let Some(parent) = child.parent.clone().filter(|parent| parent.waits) else { return };
         let (engine, child) = (self.tenant(tenant, child.actor.clone()), child.clone());
         tokio::spawn(async move {
-            if let Err(error) = engine.tell_end(&parent.execution, &parent.task, &child).await {
-                // The parent's record still holds the task: the next start begins it again.
-                tracing::error!(%error, execution = %child.key, "its end could not be reported");
-            }
+            let look = || async {
+                if child.run.status == Status::Running {
+                    return match engine.is_waited_for(&parent).await? {
+                        true => Ok(()),
+                        false => engine.cut_off(&child.key).await,
+                    };
+                }
+                engine.tell_end(&parent, &child).await?;
+                let settled = engine.engine.change(&engine.tenant, &child.key, |record| {
+                    record.parent.iter_mut().for_each(|parent| parent.waits = false);
+                    Ok(Change { input: None, told: None })
+                });
+                settled.await.map(|_| ())
+            };
+            until_done(&child.key, look).await;
         });
     }
 
     /// Stops what a task that is no longer waited for has started.
     pub(super) fn stop_nested(&self, tenant: &TenantId, record: &ExecutionRecord, task: String) {
-        let engine = self.tenant(tenant, record.actor.clone());
-        tokio::spawn(async move {
-            if let Err(error) = engine.stop_children(&task).await {
-                // It is stopped when it is taken up.
-                tracing::error!(%error, task, "a nested execution could not be stopped");
-            }
-        });
-    }
-
-    /// Stops an execution that is taken up although the task that waited for it is over.
-    pub(super) fn stop_if_orphaned(&self, tenant: &TenantId, record: &ExecutionRecord) {
-        let Some(parent) = record.parent.clone().filter(|parent| parent.waits) else { return };
         let (engine, key) = (self.tenant(tenant, record.actor.clone()), record.key.clone());
-        tokio::spawn(async move {
-            let checked = async {
-                if engine.is_waited_for(&parent.execution, &parent.task).await? {
-                    return Ok(());
-                }
-                engine.cut_off(&key).await
-            };
-            if let Err(error) = checked.await {
-                tracing::error!(%error, execution = %key, "a nested execution was not looked at");
+        tokio::spawn(async move { until_done(&key, || engine.stop_children(&task)).await });
+    }
+}
+
+/// Does what nobody else here will do; what the store refuses is tried again.
+async fn until_done<F: Future<Output = Result<(), EngineError>>>(
+    key: &ExecutionKey,
+    work: impl Fn() -> F,
+) {
+    loop {
+        match work().await {
+            Ok(()) => return,
+            Err(error @ (EngineError::Store(_) | EngineError::Contended(_))) => {
+                tracing::error!(%error, execution = %key, "a nested execution waits; trying again");
+                tokio::time::sleep(AGAIN).await;
             }
-        });
+            Err(error) => {
+                tracing::error!(%error, execution = %key, "a nested execution was given up");
+                return;
+            }
+        }
     }
 }
 
@@ -139,85 +166,75 @@ impl TenantEngine {
     /// Starts the execution that a task asks for, or finds the one it has started.
     ///
     /// The outer error is the store's: then it is tried again.
-    pub(super) fn start_nested(
+    async fn start_nested(
         &self,
-        record: &ExecutionRecord,
-        open: &OpenTask,
-        waiting: Waiting,
-    ) -> impl Future<Output = Result<Result<ExecutionRecord, Fault>, EngineError>> + Send + use<>
-    {
-        let depth = record.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
-        let (execution, task) = (record.key.clone(), open.task.clone());
-        let parent = Parent { execution, task, waits: waits(waiting), depth };
-        let (author, caused_by) = (record.author.clone(), record.caused_by.clone());
+        nested: &Nested,
+    ) -> Result<Result<ExecutionRecord, Fault>, EngineError> {
+        let Nested { parent, author, caused_by, arguments, .. } = nested.clone();
+        let (key, arn, input) = match asked(arguments, &parent) {
+            Ok(asked) => asked,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let origin = Origin { author, caused_by, parent: Some(parent.clone()) };
-        let (engine, arguments) = (self.clone(), open.arguments.clone());
-        async move {
-            let (key, arn, input) = match asked(arguments, &parent) {
-                Ok(asked) => asked,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            let begun = engine.begin(&key, input, origin).await;
-            let (child, error) = match begun {
-                Ok(child) => (child, None),
-                Err(EngineError::Exists(key)) => {
-                    (engine.execution(&key).await?, Some(EngineError::Exists(key)))
-                }
-                Err(error) => return refused(error, &arn, &parent.task).map(Err),
-            };
-            let own = child.parent.as_ref().is_some_and(|own| {
-                (&own.execution, &own.task) == (&parent.execution, &parent.task)
-            });
-            match error {
-                _ if own => Ok(Ok(child)),
-                None if !parent.waits => Ok(Ok(child)),
-                // Somebody else has started it, and is told its end.
-                _ => refused(EngineError::Exists(child.key), &arn, &parent.task).map(Err),
-            }
+        let (child, exists) = match self.begin(&key, input, origin).await {
+            Ok(child) => (child, false),
+            Err(EngineError::Exists(key)) => (self.execution(&key).await?, true),
+            Err(error) => return refused(error, &arn, &parent.task).map(Err),
+        };
+        let own = child
+            .parent
+            .as_ref()
+            .is_some_and(|own| (&own.execution, &own.task) == (&parent.execution, &parent.task));
+        // One that somebody else has started tells its end to nobody here.
+        if own || (!exists && !parent.waits) {
+            return Ok(Ok(child));
+        }
+        refused(EngineError::Exists(child.key), &arn, &parent.task).map(Err)
+    }
+
+    /// What comes of a task that waits for the answer to its start only.
+    pub(super) async fn report_start(&self, nested: &Nested) -> Report {
+        match self.start_nested(nested).await {
+            Ok(Ok(child)) => Report::Succeeded(answer(&child)),
+            Ok(Err(fault)) => Report::Failed(fault),
+            Err(error) => Report::Failed(Fault::new(name::TASK_FAILED, error.to_string())),
         }
     }
 
-    /// Reports what a task has started, and its end if it is over already.
-    async fn nest(
-        &self,
-        key: &ExecutionKey,
-        task: &str,
-        waiting: Waiting,
-        started: impl Future<Output = Result<Result<ExecutionRecord, Fault>, EngineError>> + Send,
-    ) -> Result<(), EngineError> {
-        self.tell(key, task, Report::Started { worker: None }).await?;
-        let child = match started.await? {
+    /// Starts what a task asks for, and reports it; its end too, if it is over already.
+    async fn nest(&self, nested: &Nested) -> Result<(), EngineError> {
+        let Nested { waiting, parent, .. } = nested;
+        self.tell(parent, Report::Started { worker: None }).await?;
+        let child = match self.start_nested(nested).await? {
             Ok(child) => child,
-            Err(fault) => return self.tell(key, task, Report::Failed(fault)).await.map(|_| ()),
+            Err(fault) => return self.tell(parent, Report::Failed(fault)).await.map(|_| ()),
         };
         let answer = answer(&child);
-        if waiting == Waiting::Response {
-            return self.tell(key, task, Report::Succeeded(answer)).await.map(|_| ());
+        if *waiting == Waiting::Response {
+            return self.tell(parent, Report::Succeeded(answer)).await.map(|_| ());
         }
-        let record = self.tell(key, task, Report::Submitted(answer)).await?;
-        if !waits(waiting) {
+        let record = self.tell(parent, Report::Submitted(answer)).await?;
+        if !parent.waits {
             return Ok(());
         }
-        if !record.run.waits_for(task) {
+        if !record.run.waits_for(&parent.task) {
             return self.cut_off(&child.key).await;
         }
-        // It may have ended before the task was known to wait.
+        // It may have ended, and told so, before this task was known to wait for it.
         let child = self.execution(&child.key).await?;
         match child.run.status {
             Status::Running => Ok(()),
-            _ => self.tell_end(key, task, &child).await,
+            _ => self.tell_end(parent, &child).await,
         }
     }
 
     /// Reports a child's end. What comes before it in the history is told first, if it is not yet.
-    async fn tell_end(
-        &self,
-        key: &ExecutionKey,
-        task: &str,
-        child: &ExecutionRecord,
-    ) -> Result<(), EngineError> {
-        let parent = self.execution(key).await?;
-        let Some(open) = parent.tasks.get(task) else { return Ok(()) };
+    async fn tell_end(&self, parent: &Parent, child: &ExecutionRecord) -> Result<(), EngineError> {
+        let above = match self.execution(&parent.execution).await {
+            Err(EngineError::UnknownExecution(_)) => return Ok(()),
+            found => found?,
+        };
+        let Some(open) = above.tasks.get(&parent.task) else { return Ok(()) };
         let Some(waiting) = waiting(&open.resource) else { return Ok(()) };
         let end = match child.run.status {
             Status::Succeeded => Report::Succeeded(described(child, waiting)),
@@ -226,24 +243,23 @@ impl TenantEngine {
                 Report::Failed(Fault::new(name::TASK_FAILED, cause))
             }
         };
-        self.tell(key, task, Report::Started { worker: None }).await?;
-        self.tell(key, task, Report::Submitted(answer(child))).await?;
-        self.tell(key, task, end).await.map(|_| ())
+        self.tell(parent, Report::Started { worker: None }).await?;
+        self.tell(parent, Report::Submitted(answer(child))).await?;
+        self.tell(parent, end).await.map(|_| ())
     }
 
     async fn tell(
         &self,
-        key: &ExecutionKey,
-        task: &str,
+        parent: &Parent,
         report: Report,
-    ) -> Result<ExecutionRecord, EngineError> {
-        let input = Input::Reported { task: task.to_owned(), report };
-        self.engine.advance(&self.tenant, key, &input).await
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
+        let input = Input::Reported { task: parent.task.clone(), report };
+        self.engine.advance(&self.tenant, &parent.execution, &input).await
     }
 
-    async fn is_waited_for(&self, key: &ExecutionKey, task: &str) -> Result<bool, EngineError> {
-        match self.execution(key).await {
-            Ok(parent) => Ok(parent.run.waits_for(task)),
+    async fn is_waited_for(&self, parent: &Parent) -> Result<bool, EngineError> {
+        match self.execution(&parent.execution).await {
+            Ok(above) => Ok(above.run.waits_for(&parent.task)),
             Err(EngineError::UnknownExecution(_)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -325,15 +341,6 @@ fn service_fault(code: &str, message: &str, request: &str) -> Fault {
          Request ID: {request}; Proxy: null)"
     );
     Fault::new(&format!("StepFunctions.{code}Exception"), cause)
-}
-
-/// What comes of a task that waits for the answer to its start only.
-pub fn report(started: Result<Result<ExecutionRecord, Fault>, EngineError>) -> Report {
-    match started {
-        Ok(Ok(child)) => Report::Succeeded(answer(&child)),
-        Ok(Err(fault)) => Report::Failed(fault),
-        Err(error) => Report::Failed(Fault::new(name::TASK_FAILED, error.to_string())),
-    }
 }
 
 /// What the service answers to a start.

@@ -1,6 +1,6 @@
 //! What is stored of workflows and their executions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::nested::Parent;
-use super::{approval, nested};
+use super::{NodeId, approval, nested};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -80,6 +80,8 @@ pub struct ExecutionRecord {
     /// The alias that led to that version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+    /// The server that moved it last: it sees to what is due.
+    pub node: NodeId,
     /// What it is at this moment.
     pub run: Run,
     /// When it ended.
@@ -114,6 +116,8 @@ pub struct OpenTask {
     pub heartbeat_due: Option<Timestamp>,
     /// The digest of the token that reports for it; the token itself is not kept.
     pub token: Option<Digest>,
+    /// The server that does it, or has it done.
+    pub node: NodeId,
 }
 
 impl OpenTask {
@@ -161,7 +165,12 @@ struct Timer {
 
 impl ExecutionRecord {
     /// An execution that has not begun. What it draws at random follows from its name and start.
-    pub fn new(key: ExecutionKey, actor: PrincipalId, definition: Digest, about: About) -> Self {
+    pub fn new(
+        key: ExecutionKey,
+        actor: PrincipalId,
+        (definition, node): (Digest, NodeId),
+        about: About,
+    ) -> Self {
         let seed = seed(&format!("{}@{}", about.execution_arn, about.started_at));
         Self {
             key,
@@ -172,6 +181,7 @@ impl ExecutionRecord {
             definition,
             version: None,
             alias: None,
+            node,
             run: Run::new(about, seed),
             stopped_at: None,
             tasks: BTreeMap::new(),
@@ -201,6 +211,7 @@ impl ExecutionRecord {
                         heartbeat_seconds: request.heartbeat_seconds,
                         heartbeat_due: None,
                         token: token.map(|token| Digest::of(token.as_bytes())),
+                        node: self.node.clone(),
                     };
                     if called {
                         open.beat(now);
@@ -230,18 +241,29 @@ impl ExecutionRecord {
         self.author.as_ref().unwrap_or(&self.actor)
     }
 
-    /// What it is found by: that it is under way, the activities whose workers it waits for, whether
-    /// it waits for a person, and the task that waits for it.
+    /// What stood under a server's name stands under another's from now on.
+    pub fn hand_over(&mut self, from: &NodeId, to: &NodeId) {
+        let tasks = self.tasks.values_mut().map(|open| &mut open.node);
+        for node in tasks.chain([&mut self.node]).filter(|node| *node == from) {
+            *node = to.clone();
+        }
+    }
+
+    /// What it is found by: the servers that hold it or a task of it while it is under way or its
+    /// end is not told, the activities whose workers it waits for, whether it waits for a person,
+    /// and the task that waits for it.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let open = self.run.status == Status::Running;
-        let open = open.then(|| (super::OPEN.0, super::OPEN.1.to_owned()));
+        let parent = self.parent.as_ref().filter(|parent| parent.waits);
+        let held = self.run.status == Status::Running || parent.is_some();
+        let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
+        let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
+        let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
-        let parent = self.parent.as_ref().filter(|parent| parent.waits && open.is_some());
         let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
-        open.into_iter().chain(waiting).chain(asks).chain(parent).collect()
+        nodes.chain(waiting).chain(asks).chain(parent).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use release::{Digest, PrincipalId};
 use serde_json::Value;
-use store::{Expect, StoreError};
+use store::StoreError;
 
 use super::nested::Parent;
 use super::{
@@ -12,7 +12,7 @@ use super::{
     check_name,
 };
 use crate::definition::Machine;
-use crate::interpreter::{About, Input, Status};
+use crate::interpreter::{About, Status};
 use crate::rule::Causation;
 use crate::weight::too_large;
 
@@ -110,18 +110,18 @@ impl TenantEngine {
             self.spawn_express(record.clone(), machine)?;
             return Ok(record);
         }
-        let first = (record.clone(), Expect::Absent);
-        match self.engine.commit(&self.tenant, first, &machine, Input::Started.into()).await {
+        let (key, input) = (record.key.clone(), record.run.about.input.clone());
+        match self.engine.first(&self.tenant, record, &machine).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let known = self.execution(&record.key).await?;
-                let same = known.run.about.input == record.run.about.input;
+                let known = self.execution(&key).await?;
+                let same = known.run.about.input == input;
                 if same && known.run.status == Status::Running {
                     Ok(known)
                 } else {
-                    Err(EngineError::Exists(record.key))
+                    Err(EngineError::Exists(key))
                 }
             }
-            started => started,
+            started => started.map(Arc::unwrap_or_clone),
         }
     }
 
@@ -155,7 +155,8 @@ impl TenantEngine {
             redrives: 0,
         };
         let key = ExecutionKey { machine, name: name.clone() };
-        let mut record = ExecutionRecord::new(key, self.actor.clone(), definition, about);
+        let of = (definition, self.engine.node());
+        let mut record = ExecutionRecord::new(key, self.actor.clone(), of, about);
         (record.author, record.caused_by) = (origin.author, origin.caused_by);
         (record.parent, record.version, record.alias) = (origin.parent, version, alias);
         Ok((record, parsed, kind))

@@ -8,8 +8,9 @@ use serde_json::Value;
 use store::{Collection, Expect, List, StoreError};
 
 use super::tags::TAGS;
+use super::transition::Change;
 use super::{
-    ACTIVITY, ATTEMPTS, Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
+    ACTIVITY, ATTEMPTS, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, LISTEN, OpenTask,
     Tagged, TenantEngine, check_name,
 };
 use crate::interpreter::{Input, Report};
@@ -17,8 +18,6 @@ use crate::interpreter::{Input, Report};
 const ACTIVITIES: Collection = Collection("workflow.activities");
 /// Which execution each token was given for, by the token's digest.
 pub const TOKENS: Collection = Collection("workflow.tokens");
-/// How long a worker waits without looking for what other servers have scheduled.
-const GLANCE: Duration = Duration::from_secs(1);
 /// Of how many executions that wait for an activity the one that has waited longest is taken.
 const CANDIDATES: usize = 100;
 
@@ -114,9 +113,10 @@ impl TenantEngine {
     ) -> Result<Option<GivenTask>, EngineError> {
         self.activity(activity).await?;
         let until = tokio::time::Instant::now() + patience;
-        let mut moved = self.engine.shared.moved.subscribe();
+        let bell = (self.tenant.clone(), activity.to_owned());
+        let bell = self.engine.shared.offered.listen(bell);
         loop {
-            moved.borrow_and_update();
+            let rung = bell.rung();
             if let Some(given) = self.take_waiting(activity, worker).await? {
                 return Ok(Some(given));
             }
@@ -124,9 +124,7 @@ impl TenantEngine {
             if now >= until {
                 return Ok(None);
             }
-            let wait = GLANCE.min(until - now);
-            // Either way it is looked again.
-            let _moved = tokio::time::timeout(wait, moved.changed()).await;
+            rung.within(LISTEN.min(until - now)).await;
         }
     }
 
