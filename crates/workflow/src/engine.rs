@@ -58,7 +58,7 @@ pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
 use slots::Slots;
 use start::Origin;
-pub use start::{Qualifier, Target, qualified};
+pub use start::{Qualifier, qualified};
 pub use tags::{Tagged, check_tags};
 pub use task::{Task, TaskCall};
 use timers::Timers;
@@ -405,15 +405,23 @@ impl TenantEngine {
         Ok(row.read()?)
     }
 
-    /// The executions of a workflow, in the order of their names.
+    /// The executions of a workflow, or of a version or an alias of it, in the order of their names.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn executions(&self, machine: &str) -> Result<Vec<ExecutionRecord>, EngineError> {
+        let (machine, qualifier) = qualified(machine);
         let prefix = format!("{machine}/");
         let list = List { prefix, index: None, after: None, limit: PAGE };
         let rows = self.store().list(EXECUTIONS, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        let all = rows.iter().map(|row| row.read::<ExecutionRecord>());
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
+        all.retain(|record| match qualifier {
+            None => true,
+            Some(Qualifier::Version(version)) => record.version == Some(version),
+            Some(Qualifier::Alias(alias)) => record.alias.as_deref() == Some(alias),
+        });
+        Ok(all)
     }
 
     /// The history of an execution, whole.

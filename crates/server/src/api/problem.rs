@@ -145,8 +145,8 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
-            EngineError::Limit(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "GC0429", message),
             EngineError::Conflict(_)
+            | EngineError::Limit(_)
             | EngineError::Type { .. }
             | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }

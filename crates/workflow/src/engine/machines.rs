@@ -71,15 +71,15 @@ pub struct Defining {
     pub description: Option<String>,
 }
 
-/// Reads a definition that a workflow of type `kind` can have.
-pub fn parsed(text: &str, kind: MachineType) -> Result<Machine, EngineError> {
+/// Refuses a definition that a workflow of type `kind` cannot have.
+fn check(text: &str, kind: MachineType) -> Result<(), EngineError> {
     let refused = |found: &[_]| EngineError::Refused(refusal(found));
     let (machine, _) = Machine::parse(text).map_err(|found| refused(&found))?;
     let unfit = match kind {
         MachineType::Standard => Vec::new(),
         MachineType::Express => machine.unfit_for_express(),
     };
-    if unfit.is_empty() { Ok(machine) } else { Err(refused(&unfit)) }
+    if unfit.is_empty() { Ok(()) } else { Err(refused(&unfit)) }
 }
 
 impl TenantEngine {
@@ -112,7 +112,7 @@ impl TenantEngine {
             let why = format!("`{name}` is of type {} and stays so", kind.as_str());
             return Err(EngineError::Conflict(why));
         }
-        parsed(text, kind)?;
+        check(text, kind)?;
         let same = known.as_ref().is_some_and(|known| known.definition == definition);
         let mut record = match known {
             Some(known) if same => known,
@@ -134,10 +134,11 @@ impl TenantEngine {
                 changed_at: now,
             },
         };
-        let version = match defining.publish {
-            true => self.next_version(&mut record, defining.description.clone()).await?,
-            false => None,
-        };
+        let mut version = None;
+        if defining.publish && record.published.is_none() {
+            let description = defining.description.clone();
+            version = Some(self.next_version(&mut record, description).await?);
+        }
         if !same || version.is_some() {
             let mut transaction = self.transaction();
             if !same {
@@ -151,10 +152,9 @@ impl TenantEngine {
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
             self.save(transaction.put(MACHINES, name, &record, expect)?, name).await?;
         }
-        let version = match record.published.filter(|_| defining.publish) {
-            Some(number) if version.is_none() => Some(self.version(name, number).await?),
-            _ => version,
-        };
+        if let Some(number) = record.published.filter(|_| defining.publish && version.is_none()) {
+            version = Some(self.version(name, number).await?);
+        }
         Ok((record, version))
     }
 

@@ -28,16 +28,11 @@ pub struct Origin {
 }
 
 /// What a name that may have a version or an alias leads to.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The workflow.
-    pub machine: MachineRecord,
-    /// The definition.
-    pub definition: Digest,
-    /// The version.
-    pub version: Option<u32>,
-    /// The alias that led to it.
-    pub alias: Option<String>,
+struct Target {
+    machine: MachineRecord,
+    definition: Digest,
+    version: Option<u32>,
+    alias: Option<String>,
 }
 
 /// A name as `NAME`, `NAME:VERSION` or `NAME:ALIAS`, taken apart.
@@ -163,10 +158,7 @@ impl TenantEngine {
     }
 
     /// What a name that may have a version or an alias leads an execution to.
-    ///
-    /// # Errors
-    /// If there is no such thing.
-    pub async fn target(&self, name: &str, execution: &str) -> Result<Target, EngineError> {
+    async fn target(&self, name: &str, execution: &str) -> Result<Target, EngineError> {
         let (machine, qualifier) = qualified(name);
         let (alias, version) = match qualifier {
             None => (None, None),

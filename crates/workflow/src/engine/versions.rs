@@ -83,42 +83,37 @@ impl TenantEngine {
             let why = format!("the revision of `{name}` is {present} by now");
             return Err(EngineError::Conflict(why));
         }
-        match (self.next_version(&mut machine, description).await?, machine.published) {
-            (None, Some(number)) => self.version(name, number).await,
-            (None, None) => Err(EngineError::UnknownMachine(name.to_owned())),
-            (Some(version), _) => {
-                let transaction = version.publish(self.transaction())?;
-                self.save(transaction.put(MACHINES, name, &machine, expect)?, name).await?;
-                Ok(version)
-            }
+        if let Some(number) = machine.published {
+            return self.version(name, number).await;
         }
+        let version = self.next_version(&mut machine, description).await?;
+        let transaction = version.publish(self.transaction())?;
+        self.save(transaction.put(MACHINES, name, &machine, expect)?, name).await?;
+        Ok(version)
     }
 
-    /// The version that `machine` is to be published as, which its record notes; none if it is
-    /// published.
+    /// The version that `machine`, which is not published, is to be published as; its record notes
+    /// it.
     pub(super) async fn next_version(
         &self,
         machine: &mut MachineRecord,
         description: Option<String>,
-    ) -> Result<Option<VersionRecord>, EngineError> {
+    ) -> Result<VersionRecord, EngineError> {
         check_description(description.as_deref())?;
-        if machine.published.is_some() {
-            return Ok(None);
-        }
         if self.versions(&machine.name).await?.len() >= MOST {
             let why = format!("`{}` has {MOST} versions: delete some", machine.name);
             return Err(EngineError::Limit(why));
         }
         machine.last_version += 1;
         machine.published = Some(machine.last_version);
-        Ok(Some(VersionRecord {
+        Ok(VersionRecord {
             machine: machine.name.clone(),
             version: machine.last_version,
             definition: machine.definition,
             revision: machine.revision.clone(),
             description,
             created_at: self.engine.shared.clock.now(),
-        }))
+        })
     }
 
     /// One version.

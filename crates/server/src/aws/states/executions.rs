@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use workflow::engine::{
-    EngineError, ExecutionRecord, MachineRecord, MachineType, Qualifier, TenantEngine, qualified,
+    EngineError, ExecutionRecord, MachineRecord, MachineType, TenantEngine, qualified,
 };
 use workflow::{Event, Fault, Status, seconds};
 
@@ -53,17 +53,12 @@ pub async fn perform(
             Ok(told)
         }
         "ListExecutions" => {
-            let (name, qualifier) = qualified(asked.machine()?);
+            let (name, _) = qualified(asked.machine()?);
             let MachineRecord { kind, .. } = engine.machine(name).await?;
             if kind == MachineType::Express {
                 return Err(EngineError::Type { machine: name.to_owned(), kind }.into());
             }
-            let mut all = engine.executions(name).await?;
-            all.retain(|record| match qualifier {
-                None => true,
-                Some(Qualifier::Version(version)) => record.version == Some(version),
-                Some(Qualifier::Alias(alias)) => record.alias.as_deref() == Some(alias),
-            });
+            let mut all = engine.executions(asked.machine()?).await?;
             let wanted = asked.status_filter.as_deref();
             all.retain(|record| wanted.is_none_or(|wanted| record.run.status.as_str() == wanted));
             // The newest first, as the service has them.

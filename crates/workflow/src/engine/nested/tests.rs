@@ -79,6 +79,10 @@ async fn a_task_waits_for_the_execution_it_starts_through_crashes_and_starts_it_
         assert_eq!(told["Status"], "SUCCEEDED");
         assert_eq!(told["ExecutionArn"], begun.run.about.execution_arn);
         assert_eq!(told["StopDate"], "2026-01-01T00:01:00.000Z");
+        // Its server holds it until its end is told.
+        let settled = |record: &ExecutionRecord| !record.parent.as_ref().unwrap().waits;
+        let settled = until(&engine, &begun.key, settled).await;
+        assert_eq!(settled.indexes(), []);
         assert_eq!(engine.executions("child").await.unwrap().len(), 1);
         let history = kinds(&engine).await;
         let expected = ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"];
