@@ -119,7 +119,7 @@ pub enum EngineError {
     )]
     TooLarge,
     /// It cannot be done to a workflow of this type.
-    #[error("the workflow `{machine}` is of type {}, which has no such thing", kind.as_str())]
+    #[error("the workflow `{machine}` is of type {}: {}", kind.as_str(), kind.lacks())]
     Type {
         /// The workflow.
         machine: String,

@@ -101,6 +101,34 @@ fn boto3_drives_workflows_with_a_signed_key_until_it_is_revoked() {
 }
 
 #[test]
+fn what_an_execution_waits_for_ends_it_though_the_server_is_killed_on_the_way() {
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    let child = r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2,
+        "Next": "Give"}, "Give": {"Type": "Pass", "Result": {"n": 1}, "End": true}}}"#;
+    let parent = r#"{"StartAt": "Start", "States": {"Start": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": "arn:aws:states:local:000000000000:stateMachine:child"},
+        "OutputPath": "$.Output"}}}"#;
+    for (name, text) in [("child", child), ("parent", parent)] {
+        let file = format!("{name}.asl.json");
+        stage.write(&file, text).unwrap();
+        stage.groundcrew(&["workflow", "define", name, &file]).unwrap();
+    }
+    stage.groundcrew(&["workflow", "start", "parent", "--name", "one"]).unwrap();
+    for _ in 0..3 {
+        stage.kill().unwrap();
+        stage.start().unwrap();
+    }
+    let shown = ended(&stage, "parent/one");
+    assert_eq!(shown["output"], serde_json::json!({"n": 1}), "{shown:#}");
+    let children = stage.json(&["workflow", "list", "child"]).unwrap();
+    assert_eq!(children.as_array().unwrap().len(), 1, "{children:#}");
+    assert_eq!(children[0]["parent"], "parent/one");
+}
+
+#[test]
 fn an_alias_moves_from_version_to_version_and_express_answers_at_once() {
     let mut stage = Stage::empty().unwrap();
     stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();

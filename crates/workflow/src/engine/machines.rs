@@ -33,6 +33,14 @@ impl MachineType {
             Self::Express => "EXPRESS",
         }
     }
+
+    /// What cannot be done to its executions.
+    pub(super) fn lacks(self) -> &'static str {
+        match self {
+            Self::Standard => "only executions of type EXPRESS are answered with their end",
+            Self::Express => "its executions are not kept, so nobody can look at them later",
+        }
+    }
 }
 
 /// A workflow.

@@ -1,10 +1,11 @@
 use release::{PrincipalId, TenantId};
 use serde_json::{Value, json};
+use store::Expect;
 
 use super::{DEEPEST, Parent};
 use crate::engine::start::Origin;
 use crate::engine::tests::{Fixture, key};
-use crate::engine::{ExecutionKey, ExecutionRecord, TenantEngine};
+use crate::engine::{EXECUTIONS, ExecutionKey, ExecutionRecord, NodeId, TenantEngine};
 use crate::{Fault, Report, Status};
 
 const CHILD: &str = "arn:aws:states:eu-central-1:123456789012:stateMachine:child";
@@ -109,6 +110,40 @@ async fn an_end_that_was_not_reported_before_a_crash_is_reported_when_the_task_i
     let history = kinds(&engine).await;
     let expected = ["TaskStarted", "TaskSubmitted", "TaskSucceeded"];
     assert_eq!(history[3..6], expected.map(str::to_owned));
+}
+
+#[tokio::test]
+async fn an_end_that_a_crash_left_untold_is_told_by_whoever_takes_the_execution_up() {
+    let mut fixture = Fixture::new(0).await;
+    let arguments = json!({"StateMachineArn": CHILD, "Input": {"n": 1}});
+    let begun = started(&fixture.tenant(), ".sync", &arguments).await;
+    // Another server holds the task that waits, and the child ends without a word.
+    let elsewhere = NodeId::first("elsewhere");
+    let mut parent = fixture.tenant().execution(&key("one")).await.unwrap();
+    parent.hand_over(&begun.node, &elsewhere);
+    let mut silent = begun.clone();
+    silent.parent = None;
+    for record in [&parent, &silent] {
+        put(&fixture.tenant(), record).await;
+    }
+    fixture.restart().await;
+    fixture.pass(60).await;
+    let mut ended = fixture.tenant().ended(&begun.key).await.unwrap();
+    ended.parent = begun.parent;
+    put(&fixture.tenant(), &ended).await;
+    fixture.restart().await;
+    let done = fixture.tenant().ended(&key("one")).await.unwrap();
+    assert_eq!(done.run.outcome.unwrap().output.unwrap()["Output"], "{\"n\":1}");
+    assert_eq!(done.run.events, 8);
+}
+
+/// Writes a record as another server would.
+async fn put(engine: &TenantEngine, record: &ExecutionRecord) {
+    let key = record.key.to_string();
+    let place = (EXECUTIONS, key.as_str());
+    let transaction = engine.transaction();
+    let written = transaction.put_indexed(place, record, Expect::Any, &record.indexes()).unwrap();
+    engine.store().commit(written).await.unwrap();
 }
 
 #[tokio::test]
