@@ -8,9 +8,12 @@
 //! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
+mod alone;
 mod approval;
 mod dead_letters;
+mod definitions;
 mod record;
+mod retention;
 mod rules;
 mod schedules;
 mod task;
@@ -21,7 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
+use release::{ArtifactName, Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,6 +40,7 @@ use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
 pub use dead_letters::DeadLetter;
+pub use definitions::{Defined, Definitions};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
@@ -93,6 +97,14 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// Another project defines it.
+    #[error("{what} belongs to project `{project}`: rename one, or remove it there first")]
+    Taken {
+        /// What: `workflow NAME`, `schedule NAME` or `rule NAME`.
+        what: String,
+        /// The project that defines it.
+        project: ArtifactName,
+    },
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
@@ -352,7 +364,9 @@ impl Engine {
         });
         let begun = scheduled.chain(&taken).filter_map(|task| record.tasks.get(task));
         for token in begun.filter_map(|open| open.token.as_ref()) {
-            transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
+            let place = (worker::TOKENS, &*token.to_string());
+            let of = [(worker::OF, key.clone())];
+            transaction = transaction.put_indexed(place, &key, Expect::Any, &of)?;
         }
         for event in &done.events {
             transaction = transaction.append(&stream, &event.kind, event, None)?;
@@ -432,6 +446,8 @@ impl Engine {
         let call = TaskCall {
             tenant: tenant.clone(),
             actor: record.actor.clone(),
+            by_hand: record.by_hand,
+            since: open.scheduled_at,
             key: open.task.clone(),
             input: open.arguments.clone(),
         };
@@ -482,6 +498,17 @@ impl Engine {
     }
 }
 
+/// Why an execution begins.
+#[derive(Debug, Default)]
+struct Origin {
+    /// Whoever made the schedule or rule that starts it.
+    author: Option<PrincipalId>,
+    /// The rules that led to it.
+    caused_by: Causation,
+    /// Whether somebody asks for exactly its one task.
+    by_hand: bool,
+}
+
 /// The workflows of one tenant.
 #[derive(Debug, Clone)]
 pub struct TenantEngine {
@@ -496,28 +523,8 @@ impl TenantEngine {
     /// # Errors
     /// If the name or the definition is refused.
     pub async fn define(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
-        check_name(name)?;
-        Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
-        let (store, now) = (self.store(), self.engine.shared.clock.now());
-        let digest = Digest::of(text.as_bytes());
-        let row = store.get(MACHINES, name).await?;
-        let known = row.as_ref().map(|row| row.read::<MachineRecord>()).transpose()?;
-        if let Some(known) = known.as_ref().filter(|known| known.definition == digest) {
-            return Ok(known.clone());
-        }
-        let record = MachineRecord {
-            name: name.to_owned(),
-            definition: digest,
-            created_at: known.map_or(now, |known| known.created_at),
-            changed_at: now,
-        };
-        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-        let transaction = Transaction::new(self.actor.clone(), now)
-            .put(DEFINITIONS, &digest.to_string(), &text, Expect::Any)?
-            .put(MACHINES, name, &record, expect)?
-            .emit("workflow", "workflow.defined", &record)?;
-        store.commit(transaction).await?;
-        Ok(record)
+        check_machine_name(name)?;
+        self.made(self.definitions().workflow(name, text, self.transaction()).await?).await
     }
 
     /// Removes a workflow. Executions that are under way keep their definition and go on.
@@ -525,6 +532,7 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        check_machine_name(name)?;
         let machine = self.machine(name).await?;
         self.forget((MACHINES, name), "workflow.removed", &machine).await
     }
@@ -534,6 +542,9 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
+        if let Some(task) = self.own_task(name) {
+            return self.machine_of(task).await;
+        }
         let row = self.store().get(MACHINES, name).await?;
         let row = row.ok_or_else(|| EngineError::UnknownMachine(name.to_owned()))?;
         Ok(row.read()?)
@@ -552,6 +563,9 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
+        for task in self.engine.shared.tasks.keys() {
+            self.machine_of(task).await?;
+        }
         self.all(MACHINES).await
     }
 
@@ -569,14 +583,14 @@ impl TenantEngine {
         let generated = uuid::Uuid::new_v4().to_string();
         let name = name.unwrap_or(&generated).to_owned();
         let key = ExecutionKey { machine: machine.to_owned(), name };
-        self.begin(&key, input, (None, Causation::default())).await
+        self.begin(&key, input, Origin::default()).await
     }
 
     async fn begin(
         &self,
         key: &ExecutionKey,
         input: Value,
-        (author, caused_by): (Option<PrincipalId>, Causation),
+        Origin { author, caused_by, by_hand }: Origin,
     ) -> Result<ExecutionRecord, EngineError> {
         let ExecutionKey { machine, name } = key;
         check_name(name)?;
@@ -596,7 +610,7 @@ impl TenantEngine {
             redrives: 0,
         };
         let mut record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
-        (record.author, record.caused_by) = (author, caused_by);
+        (record.author, record.caused_by, record.by_hand) = (author, caused_by, by_hand);
         let first = (record.clone(), Expect::Absent);
         match self.engine.commit(&self.tenant, first, &parsed, Input::Started.into()).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
@@ -670,7 +684,12 @@ impl TenantEngine {
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }
-        self.engine.advance(&self.tenant, key, &Input::Redriven).await
+        let redriven = self.engine.change(&self.tenant, key, |record| {
+            // Whoever tries it again asks for it anew, and maybe much later.
+            record.by_hand = false;
+            Ok(Input::Redriven.into())
+        });
+        redriven.await
     }
 
     /// Waits until an execution is over.
@@ -751,6 +770,15 @@ fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) ->
         done.effects.extend(more.effects);
     }
     done
+}
+
+/// The names of the product's own workflows are nobody else's.
+fn check_machine_name(name: &str) -> Result<(), EngineError> {
+    if name.starts_with(OWN) {
+        let why = format!("`{name}` is Groundcrew's own: name yours without `{OWN}` before it");
+        return Err(EngineError::Refused(why));
+    }
+    check_name(name)
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {

@@ -394,7 +394,8 @@ impl From<EngineError> for Exception {
             EngineError::TooLarge => "InvalidExecutionInput",
             EngineError::Token => "InvalidToken",
             EngineError::TaskOver => "TaskTimedOut",
-            EngineError::NoApproval(_)
+            EngineError::Taken { .. }
+            | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }
             | EngineError::Contended(_) => "ConflictException",
             EngineError::MayNotDecide(_) => "AccessDeniedException",

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use release::{Digest, PrincipalId, Timestamp};
+use release::{ArtifactName, Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::approval;
+use super::{approval, retention};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -26,6 +26,9 @@ pub struct MachineRecord {
     pub created_at: Timestamp,
     /// When it was last defined anew.
     pub changed_at: Timestamp,
+    /// The project whose files define it; none if it was defined by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
 }
 
 /// Which execution: `WORKFLOW/NAME`.
@@ -81,6 +84,9 @@ pub struct ExecutionRecord {
     /// The rules that led to it.
     #[serde(default)]
     pub caused_by: Causation,
+    /// Whether somebody asked for exactly its one task, and waits for it as for their own deed.
+    #[serde(default)]
+    pub by_hand: bool,
     /// The definition it keeps to its end.
     pub definition: Digest,
     /// What it is at this moment.
@@ -169,6 +175,7 @@ impl ExecutionRecord {
             actor,
             author: None,
             caused_by: Causation::default(),
+            by_hand: false,
             definition,
             run: Run::new(about, seed),
             stopped_at: None,
@@ -227,16 +234,18 @@ impl ExecutionRecord {
         self.author.as_ref().unwrap_or(&self.actor)
     }
 
-    /// What it is found by: that it is under way, the activities whose workers it waits for, and
-    /// whether it waits for a person.
+    /// What it is found by: that it is under way or the day it ended, the activities whose workers
+    /// it waits for, and whether it waits for a person.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let open = self.run.status == Status::Running;
-        let open = open.then(|| (super::OPEN.0, super::OPEN.1.to_owned()));
+        let open = match self.stopped_at.filter(|_| self.run.status != Status::Running) {
+            Some(at) => (retention::ENDED, retention::day(at).to_string()),
+            None => (super::OPEN.0, super::OPEN.1.to_owned()),
+        };
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
-        open.into_iter().chain(waiting).chain(asks).collect()
+        std::iter::once(open).chain(waiting).chain(asks).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.
