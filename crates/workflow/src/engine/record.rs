@@ -224,8 +224,9 @@ impl ExecutionRecord {
         let Self { run, tasks, timers, .. } = self;
         tasks.retain(|task, _| run.waits_for(task));
         timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
-        if self.run.status == Status::Running {
-            self.stopped_at = None;
+        match self.run.status {
+            Status::Running => self.stopped_at = None,
+            _ => self.deadline = None,
         }
     }
 
@@ -248,9 +249,11 @@ impl ExecutionRecord {
         std::iter::once(open).chain(waiting).chain(asks).collect()
     }
 
-    /// When a sign of life is due, if `input` says too early that it was missed.
+    /// When a sign of life or the end is due, if `input` says too early that it was missed: a worker
+    /// may have given one, and a redrive sets another end.
     pub fn early(&self, input: &Input, now: Timestamp) -> Option<Timestamp> {
         match input {
+            Input::TimedOut => self.deadline.filter(|due| *due > now),
             Input::Reported { task, report: Report::HeartbeatMissed } => {
                 self.tasks.get(task)?.heartbeat_due.filter(|due| *due > now)
             }
