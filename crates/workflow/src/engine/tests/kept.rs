@@ -192,3 +192,24 @@ async fn a_project_keeps_what_it_defines_and_removes_only_that() {
     tenant.machine("by-hand").await.unwrap();
     assert!(matches!(tenant.machine("flow").await, Err(EngineError::UnknownMachine(_))));
 }
+
+#[tokio::test]
+async fn a_redriven_execution_does_not_end_by_the_time_out_of_its_first_life() {
+    let fixture = Fixture::new(1).await;
+    let tenant = fixture.tenant();
+    let text = json!({"StartAt": "Work", "TimeoutSeconds": 100, "States": {
+        "Work": {"Type": "Task", "Resource": WORK, "Next": "Wait"},
+        "Wait": {"Type": "Wait", "Seconds": 80, "End": true}}});
+    tenant.define("flow", &text.to_string()).await.unwrap();
+    tenant.start("flow", Some("one"), json!({})).await.unwrap();
+    assert_eq!(tenant.ended(&key("one")).await.unwrap().run.status, Status::Failed);
+    fixture.pass(50).await;
+    tenant.redrive(&key("one")).await.unwrap();
+    while !tenant.execution(&key("one")).await.unwrap().tasks.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    fixture.pass(50).await;
+    assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Running);
+    fixture.pass(30).await;
+    assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Succeeded);
+}

@@ -56,7 +56,7 @@ impl Drawing {
     /// States in a row, maybe with a loop around some of them, that end in one of several ways.
     fn container(&mut self, depth: usize, jsonata: bool) -> Value {
         let outer = self.seen.len();
-        let names: Vec<_> = (0..1 + self.below(4)).map(|_| self.name("S")).collect();
+        let names: Vec<_> = (0..1 + self.below(4 - depth)).map(|_| self.name("S")).collect();
         let (fine, broken) = (self.name("Fine"), self.name("Broken"));
         let mut states = Map::new();
         let mut used = false;

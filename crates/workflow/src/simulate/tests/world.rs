@@ -54,7 +54,7 @@ pub fn live(machine: &Machine, seed: u64, crashes: bool) -> (ExecutionRecord, Ve
     };
     if world.draw.unit() < 0.15 {
         let at = world.after(60);
-        world.pending.push((at, Input::Stopped(Fault::new("Stopped", "by hand"))));
+        world.expect(at, Input::Stopped(Fault::new("Stopped", "by hand")));
     }
     world.happen(Input::Started);
     for _ in 0..MOST {
@@ -76,6 +76,9 @@ pub fn live(machine: &Machine, seed: u64, crashes: bool) -> (ExecutionRecord, Ve
     panic!("it goes on for ever");
 }
 
+/// When something happens, its turn among what happens at the same moment, and what.
+type Due = (Timestamp, u64, Input);
+
 struct World<'a> {
     machine: &'a Machine,
     record: ExecutionRecord,
@@ -85,9 +88,9 @@ struct World<'a> {
     crashes: bool,
     draw: Draw,
     /// What others will do, whatever becomes of the engine.
-    pending: Vec<(Timestamp, Input)>,
+    pending: Vec<Due>,
     /// What is due in memory; it may be due no longer.
-    timers: Vec<(Timestamp, Input)>,
+    timers: Vec<Due>,
     begun: HashSet<String>,
     scheduled: BTreeSet<String>,
     redrives: usize,
@@ -97,36 +100,43 @@ impl World<'_> {
     /// What happens next: the earliest, and of several at one moment any, but the same ones always.
     fn next(&mut self) -> Option<(Timestamp, Input)> {
         if self.crashes {
-            self.timers = self.record.due();
+            self.timers = self.due();
         }
-        let order = |(at, input): &(Timestamp, Input)| {
-            ((*at).max(self.now), hash(self.seed, &format!("{input:?}")))
+        let now = self.now;
+        let first = |all: &[Due]| {
+            all.iter().enumerate().map(|(at, due)| ((due.0.max(now), due.1), at)).min()
         };
-        let first = |all: &[(Timestamp, Input)]| {
-            all.iter().enumerate().map(|(at, one)| (order(one), at)).min()
+        let (all, at) = match (first(&self.timers), first(&self.pending)) {
+            (Some(timer), Some(other)) if timer.0 > other.0 => (&mut self.pending, other.1),
+            (Some((_, at)), _) => (&mut self.timers, at),
+            (None, other) => (&mut self.pending, other?.1),
         };
-        let (timer, other) = (first(&self.timers), first(&self.pending));
-        match (timer, other) {
-            (Some(timer), Some(other)) if timer.0 > other.0 => {
-                Some(self.pending.swap_remove(other.1))
-            }
-            (Some((_, at)), _) => Some(self.timers.swap_remove(at)),
-            (None, other) => other.map(|(_, at)| self.pending.swap_remove(at)),
-        }
+        let (at, _, input) = all.swap_remove(at);
+        Some((at, input))
+    }
+
+    /// What the record says is due.
+    fn due(&self) -> Vec<Due> {
+        let turned = |(at, input)| turn(self.seed, at, input);
+        self.record.due().into_iter().map(turned).collect()
+    }
+
+    /// Somebody will do something.
+    fn expect(&mut self, at: Timestamp, input: Input) {
+        self.pending.push(turn(self.seed, at, input));
     }
 
     /// As the engine commits.
     fn happen(&mut self, input: Input) {
         if let Some(at) = self.record.early(&input, self.now) {
             if !self.crashes {
-                self.timers.push((at, input));
+                self.timers.push(turn(self.seed, at, input));
             }
             return;
         }
         if self.crashes {
-            let mut lost = stored(&self.record);
+            let mut lost = self.record.clone();
             self.take(&mut lost, input.clone());
-            self.record = stored(&self.record);
         }
         let mut record = self.record.clone();
         if let Input::Reported { task, report: Report::Started { .. } } = &input
@@ -141,8 +151,8 @@ impl World<'_> {
         }
         record.note(&done.effects, self.now);
         self.record = record;
+        invariants::hold(&self.record, self.history.last(), &done.events);
         self.history.extend(done.events);
-        invariants::hold(&self.record, &self.history);
         for effect in &done.effects {
             if let Effect::Schedule(request) = effect {
                 assert!(self.scheduled.insert(request.task.clone()), "two attempts have one key");
@@ -152,8 +162,8 @@ impl World<'_> {
             self.record = stored(&self.record);
             self.is_no_news(input);
         } else {
-            let due = self.record.due().into_iter().filter(|due| !self.timers.contains(due));
-            let due: Vec<_> = due.collect();
+            let mut due = self.due();
+            due.retain(|due| !self.timers.contains(due));
             self.timers.extend(due);
         }
         let open: Vec<_> = self.record.tasks.values().cloned().collect();
@@ -167,7 +177,7 @@ impl World<'_> {
         {
             self.redrives += 1;
             let at = self.after(40);
-            self.pending.push((at, Input::Redriven));
+            self.expect(at, Input::Redriven);
         }
     }
 
@@ -207,7 +217,7 @@ impl World<'_> {
             let seconds = SignedDuration::from_secs((draw.bits() % most) as i64);
             let task = open.task.clone();
             let at = now.checked_add(seconds).unwrap();
-            self.pending.push((at, Input::Reported { task, report }));
+            self.expect(at, Input::Reported { task, report });
         };
         if draw.unit() < 0.6 {
             after(&mut draw, 3, Report::Started { worker: None });
@@ -231,7 +241,7 @@ impl World<'_> {
         }
         if draw.unit() < 0.1 {
             let (task, report) = ("forged".to_owned(), Report::Succeeded(json!(0)));
-            self.pending.push((now, Input::Reported { task, report }));
+            self.expect(now, Input::Reported { task, report });
         }
     }
 }
@@ -241,6 +251,11 @@ fn stored(record: &ExecutionRecord) -> ExecutionRecord {
     let back = serde_json::from_slice(&serde_json::to_vec(record).unwrap()).unwrap();
     assert_eq!(*record, back, "it is stored as it is");
     back
+}
+
+/// Whose turn it is at one moment follows from the seed and from what it is.
+fn turn(seed: u64, at: Timestamp, input: Input) -> Due {
+    (at, hash(seed, &format!("{input:?}")), input)
 }
 
 fn hash(seed: u64, text: &str) -> u64 {
