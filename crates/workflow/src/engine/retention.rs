@@ -14,6 +14,7 @@ use serde_json::json;
 use store::{Expect, List, StoreError};
 
 use super::rules::POSITIONS;
+use super::transition::history_stream;
 use super::worker::{OF, TOKENS};
 use super::{EXECUTIONS, Engine, EngineError, ExecutionRecord, PAGE, TenantEngine};
 
@@ -95,14 +96,15 @@ impl TenantEngine {
             }
             let (mut transaction, mut keys, mut events) = (self.transaction(), Vec::new(), 0);
             for row in &rows {
-                events += row.read::<ExecutionRecord>()?.run.events;
+                let record: ExecutionRecord = row.read()?;
+                events += record.run.events;
                 if !keys.is_empty() && events > EVENTS {
                     break;
                 }
                 self.forget_tokens(&row.key).await?;
                 transaction = transaction
                     .delete(EXECUTIONS, &row.key, Expect::Version(row.version))
-                    .delete_stream(&format!("workflow/{}", row.key));
+                    .delete_stream(&history_stream(&record.key));
                 keys.push(row.key.as_str());
             }
             let told = json!({"executions": keys, "ended_on": day});

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Collection, Expect, List, StoreError};
 
+use super::transition::Change;
 use super::{
-    ACTIVITY, ATTEMPTS, Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
+    ACTIVITY, ATTEMPTS, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, LISTEN, OpenTask,
     TenantEngine, check_name,
 };
 use crate::interpreter::{Input, Report};
@@ -18,8 +19,6 @@ const ACTIVITIES: Collection = Collection("workflow.activities");
 pub const TOKENS: Collection = Collection("workflow.tokens");
 /// The index of tokens by their execution.
 pub const OF: &str = "execution";
-/// How long a worker waits without looking for what other servers have scheduled.
-const GLANCE: Duration = Duration::from_secs(1);
 /// Of how many executions that wait for an activity the one that has waited longest is taken.
 const CANDIDATES: usize = 100;
 
@@ -108,9 +107,10 @@ impl TenantEngine {
     ) -> Result<Option<GivenTask>, EngineError> {
         self.activity(activity).await?;
         let until = tokio::time::Instant::now() + patience;
-        let mut moved = self.engine.shared.moved.subscribe();
+        let bell = (self.tenant.clone(), activity.to_owned());
+        let bell = self.engine.shared.offered.listen(bell);
         loop {
-            moved.borrow_and_update();
+            let rung = bell.rung();
             if let Some(given) = self.take_waiting(activity, worker).await? {
                 return Ok(Some(given));
             }
@@ -118,9 +118,7 @@ impl TenantEngine {
             if now >= until {
                 return Ok(None);
             }
-            let wait = GLANCE.min(until - now);
-            // Either way it is looked again.
-            let _moved = tokio::time::timeout(wait, moved.changed()).await;
+            rung.within(LISTEN.min(until - now)).await;
         }
     }
 

@@ -38,9 +38,10 @@ pub fn live(machine: &Machine, seed: u64, crashes: bool) -> (ExecutionRecord, Ve
         redrives: 0,
     };
     let actor = PrincipalId::system("simulation");
+    let node = serde_json::from_value(json!("simulation.1")).unwrap();
     let mut world = World {
         machine,
-        record: ExecutionRecord::new(key, actor, Digest::of(b""), about),
+        record: ExecutionRecord::new(key, actor, (Digest::of(b""), node), about),
         history: Vec::new(),
         now: start,
         seed,
