@@ -7,6 +7,7 @@ mod handlers;
 mod openapi;
 mod problem;
 mod tasks;
+mod versions;
 mod workflows;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::tasks::Done;
-use super::{Call, Problem, Route, json as to_json, openapi, workflows};
+use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
 
 /// What a handler gives.
 pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
@@ -272,6 +272,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(workflows::routes());
+    routes.extend(versions::routes());
     routes
 }
 

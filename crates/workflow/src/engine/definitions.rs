@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Collection, Expect, List, TenantStore, Transaction};
 
+use super::machines::{MACHINES, MachineType, check};
 use super::rules::RULES;
 use super::schedules::SCHEDULES;
 use super::{
-    DEFINITIONS, EngineError, MACHINES, MachineRecord, PAGE, RuleRecord, ScheduleFile,
-    ScheduleRecord, TenantEngine, check_name,
+    DEFINITIONS, EngineError, MachineRecord, PAGE, RuleRecord, ScheduleFile, ScheduleRecord,
+    TenantEngine, check_name,
 };
-use crate::definition::{Machine, refusal};
 use crate::rule::{Action, RuleSpec};
 
 /// The definitions of one tenant, as one principal makes them at one moment.
@@ -148,18 +148,17 @@ impl Definitions {
     ) -> Result<(Transaction, Defined<MachineRecord>), EngineError> {
         check_name(name)?;
         let definition = Digest::of(text.as_bytes());
-        let make = |known: Option<&MachineRecord>| MachineRecord {
-            name: name.to_owned(),
-            definition,
-            created_at: known.map_or(self.now, |known| known.created_at),
-            changed_at: self.now,
-            project: self.owner(known),
+        let make = |known: Option<&MachineRecord>| {
+            let new = (name, MachineType::Standard);
+            let project = self.owner(known);
+            let record = MachineRecord::defined(known.cloned(), new, definition, self.now);
+            MachineRecord { project, ..record }
         };
         let (transaction, defined) = self.keep(name, make, transaction).await?;
         if !defined.changed {
             return Ok((transaction, defined));
         }
-        Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
+        check(text, defined.record.kind)?;
         let digest = definition.to_string();
         Ok((transaction.put(DEFINITIONS, &digest, &text, Expect::Any)?, defined))
     }

@@ -4,32 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use release::{ArtifactName, Digest, PrincipalId, Timestamp};
+use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{NodeId, approval, retention};
+use super::nested::Parent;
+use super::{NodeId, approval, nested, retention};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
 /// The account in the names that this installation gives: it has none.
 pub const ACCOUNT: &str = "000000000000";
-
-/// A workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MachineRecord {
-    /// Its name.
-    pub name: String,
-    /// The digest of its definition's text.
-    pub definition: Digest,
-    /// When it was first defined.
-    pub created_at: Timestamp,
-    /// When it was last defined anew.
-    pub changed_at: Timestamp,
-    /// The project whose files define it; none if it was defined by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<ArtifactName>,
-}
 
 /// Which execution: `WORKFLOW/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,8 +72,17 @@ pub struct ExecutionRecord {
     /// Whether somebody asked for exactly its one task, and waits for it as for their own deed.
     #[serde(default)]
     pub by_hand: bool,
+    /// The task of another execution that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// The definition it keeps to its end.
     pub definition: Digest,
+    /// The version that it was started as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The alias that led to that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// The server that moved it last: it sees to what is due.
     pub node: NodeId,
     /// What it is at this moment.
@@ -153,6 +147,12 @@ impl OpenTask {
     }
 }
 
+/// What decides all that is drawn for what has this name.
+pub fn seed(name: &str) -> u64 {
+    let digest = Digest::of(name.as_bytes()).to_string();
+    digest.bytes().fold(0, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte))
+}
+
 /// The activity that a resource names.
 pub fn activity(resource: &str) -> Option<&str> {
     let (_, name) = resource.split_once(":activity:")?;
@@ -174,18 +174,17 @@ impl ExecutionRecord {
         (definition, node): (Digest, NodeId),
         about: About,
     ) -> Self {
-        let seed = Digest::of(format!("{}@{}", about.execution_arn, about.started_at).as_bytes());
-        let seed = seed
-            .to_string()
-            .bytes()
-            .fold(0_u64, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+        let seed = seed(&format!("{}@{}", about.execution_arn, about.started_at));
         Self {
             key,
             actor,
             author: None,
             caused_by: Causation::default(),
             by_hand: false,
+            parent: None,
             definition,
+            version: None,
+            alias: None,
             node,
             run: Run::new(about, seed),
             stopped_at: None,
@@ -235,9 +234,12 @@ impl ExecutionRecord {
         let Self { run, tasks, timers, .. } = self;
         tasks.retain(|task, _| run.waits_for(task));
         timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
-        match self.run.status {
-            Status::Running => self.stopped_at = None,
-            _ => self.deadline = None,
+        if self.run.status == Status::Running && self.stopped_at.take().is_some() {
+            // Tried again, it is on its own: the task that waited for it is over.
+            self.parent.iter_mut().for_each(|parent| parent.waits = false);
+        }
+        if self.run.status != Status::Running {
+            self.deadline = None;
         }
     }
 
@@ -254,20 +256,23 @@ impl ExecutionRecord {
         }
     }
 
-    /// What it is found by: the servers that hold it or a task of it while it is under way, and then
-    /// the day it ended; the activities whose workers it waits for, and whether it waits for a person.
+    /// What it is found by: the servers that hold it or a task of it while it is under way or its
+    /// end is not told, and then the day it ended; the activities whose workers it waits for, whether it waits for a person,
+    /// and the task that waits for it.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let running = self.run.status == Status::Running;
+        let parent = self.parent.as_ref().filter(|parent| parent.waits);
+        let held = self.run.status == Status::Running || parent.is_some();
         let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
-        let nodes: BTreeSet<_> = nodes.filter(|_| running).collect();
+        let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
         let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
-        let ended = self.stopped_at.filter(|_| !running);
+        let ended = self.stopped_at.filter(|_| !held);
         let ended = ended.map(|at| (retention::ENDED, retention::day(at).to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
-        nodes.chain(ended).chain(waiting).chain(asks).collect()
+        let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
+        nodes.chain(ended).chain(waiting).chain(asks).chain(parent).collect()
     }
 
     /// When a sign of life or the end is due, if `input` says too early that it was missed: a worker

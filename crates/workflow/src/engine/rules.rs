@@ -170,7 +170,7 @@ impl TenantEngine {
                 let caused_by = led.then(name).map_err(refused)?;
                 let input = input.clone().map_err(EngineError::Refused)?;
                 let author = Some(record.author.clone());
-                self.begin(&key, input, Origin { author, caused_by, by_hand: false }).await
+                self.begin(&key, input, Origin { author, caused_by, ..Origin::default() }).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.

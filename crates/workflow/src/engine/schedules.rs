@@ -137,7 +137,8 @@ impl TenantEngine {
             } else {
                 let name = format!("{}-{}", record.name, moment.strftime("%Y%m%dT%H%M%SZ"));
                 let key = ExecutionKey { machine: workflow.clone(), name };
-                let origin = Origin { author: Some(record.author.clone()), ..Origin::default() };
+                let author = Some(record.author.clone());
+                let origin = Origin { author, ..Origin::default() };
                 let started = self.begin(&key, input.clone(), origin).await;
                 let wanted = (format!("schedule/{}", record.name), key.clone(), input.clone());
                 let settled = self.settle(started, wanted, transaction)?;
