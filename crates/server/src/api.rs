@@ -6,6 +6,7 @@
 mod handlers;
 mod openapi;
 mod problem;
+mod tasks;
 mod versions;
 mod workflows;
 

@@ -9,14 +9,17 @@
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
 mod aliases;
+mod alone;
 mod approval;
 mod bell;
 mod dead_letters;
+mod definitions;
 mod express;
 mod machines;
 mod nested;
 mod node;
 mod record;
+mod retention;
 mod rules;
 mod schedules;
 mod slots;
@@ -33,7 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
+use release::{ArtifactName, Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
@@ -49,6 +52,7 @@ pub use aliases::{AliasChange, AliasRecord, Route};
 pub use approval::{Approval, Asked, Decision};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
+pub use definitions::{Defined, Definitions};
 pub use machines::{Defining, MachineRecord, MachineType};
 pub use nested::Parent;
 pub use node::NodeId;
@@ -118,6 +122,14 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// Another project defines it.
+    #[error("{what} belongs to project `{project}`: rename one, or remove it there first")]
+    Taken {
+        /// What: `workflow NAME`, `schedule NAME` or `rule NAME`.
+        what: String,
+        /// The project that defines it.
+        project: ArtifactName,
+    },
     /// It cannot be done to a workflow of this type.
     #[error("the workflow `{machine}` is of type {}: {}", kind.as_str(), kind.lacks())]
     Type {
@@ -345,6 +357,8 @@ impl Engine {
         let call = TaskCall {
             tenant: tenant.clone(),
             actor: record.actor.clone(),
+            by_hand: record.by_hand,
+            since: open.scheduled_at,
             key: open.task.clone(),
             input: open.arguments.clone(),
         };
@@ -462,8 +476,12 @@ impl TenantEngine {
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }
-        let redriven = self.engine.advance(&self.tenant, key, &Input::Redriven).await?;
-        Ok(Arc::unwrap_or_clone(redriven))
+        let redriven = self.engine.change(&self.tenant, key, |record| {
+            // Whoever tries it again asks for it anew, and maybe much later.
+            record.by_hand = false;
+            Ok(Input::Redriven.into())
+        });
+        Ok(Arc::unwrap_or_clone(redriven.await?))
     }
 
     /// Waits until an execution is over.
@@ -514,6 +532,15 @@ impl TenantEngine {
     pub fn arn(&self) -> String {
         format!("arn:aws:states:local:{}", record::ACCOUNT)
     }
+}
+
+/// The names of the product's own workflows are nobody else's.
+fn check_machine_name(name: &str) -> Result<(), EngineError> {
+    if name.starts_with(OWN) {
+        let why = format!("`{name}` is Groundcrew's own: name yours without `{OWN}` before it");
+        return Err(EngineError::Refused(why));
+    }
+    check_name(name)
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {

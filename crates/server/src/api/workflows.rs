@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
     Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, PostedEvent, ScheduleFile,
-    TenantEngine, qualified,
+    qualified,
 };
 use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
@@ -177,23 +177,18 @@ pub fn routes() -> Vec<(Route, Handler)> {
     ]
 }
 
-/// The tenant's workflows, acted on as whoever calls.
-pub fn engine(call: &Call) -> TenantEngine {
-    call.api.workflows.tenant(&call.tenant, call.identity.principal.clone())
-}
-
 fn key(call: &Call) -> Result<ExecutionKey, Problem> {
     Ok(ExecutionKey { machine: call.path("workflow")?, name: call.path("execution")? })
 }
 
 async fn list(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).machines().await?)
+    to_json(&call.workflows().machines().await?)
 }
 
 async fn define(call: Call) -> Result<Value, Problem> {
     let DefineBody { name, definition, kind, publish, description } = call.body()?;
     let defining = Defining { kind, publish, description };
-    let (machine, version) = engine(&call).define_as(&name, &definition, &defining).await?;
+    let (machine, version) = call.workflows().define_as(&name, &definition, &defining).await?;
     let mut told = to_json(&machine)?;
     if let Some(version) = version {
         told["version"] = version.version.into();
@@ -203,13 +198,13 @@ async fn define(call: Call) -> Result<Value, Problem> {
 
 async fn executions(call: Call) -> Result<Value, Problem> {
     let workflow: String = call.path("workflow")?;
-    let all = engine(&call).executions(&workflow).await?;
+    let all = call.workflows().executions(&workflow).await?;
     Ok(all.iter().map(told).collect())
 }
 
 async fn start(call: Call) -> Result<Value, Problem> {
     let StartBody { name, input, wait } = call.body()?;
-    let (engine, workflow): (_, String) = (engine(&call), call.path("workflow")?);
+    let (engine, workflow): (_, String) = (call.workflows(), call.path("workflow")?);
     let name = name.as_deref();
     if !wait {
         return Ok(told(&engine.start(&workflow, name, input).await?));
@@ -224,7 +219,7 @@ async fn start(call: Call) -> Result<Value, Problem> {
 }
 
 async fn show(call: Call) -> Result<Value, Problem> {
-    let (engine, key) = (engine(&call), key(&call)?);
+    let (engine, key) = (call.workflows(), key(&call)?);
     if call.query("wait")? == Some(true) {
         // Whoever waits longer asks again.
         if let Ok(ended) = tokio::time::timeout(WAIT, engine.ended(&key)).await {
@@ -238,70 +233,70 @@ async fn show(call: Call) -> Result<Value, Problem> {
 
 async fn stop(call: Call) -> Result<Value, Problem> {
     let StopBody { error, cause } = call.body()?;
-    Ok(told(&engine(&call).stop(&key(&call)?, Fault { error, cause }).await?))
+    Ok(told(&call.workflows().stop(&key(&call)?, Fault { error, cause }).await?))
 }
 
 async fn schedules(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).schedules().await?)
+    to_json(&call.workflows().schedules().await?)
 }
 
 async fn schedule(call: Call) -> Result<Value, Problem> {
     let ScheduleBody { name, schedule } = call.body()?;
-    to_json(&engine(&call).schedule(&name, schedule).await?)
+    to_json(&call.workflows().schedule(&name, schedule).await?)
 }
 
 async fn unschedule(call: Call) -> Result<Value, Problem> {
     let name: String = call.path("schedule")?;
-    engine(&call).unschedule(&name).await?;
+    call.workflows().unschedule(&name).await?;
     Ok(json!({"removed": name}))
 }
 
 async fn rules(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).rules().await?)
+    to_json(&call.workflows().rules().await?)
 }
 
 async fn rule(call: Call) -> Result<Value, Problem> {
     let RuleBody { name, rule } = call.body()?;
-    to_json(&engine(&call).rule(&name, rule).await?)
+    to_json(&call.workflows().rule(&name, rule).await?)
 }
 
 async fn remove_rule(call: Call) -> Result<Value, Problem> {
     let name: String = call.path("rule")?;
-    engine(&call).remove_rule(&name).await?;
+    call.workflows().remove_rule(&name).await?;
     Ok(json!({"removed": name}))
 }
 
 async fn post_event(call: Call) -> Result<Value, Problem> {
-    engine(&call).post(&call.body()?).await?;
+    call.workflows().post(&call.body()?).await?;
     Ok(json!({"kept": true}))
 }
 
 async fn dead_letters(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).dead_letters().await?)
+    to_json(&call.workflows().dead_letters().await?)
 }
 
 async fn deliver(call: Call) -> Result<Value, Problem> {
     let id: String = call.path("letter")?;
-    Ok(told(&engine(&call).deliver(&id).await?))
+    Ok(told(&call.workflows().deliver(&id).await?))
 }
 
 async fn approvals(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).approvals().await?)
+    to_json(&call.workflows().approvals().await?)
 }
 
 async fn decide(call: Call) -> Result<Value, Problem> {
     let DecideBody { approve: approved, state, reason } = call.body()?;
     let role = call.identity.role.to_string();
     let decision = Decision { state, approved, reason, role };
-    Ok(told(&engine(&call).decide(&key(&call)?, &decision).await?))
+    Ok(told(&call.workflows().decide(&key(&call)?, &decision).await?))
 }
 
 async fn redrive(call: Call) -> Result<Value, Problem> {
-    Ok(told(&engine(&call).redrive(&key(&call)?).await?))
+    Ok(told(&call.workflows().redrive(&key(&call)?).await?))
 }
 
 /// An execution as the API tells it.
-fn told(record: &ExecutionRecord) -> Value {
+pub(super) fn told(record: &ExecutionRecord) -> Value {
     let outcome = record.run.outcome.as_ref();
     let fault = outcome.and_then(|outcome| outcome.fault.as_ref());
     let states = outcome.is_none().then(|| record.run.active_states());

@@ -277,6 +277,7 @@ impl From<EngineError> for Exception {
             EngineError::Type { .. } => "StateMachineTypeNotSupported",
             EngineError::Limit(_) => "ServiceQuotaExceededException",
             EngineError::Conflict(_)
+            | EngineError::Taken { .. }
             | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }
             | EngineError::Contended(_) => "ConflictException",

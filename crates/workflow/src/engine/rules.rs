@@ -8,17 +8,17 @@
 //! and a chain that is too long is cut. What tasks of such an execution do elsewhere is told in the
 //! name of `system:rule`, and no rule acts on it.
 
-use release::{PrincipalId, TenantId};
+use release::{ArtifactName, PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
-use super::{ACCOUNT, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine, check_name};
+use super::{ACCOUNT, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
 
-const RULES: Collection = Collection("workflow.rules");
-const POSITIONS: Collection = Collection("workflow.positions");
+pub const RULES: Collection = Collection("workflow.rules");
+pub const POSITIONS: Collection = Collection("workflow.positions");
 /// Up to where the rules have followed the event log.
 const POSITION: &str = "rules";
 /// In whose name rules act.
@@ -35,6 +35,9 @@ pub struct RuleRecord {
     pub rule: RuleSpec,
     /// Who made it, or changed it last.
     pub author: PrincipalId,
+    /// The project whose files define it; none if it was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
 }
 
 /// An event that somebody posts.
@@ -69,21 +72,7 @@ impl TenantEngine {
     /// # Errors
     /// If the name or the rule is refused.
     pub async fn rule(&self, name: &str, rule: RuleSpec) -> Result<RuleRecord, EngineError> {
-        check_name(name)?;
-        let compiled = rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
-        if compiled.targets.iter().any(|target| webhook(&target.action)) {
-            let why = "webhooks cannot be called yet: start an execution".to_owned();
-            return Err(EngineError::Refused(why));
-        }
-        let record = RuleRecord { name: name.to_owned(), rule, author: self.actor.clone() };
-        let transaction = self.transaction().put(RULES, name, &record, Expect::Any)?.emit(
-            "workflow",
-            "rule.made",
-            &record,
-        )?;
-        self.store().commit(transaction).await?;
-        Ok(record)
+        self.made(self.definitions().rule(name, rule, self.transaction()).await?).await
     }
 
     /// The rules, by name.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{Collection, Expect, List, StoreError};
 
-use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine, check_name};
+use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine};
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
-const SCHEDULES: Collection = Collection("workflow.schedules");
+pub const SCHEDULES: Collection = Collection("workflow.schedules");
 
 /// What is started, and when: `workflows/NAME.schedule.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,9 @@ pub struct ScheduleRecord {
     pub schedule: ScheduleFile,
     /// Who made it, or changed it last.
     pub author: PrincipalId,
+    /// The project whose files define it; none if it was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
     /// The last moment that was dealt with; at first, when it was made.
     pub last: Timestamp,
     /// The execution it started last.
@@ -70,7 +73,8 @@ impl Engine {
 }
 
 impl TenantEngine {
-    /// Makes a schedule, or another one of its name. It counts from now.
+    /// Makes a schedule, or another one of its name. It counts from now; the same again is the same
+    /// one.
     ///
     /// # Errors
     /// If the name or the schedule is refused.
@@ -79,17 +83,7 @@ impl TenantEngine {
         name: &str,
         schedule: ScheduleFile,
     ) -> Result<ScheduleRecord, EngineError> {
-        check_name(name)?;
-        schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let (author, last) = (self.actor.clone(), self.engine.shared.clock.now());
-        let name = name.to_owned();
-        let record = ScheduleRecord { name, schedule, author, last, started: None };
-        let transaction = self
-            .transaction()
-            .put(SCHEDULES, &record.name, &record, Expect::Any)?
-            .emit("workflow", "schedule.made", &record)?;
-        self.store().commit(transaction).await?;
-        Ok(record)
+        self.made(self.definitions().schedule(name, schedule, self.transaction()).await?).await
     }
 
     /// The schedules, by name.
