@@ -34,6 +34,7 @@ pub mod definition;
 mod draw;
 pub mod engine;
 mod fault;
+pub mod graph;
 mod hash;
 mod history;
 mod interpreter;
