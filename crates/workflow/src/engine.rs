@@ -10,6 +10,7 @@
 
 mod approval;
 mod dead_letters;
+mod graphs;
 mod record;
 mod rules;
 mod schedules;
@@ -35,12 +36,12 @@ use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step
 use crate::rule::Causation;
 use crate::weight::{NESTED, too_large};
 
-pub use approval::{Approval, Asked, Decision};
+pub use approval::{Approval, Asked, Decision, Link};
 pub use dead_letters::DeadLetter;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
-pub use schedules::{ScheduleFile, ScheduleRecord};
+pub use schedules::{Keep, ScheduleFile, ScheduleRecord};
 pub use task::{Task, TaskCall};
 use timers::{Due, Timers};
 pub use worker::{ActivityRecord, GivenTask};
@@ -96,6 +97,9 @@ pub enum EngineError {
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
+    /// There is a schedule of that name.
+    #[error("there is a schedule `{0}` already")]
+    ScheduleExists(String),
     /// There is no such rule.
     #[error("there is no rule `{0}`")]
     UnknownRule(String),
@@ -754,8 +758,7 @@ fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) ->
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 80 || !name.chars().all(allowed) {
+    if !crate::name::is_name(name) {
         return Err(EngineError::Name(name.chars().take(80).collect()));
     }
     Ok(())

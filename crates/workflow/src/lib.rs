@@ -40,6 +40,7 @@ mod history;
 mod interpreter;
 mod intrinsic;
 mod jsonata;
+mod name;
 mod path;
 pub mod pattern;
 pub mod portable;
@@ -61,3 +62,4 @@ pub use interpreter::{
     About, Effect, FrameId, Input, MAX_PAYLOAD, Moment, Outcome, Report, Run, Status, Step,
     TaskRequest, step,
 };
+pub use name::{NotAName, WorkflowName};

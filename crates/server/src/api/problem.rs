@@ -149,6 +149,7 @@ impl From<EngineError> for Problem {
             | EngineError::SeveralApprovals { .. }
             | EngineError::TaskOver
             | EngineError::Exists(_)
+            | EngineError::ScheduleExists(_)
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
             EngineError::Store(error) => error.into(),

@@ -14,6 +14,8 @@ use super::{
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
+mod outside;
+
 #[derive(Debug, Clone)]
 struct TestClock(ManualClock);
 
@@ -484,7 +486,7 @@ fn asks(more: Value) -> String {
 
 fn decision(approved: bool) -> Decision {
     let (reason, role) = ("because".to_owned(), "operator".to_owned());
-    Decision { state: None, approved, reason, role }
+    Decision { state: None, approved, reason, role, link: None }
 }
 
 #[tokio::test]

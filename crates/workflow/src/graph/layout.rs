@@ -255,9 +255,8 @@ impl Layers<'_> {
                 wanted[place] = near.iter().sum::<f64>() / near.len() as f64;
             }
         }
-        let apart = |place: usize| {
-            (self.width(items[place - 1]) + self.width(items[place])) / 2.0 + GAP
-        };
+        let apart =
+            |place: usize| (self.width(items[place - 1]) + self.width(items[place])) / 2.0 + GAP;
         let (mut right, mut left) = (wanted.clone(), wanted);
         for place in 1..items.len() {
             right[place] = right[place].max(right[place - 1] + apart(place));

@@ -174,12 +174,7 @@ fn line(svg: &mut String, edge: &Edge, line: &Line, (left, top): (f64, f64)) {
 }
 
 /// The box of a state; its group is left open.
-fn state(
-    svg: &mut String,
-    node: &Node,
-    (x, y, width, height): (f64, f64, f64, f64),
-    stands: bool,
-) {
+fn state(svg: &mut String, node: &Node, (x, y, width, height): (f64, f64, f64, f64), stands: bool) {
     let class = match serde_json::to_value(node.standing) {
         Ok(serde_json::Value::String(class)) if stands => class,
         _ => "defined".to_owned(),

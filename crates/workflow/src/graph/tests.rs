@@ -148,8 +148,7 @@ fn a_failure_within_branches_fails_what_is_around_and_cuts_off_the_rest() {
 #[test]
 fn names_steer_neither_a_terminal_nor_a_browser() {
     let name = "</title><script>alert(1)</script>\u{1b}[31m\u{0}";
-    let definition =
-        json!({"StartAt": name, "States": {name: {"Type": "Pass", "End": true}}});
+    let definition = json!({"StartAt": name, "States": {name: {"Type": "Pass", "End": true}}});
     let graph = Graph::of(name, &machine(&definition));
     assert!(!graph.text(PLAIN).contains('\u{1b}'));
     let svg = graph.svg();

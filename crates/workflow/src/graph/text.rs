@@ -203,7 +203,13 @@ impl Pen {
             line.push(if across { '─' } else { ' ' });
         }
         let arrives = across && !"┤╯".contains(spine);
-        line.push_str(if arrives { "▸" } else if across { "─" } else { " " });
+        line.push_str(if arrives {
+            "▸"
+        } else if across {
+            "─"
+        } else {
+            " "
+        });
         line.push_str(spine);
         line.push(' ');
         line.push_str(text);
