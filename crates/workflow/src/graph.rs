@@ -223,7 +223,7 @@ impl Flow {
 fn length(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3_600.0 => format!("{:.0} min", s / 60.0),
+        s if s < 3_600.0 => format!("{:.1} min", s / 60.0),
         s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
         s => format!("{:.0} d", s / 86_400.0),
     }

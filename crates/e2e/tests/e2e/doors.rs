@@ -59,7 +59,7 @@ async fn an_approver_decides_by_a_link_that_nobody_can_forge_change_or_use_twice
         (&ada, "user:admin", "asked for it and may not decide it"),
         (&ada, "user:vera", "is not among"),
         (&ada, "user:nobody", "there is no principal"),
-        (&bobs, "user:olga", "may not ManageKeys"),
+        (&bobs, "user:ada", "may not ManageKeys"),
     ] {
         let refused = asked(key, &[principal]).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");

@@ -487,7 +487,7 @@ async fn trace(call: Call) -> Result<Value, Problem> {
 }
 
 /// Whether a principal is one the caller manages: of the same tenant, or any for the installation.
-fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
+pub fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
     call.identity.tenant.is_none() || tenant == Some(&call.tenant)
 }
 

@@ -15,7 +15,7 @@ use workflow::graph::Graph;
 use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
 
-use super::handlers::{Answer, Handler};
+use super::handlers::{Answer, Handler, manages};
 use super::{Call, Problem, Route, json as to_json};
 use crate::links;
 
@@ -313,16 +313,20 @@ async fn approval_link(call: Call) -> Result<Value, Problem> {
     let LinkBody { principal, state, expires_seconds } = call.body()?;
     let principal: PrincipalId =
         principal.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    if principal != call.identity.principal {
+    let own = principal == call.identity.principal;
+    if !own {
         // Who has the link can decide in the other's name, as with a key.
         authorize(&call.identity, Action::ManageKeys, Resource::Tenant(&call.tenant))?;
+    }
+    let identity = links::approver(&call.api, &call.tenant, &principal).await?;
+    if !own && !manages(&call, identity.tenant.as_ref()) {
+        return Err(Problem::not_found(format!("there is no principal `{principal}`")));
     }
     let seconds = expires_seconds.unwrap_or(links::DEFAULT_SECONDS);
     if !(1..=links::MAX_SECONDS).contains(&seconds) {
         let why = format!("`expires_seconds` is 1 to {}, not {seconds}", links::MAX_SECONDS);
         return Err(Problem::bad_request(why));
     }
-    let identity = links::approver(&call.api, &call.tenant, &principal).await?;
     let end = call.api.clock.now().checked_add(std::time::Duration::from_secs(seconds.into()));
     let end = end.map_err(|error| Problem::bad_request(error.to_string()))?;
     let (key, role) = (key(&call)?, identity.role.to_string());
