@@ -17,7 +17,7 @@ use crate::{Fault, Report, Status};
 mod outside;
 
 #[derive(Debug, Clone)]
-struct TestClock(ManualClock);
+pub struct TestClock(pub ManualClock);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -81,8 +81,8 @@ impl Fixture {
     /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
     async fn restart(&mut self) {
         if let Some(old) = self.engine.take() {
-            for (_, task) in old.running().drain() {
-                task.abort();
+            for (_, running) in old.running().drain() {
+                running.work.abort();
             }
             drop(old);
         }
@@ -97,7 +97,7 @@ impl Fixture {
         };
         let clock = Arc::new(TestClock(self.clock.clone()));
         let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
-        let engine = Engine::new(store, clock, tasks);
+        let engine = Engine::new(store, clock, "here", tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
     }
