@@ -14,7 +14,7 @@ mod standing;
 mod svg;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use release::Timestamp;
 use schemars::JsonSchema;
@@ -103,7 +103,7 @@ pub struct Edge {
 }
 
 /// When an edge is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// When the state is done.
@@ -210,6 +210,12 @@ impl Node {
 }
 
 impl Flow {
+    /// How many states and ways it has, with all that is within.
+    fn size(&self) -> usize {
+        let within = self.nodes.iter().flat_map(|node| &node.flows).map(Self::size);
+        self.nodes.len() + self.edges.len() + within.sum::<usize>()
+    }
+
     /// What a flow within `node` is called.
     fn title(node: &Node, index: usize) -> String {
         match node.kind.as_str() {
@@ -241,16 +247,18 @@ fn cut(text: &str, most: usize) -> String {
 
 fn flow(states: &Container) -> Flow {
     let order = order(states);
-    let at = |name: &str| order.iter().position(|one| *one == name);
+    let places: HashMap<&str, usize> = (0..).zip(&order).map(|(at, name)| (*name, at)).collect();
     let mut edges: Vec<Edge> = Vec::new();
+    let mut known: HashMap<(usize, usize, Way), usize> = HashMap::new();
     for (from, name) in order.iter().enumerate() {
         for (to, way, label) in leads(&states.states[*name]) {
-            let Some(to) = at(to) else { continue };
-            let same = |edge: &&mut Edge| (edge.from, edge.to, edge.way) == (from, to, way);
-            match (edges.iter_mut().find(same), label) {
+            let Some(&to) = places.get(to) else { continue };
+            let at = *known.entry((from, to, way)).or_insert(edges.len());
+            match (edges.get_mut(at), label) {
                 (None, label) => edges.push(Edge { from, to, way, label, taken: 0 }),
                 (Some(Edge { label: Some(before), .. }), Some(label)) => {
-                    before.push_str(&format!(" | {label}"));
+                    before.push_str(" | ");
+                    before.push_str(&label);
                 }
                 (Some(_), _) => {}
             }
@@ -265,25 +273,25 @@ fn flow(states: &Container) -> Flow {
 fn order(states: &Container) -> Vec<&str> {
     let mut done = Vec::new();
     let mut seen = BTreeSet::new();
-    // Each with how many of its ways were gone; machines may be deeper than the stack.
-    let mut path: Vec<(&str, usize)> = Vec::new();
-    let begin = states.states.get_key_value(&states.start_at).map(|(name, _)| name.as_str());
-    let all = begin.into_iter().chain(states.states.keys().map(String::as_str));
-    for start in all {
-        if seen.insert(start) {
-            path.push((start, 0));
+    // Each with the ways that are left to go, the last first; machines may be deeper than the stack.
+    let mut path: Vec<(&str, Vec<&str>)> = Vec::new();
+    let begin = |name: &str| {
+        let (name, state) = states.states.get_key_value(name)?;
+        let ways: Vec<&str> = leads(state).into_iter().map(|(to, ..)| to).collect();
+        Some((name.as_str(), ways))
+    };
+    for start in std::iter::once(&states.start_at).chain(states.states.keys()) {
+        if seen.insert(start.as_str()) {
+            path.extend(begin(start));
         }
-        while let Some((name, gone)) = path.last_mut() {
-            let mut ways = leads(&states.states[*name]);
-            ways.reverse();
-            let way = ways.get(*gone).map(|(to, ..)| *to);
-            *gone += 1;
-            match way {
-                Some(to) => {
-                    let known = states.states.get_key_value(to).map(|(name, _)| name.as_str());
-                    path.extend(known.filter(|to| seen.insert(to)).map(|to| (to, 0)));
+        while let Some((name, ways)) = path.last_mut() {
+            match ways.pop() {
+                Some(to) if seen.insert(to) => path.extend(begin(to)),
+                Some(_) => {}
+                None => {
+                    done.push(*name);
+                    path.pop();
                 }
-                None => done.extend(path.pop().map(|(name, _)| name)),
             }
         }
     }

@@ -19,6 +19,8 @@ const CHARACTER: (f64, f64) = (7.8, 6.3);
 const LINE: f64 = 17.0;
 /// How wide the label of a way is at most.
 const LABEL: f64 = 170.0;
+/// How many states and passing ways are put where they look well.
+const ITEMS: usize = 2_000;
 /// How far apart ways run that lead back.
 const BACK: f64 = 16.0;
 
@@ -77,8 +79,11 @@ pub fn place(flow: &Flow, lines: usize) -> Placed {
     let sizes: Vec<_> = boxes.iter().map(|one| (one.at.2, one.at.3)).collect();
     let mut layers = Layers { flow, sizes, layers: Vec::new(), middles: Vec::new() };
     layers.fill();
-    layers.order();
-    layers.spread();
+    // Many long ways take too long to be put well.
+    let items: usize = layers.layers.iter().map(Vec::len).sum();
+    let rounds = if items > ITEMS { (0, 0) } else { (8, 25) };
+    layers.order(rounds.0);
+    layers.spread(rounds.1);
     let left = layers.extent().0;
     let mut tops = Vec::new();
     let mut top = 0.0;
@@ -176,8 +181,8 @@ impl Layers<'_> {
     }
 
     /// Orders each layer by the middle of its neighbours above, then below, a few times.
-    fn order(&mut self) {
-        for round in 0..8 {
+    fn order(&mut self, rounds: usize) {
+        for round in 0..rounds {
             let down = round % 2 == 0;
             let count = self.layers.len();
             for step in 1..count {
@@ -218,7 +223,7 @@ impl Layers<'_> {
     }
 
     /// Gives each item a middle: near its neighbours', in order, and apart from those beside it.
-    fn spread(&mut self) {
+    fn spread(&mut self, rounds: usize) {
         for layer in &self.layers {
             let mut right = 0.0;
             let mut middles = Vec::new();
@@ -230,7 +235,7 @@ impl Layers<'_> {
             middles.iter_mut().for_each(|middle| *middle -= (right - GAP) / 2.0);
             self.middles.push(middles);
         }
-        for round in 0..25 {
+        for round in 0..rounds {
             let down = round % 2 == 0;
             let count = self.layers.len();
             for step in 0..count {

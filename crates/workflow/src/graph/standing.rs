@@ -45,8 +45,9 @@ enum For {
 }
 
 /// A state of the definition.
-struct Known {
+struct Known<'a> {
     around: Option<usize>,
+    next: Option<&'a str>,
     waits: For,
 }
 
@@ -69,7 +70,7 @@ struct Entry {
 
 struct Told<'a> {
     status: Status,
-    states: Vec<Known>,
+    states: Vec<Known<'a>>,
     names: Vec<(&'a str, &'static str)>,
     by_name: HashMap<&'a str, Vec<usize>>,
     entries: Vec<Entry>,
@@ -88,7 +89,7 @@ impl<'a> Told<'a> {
                 _ => For::Nothing,
             };
             let index = self.states.len();
-            self.states.push(Known { around, waits });
+            self.states.push(Known { around, next: state.next.as_deref(), waits });
             self.names.push((name, state.kind.name()));
             self.by_name.entry(name).or_default().push(index);
             for below in state.kind.containers() {
@@ -139,7 +140,7 @@ impl<'a> Told<'a> {
             entry.fault = None;
             let length = event.details.as_ref().and_then(|details| details["length"].as_u64());
             entry.items = Items { total: length.unwrap_or_default(), ..Items::default() };
-            self.events.insert(event.id, (at, true));
+            self.events.insert(event.id, (at, kind.ends_with("StateStarted")));
             self.close_below(at, event.at);
         } else if kind == "MapIterationStarted" {
             entry.items.begun += 1;
@@ -185,7 +186,15 @@ impl<'a> Told<'a> {
             }
         }
         if let Some((left, false)) = before.filter(|_| self.redriven != Some(event.previous)) {
-            let from = &self.entries[left];
+            let from = &mut self.entries[left];
+            let works = matches!(self.names[from.state].1, "Task" | "Parallel" | "Map");
+            if let Some((standing, _)) = &mut from.closed
+                && works
+                && self.states[from.state].next != Some(name)
+            {
+                // Some failures are told by nothing but where they lead.
+                *standing = Standing::Caught;
+            }
             let caught = matches!(from.closed, Some((Standing::Caught, _)));
             *self.taken.entry((from.state, state, caught)).or_default() += 1;
         }

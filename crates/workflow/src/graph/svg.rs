@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::layout::{Line, Placed, place};
 use super::{Edge, Flow, Graph, Node, Way, cut};
 
+/// The most states and ways that are drawn.
+const MOST: usize = 1_000;
 /// The space around the graph.
 const MARGIN: f64 = 24.0;
 /// The height of the title.
@@ -58,14 +60,18 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Draws the graph.
+/// Draws the graph. One that is too large to place in a moment is told of instead.
 pub fn draw(graph: &Graph) -> String {
     let stands = graph.status.is_some();
-    let placed = place(&graph.flow, if stands { 3 } else { 2 });
+    let size = graph.flow.size();
+    let shown =
+        if size > MOST { &Flow { nodes: Vec::new(), edges: Vec::new() } } else { &graph.flow };
+    let placed = place(shown, if stands { 3 } else { 2 });
     let status = graph.status.map_or_else(String::new, |status| {
         format!(" · {}", status.as_str().replace('_', " ").to_lowercase())
     });
-    let head = format!("{}{status}", graph.title);
+    let note = if size > MOST { " · too large for a picture" } else { "" };
+    let head = format!("{}{status}{note}", graph.title);
     let least = head.chars().count().min(80) as f64 * 9.0;
     let width = placed.width.max(least) + 2.0 * MARGIN;
     let height = placed.height + HEAD + 2.0 * MARGIN;
@@ -77,12 +83,12 @@ pub fn draw(graph: &Graph) -> String {
          <rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n\
          <text class=\"head\" x=\"{MARGIN}\" y=\"{:.0}\">{}</text>\n",
         escape(&head),
-        escape(&summary(&graph.flow, stands)),
+        escape(&summary(shown, stands)),
         MARGIN + 14.0,
         escape(&cut(&head, 80)),
     );
     let left = (width - placed.width) / 2.0;
-    flow(&mut svg, &graph.flow, &placed, (left, MARGIN + HEAD, stands));
+    flow(&mut svg, shown, &placed, (left, MARGIN + HEAD, stands));
     svg.push_str("</svg>\n");
     svg
 }

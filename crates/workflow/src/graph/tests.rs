@@ -91,6 +91,90 @@ fn a_failure_that_is_caught_shows_where_it_led() {
     insta::assert_snapshot!(graph.text(PLAIN));
 }
 
+#[test]
+fn a_failure_that_no_event_tells_of_is_known_by_where_it_led() {
+    let definition = json!({"StartAt": "Work", "States": {
+        "Work": {"Type": "Task", "Resource": activity("work"), "ResultPath": "$.a", "Next": "Good",
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Bad"}]},
+        "Good": {"Type": "Succeed"}, "Bad": {"Type": "Pass", "End": true}}});
+    let run = (json!("no object"), json!({"Work": [{"result": {}}]}));
+    let graph = after(&definition, run, usize::MAX);
+    assert_eq!(graph.flow.nodes[0].standing, Standing::Caught, "{graph:#?}");
+    let taken: Vec<_> = graph.flow.edges.iter().map(|edge| (edge.way, edge.taken)).collect();
+    assert_eq!(taken, [(Way::Next, 0), (Way::Catch, 1)]);
+}
+
+#[test]
+fn what_is_redriven_goes_on_where_it_was() {
+    use crate::{Fault, Input, Moment, Report, step};
+    let machine = machine(&documents());
+    let about = crate::About {
+        execution_arn: "arn:aws:states:local:000000000000:execution:flow:one".to_owned(),
+        name: "one".to_owned(),
+        input: json!({"documents": [{"pages": 30}]}),
+        role_arn: String::new(),
+        machine_arn: String::new(),
+        machine_name: "flow".to_owned(),
+        started_at: Timestamp::UNIX_EPOCH,
+        redrives: 0,
+    };
+    let mut run = crate::Run::new(about, 0);
+    let mut history = Vec::new();
+    let mut token = String::new;
+    let mut tasks = Vec::new();
+    let mut go = |input: Input| {
+        let mut moment = Moment { now: Timestamp::UNIX_EPOCH, token: &mut token };
+        let done = step(&machine, &mut run, input, &mut moment);
+        history.extend(done.events);
+        for effect in done.effects {
+            if let crate::Effect::Schedule(request) = effect {
+                tasks.push(request.task.clone());
+            }
+        }
+        let graph = Graph::of_execution("one", &machine, &history, Timestamp::UNIX_EPOCH);
+        (graph, tasks.clone())
+    };
+    go(Input::Started);
+    let (stopped, _) = go(Input::Stopped(Fault::default()));
+    let standings = |graph: &Graph| {
+        let map = &graph.flow.nodes[1];
+        let check = &map.flows[0].nodes[0];
+        let ask = &check.flows[1].nodes[1];
+        (map.standing, check.standing, ask.standing, ask.entered)
+    };
+    let (running, waiting) = (Standing::Running, Standing::Waiting);
+    let cut = Standing::Aborted;
+    assert_eq!(standings(&stopped), (cut, cut, cut, 1));
+    let (again, tasks) = go(Input::Redriven);
+    assert_eq!(standings(&again), (running, running, waiting, 2));
+    for task in &tasks {
+        go(Input::Reported { task: task.clone(), report: Report::Succeeded(json!({})) });
+    }
+    let (done, _) = go(Input::Continued);
+    let well = Standing::Succeeded;
+    assert_eq!(standings(&done), (well, well, well, 2));
+    assert_eq!(done.status, Some(Status::Succeeded));
+}
+
+#[test]
+fn a_definition_that_is_too_large_for_a_picture_is_told_of_in_a_moment() {
+    let mut states = serde_json::Map::new();
+    for index in 0..2_000 {
+        let next = format!("s{}", index + 1);
+        let end = format!("s{}", 2_000);
+        states.insert(
+            format!("s{index}"),
+            json!({"Type": "Task", "Resource": activity("work"), "Next": next,
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": end}]}),
+        );
+    }
+    states.insert("s2000".to_owned(), json!({"Type": "Succeed"}));
+    let graph = Graph::of("large", &machine(&json!({"StartAt": "s0", "States": states})));
+    assert_eq!((graph.flow.nodes.len(), graph.flow.edges.len()), (2_001, 4_000));
+    assert!(graph.svg().contains("too large for a picture"));
+    assert!(graph.text(PLAIN).contains("○ s1999"));
+}
+
 /// For each document, two checks side by side; one of them waits for a person.
 fn documents() -> Value {
     json!({"StartAt": "Split", "States": {
