@@ -14,7 +14,7 @@ use security::{Action, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Problem, Route, json as to_json, openapi, workflows};
+use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
 
 /// What a handler answers.
 pub enum Answer {
@@ -262,6 +262,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(workflows::routes());
+    routes.extend(versions::routes());
     routes
 }
 

@@ -293,8 +293,7 @@ fn refused(error: EngineError) -> Exception {
             let missing = Exception::new("ResourceNotFoundException", why);
             missing.with_status(StatusCode::NOT_FOUND)
         }
-        EngineError::ScheduleExists(name) => {
-            let why = format!("Schedule {name} already exists.");
+        EngineError::Conflict(_) => {
             Exception::new("ConflictException", why).with_status(StatusCode::CONFLICT)
         }
         EngineError::Store(_) => Exception::internal(why),

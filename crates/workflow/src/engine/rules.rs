@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
-use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
+use super::{
+    ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine, check_name,
+};
 use crate::name::{short_digest, started_by};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
@@ -224,7 +226,8 @@ impl TenantEngine {
                     return Err(EngineError::Refused(why));
                 }
                 let input = input.clone().map_err(EngineError::Refused)?;
-                self.begin(&key, input, (Some(record.author.clone()), caused_by)).await
+                let author = Some(record.author.clone());
+                self.begin(&key, input, Origin { author, caused_by, ..Origin::default() }).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.

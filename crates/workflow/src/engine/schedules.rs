@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Expect, List, StoreError, Transaction};
 
-use super::{Engine, EngineError, ExecutionKey, PAGE, Status, TenantEngine, check_name};
+use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine, check_name};
 use crate::name::{WorkflowName, started_by};
-use crate::rule::Causation;
 use crate::schedule::{Overlap, ScheduleSpec, due};
 use crate::weight::too_large;
 
@@ -143,7 +142,10 @@ impl TenantEngine {
             {
                 return Ok(known.clone());
             }
-            (Keep::New(_), Some(_)) => return Err(EngineError::ScheduleExists(name.to_owned())),
+            (Keep::New(_), Some(_)) => {
+                let why = format!("there is a schedule `{name}` already");
+                return Err(EngineError::Conflict(why));
+            }
             (Keep::Known, None) => return Err(EngineError::UnknownSchedule(name.to_owned())),
             (Keep::New(request), None) => request.map(str::to_owned),
             (Keep::Any | Keep::Known, _) => None,
@@ -264,7 +266,8 @@ impl TenantEngine {
                 Err(EngineError::Refused(why))
             }
             None => {
-                let origin = (Some(record.author.clone()), Causation::default());
+                let author = Some(record.author.clone());
+                let origin = Origin { author, ..Origin::default() };
                 self.begin(&key, input.clone(), origin).await
             }
         };

@@ -54,7 +54,7 @@ async fn a_schedule_is_made_once_says_when_it_is_and_goes_when_it_is_done() {
     let again = engine.keep_schedule(&name, file.clone(), Keep::New(Some("q"))).await.unwrap();
     assert_eq!(made, again);
     let other = engine.keep_schedule(&name, file.clone(), Keep::New(Some("r"))).await;
-    assert!(matches!(other, Err(EngineError::ScheduleExists(_))), "{other:?}");
+    assert!(matches!(other, Err(EngineError::Conflict(_))), "{other:?}");
     let unknown = engine.keep_schedule("other", file, Keep::Known).await;
     assert!(matches!(unknown, Err(EngineError::UnknownSchedule(_))), "{unknown:?}");
     kept(&fixture).await;
