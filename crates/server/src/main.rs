@@ -18,6 +18,7 @@ mod client;
 mod clock;
 mod config;
 mod explain;
+mod links;
 mod listen;
 mod reference;
 mod wiring;

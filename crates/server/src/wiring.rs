@@ -25,6 +25,7 @@ use crate::api::{self, Api};
 use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::links;
 use crate::listen;
 
 /// How often schedules and rules are looked at.
@@ -115,6 +116,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .route("/health", get(|| async { "ok" }))
         .merge(gateway.router())
         .merge(aws::router(Arc::clone(&api)))
+        .merge(links::router(Arc::clone(&api)))
         .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.

@@ -15,6 +15,7 @@ mod bell;
 mod dead_letters;
 mod definitions;
 mod express;
+mod graphs;
 mod machines;
 mod nested;
 mod node;
@@ -49,7 +50,7 @@ use crate::interpreter::{Input, Report, Status, later};
 use crate::weight::NESTED;
 
 pub use aliases::{AliasChange, AliasRecord, Route};
-pub use approval::{Approval, Asked, Decision};
+pub use approval::{Approval, Asked, Decision, Link};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
 pub use definitions::{Defined, Definitions};
@@ -59,7 +60,7 @@ pub use node::NodeId;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
-pub use schedules::{ScheduleFile, ScheduleRecord};
+pub use schedules::{Keep, ScheduleFile, ScheduleRecord};
 use slots::Slots;
 use start::Origin;
 pub use start::{Qualifier, qualified};
@@ -544,8 +545,7 @@ fn check_machine_name(name: &str) -> Result<(), EngineError> {
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 80 || !name.chars().all(allowed) {
+    if !crate::name::is_name(name) {
         return Err(EngineError::Name(name.chars().take(80).collect()));
     }
     Ok(())

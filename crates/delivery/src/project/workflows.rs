@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use release::{ArtifactName, Code, Diagnostic, Place};
 use serde::de::IgnoredAny;
 use workflow::Machine;
+use workflow::WorkflowName;
 use workflow::definition::{Finding, Severity};
 use workflow::engine::ScheduleFile;
 use workflow::rule::{RuleError, RuleSpec, TargetSpec};
@@ -34,7 +35,7 @@ pub struct Workflows {
 pub(super) struct Named {
     document: Document,
     pointer: String,
-    workflow: ArtifactName,
+    workflow: WorkflowName,
 }
 
 impl Loader {
@@ -80,7 +81,7 @@ impl Loader {
         for wrong in rule.compile().err().into_iter().flatten() {
             let pointer = match &wrong {
                 RuleError::Pattern(_) => "/pattern".to_owned(),
-                RuleError::Targets(_) => "/targets".to_owned(),
+                RuleError::Targets(_) | RuleError::Id(_) => "/targets".to_owned(),
                 RuleError::Input { number, .. } | RuleError::InputNotJson(number) => {
                     format!("/targets/{}/input", number - 1)
                 }
@@ -106,7 +107,8 @@ impl Loader {
         for Named { document, pointer, workflow } in std::mem::take(&mut self.named) {
             let broken = (Folder::Workflows, workflow.to_string());
             let own = workflow.as_str().starts_with(OWN);
-            if own || known.contains_key(&workflow) || self.broken.contains(&broken) {
+            let is_known = known.keys().any(|name| name.as_str() == workflow.as_str());
+            if own || is_known || self.broken.contains(&broken) {
                 continue;
             }
             let names: Vec<_> = known.keys().map(ToString::to_string).collect();

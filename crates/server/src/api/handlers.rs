@@ -19,8 +19,20 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
 
+/// What a handler answers.
+pub enum Answer {
+    Json(Value),
+    Svg(String),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
 /// What a handler gives.
-pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
+pub type Answered = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
 /// A handler.
 pub type Handler = Arc<dyn Fn(Call) -> Answered + Send + Sync>;
 
@@ -298,14 +310,18 @@ impl Route {
         Self { installation: true, ..self }
     }
 
-    pub(super) fn to<F>(
+    pub(super) fn to<F, A: Into<Answer>>(
         self,
         handler: impl Fn(Call) -> F + Send + Sync + 'static,
     ) -> (Self, Handler)
     where
-        F: Future<Output = Result<Value, Problem>> + Send + 'static,
+        F: Future<Output = Result<A, Problem>> + Send + 'static,
     {
-        (self, Arc::new(move |call| Box::pin(handler(call))))
+        let handle = move |call| -> Answered {
+            let answered = handler(call);
+            Box::pin(async { answered.await.map(Into::into) })
+        };
+        (self, Arc::new(handle))
     }
 }
 
@@ -526,7 +542,7 @@ async fn trace(call: Call) -> Result<Value, Problem> {
 }
 
 /// Whether a principal is one the caller manages: of the same tenant, or any for the installation.
-fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
+pub fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
     call.identity.tenant.is_none() || tenant == Some(&call.tenant)
 }
 

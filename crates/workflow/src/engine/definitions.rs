@@ -13,12 +13,13 @@ use store::{Collection, Expect, List, TenantStore, Transaction};
 
 use super::machines::{MACHINES, MachineType, check};
 use super::rules::RULES;
-use super::schedules::SCHEDULES;
+use super::schedules::{Keep, SCHEDULES};
 use super::{
     DEFINITIONS, EngineError, MachineRecord, PAGE, RuleRecord, ScheduleFile, ScheduleRecord,
     TenantEngine, check_name,
 };
 use crate::rule::{Action, RuleSpec};
+use crate::weight::too_large;
 
 /// The definitions of one tenant, as one principal makes them at one moment.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl Definitions {
             let new = (name, MachineType::Standard);
             let project = self.owner(known);
             let record = MachineRecord::defined(known.cloned(), new, definition, self.now);
-            MachineRecord { project, ..record }
+            Ok(MachineRecord { project, ..record })
         };
         let (transaction, defined) = self.keep(name, make, transaction).await?;
         if !defined.changed {
@@ -173,15 +174,50 @@ impl Definitions {
         schedule: ScheduleFile,
         transaction: Transaction,
     ) -> Result<(Transaction, Defined<ScheduleRecord>), EngineError> {
+        self.keep_schedule(name, (schedule, Keep::Any), transaction).await
+    }
+
+    /// As [`Definitions::schedule`], where it is said whether there is one of the name.
+    ///
+    /// # Errors
+    /// As [`Definitions::schedule`], and if there is one that must not be, or the other way.
+    pub(super) async fn keep_schedule(
+        &self,
+        name: &str,
+        (schedule, keep): (ScheduleFile, Keep<'_>),
+        transaction: Transaction,
+    ) -> Result<(Transaction, Defined<ScheduleRecord>), EngineError> {
         check_name(name)?;
         schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let make = |known: Option<&ScheduleRecord>| ScheduleRecord {
-            name: name.to_owned(),
-            schedule,
-            author: self.actor.clone(),
-            project: self.owner(known),
-            last: self.now,
-            started: None,
+        if too_large(&schedule.input) {
+            return Err(EngineError::TooLarge);
+        }
+        let make = |known: Option<&ScheduleRecord>| {
+            let request = match (keep, known) {
+                (Keep::New(Some(request)), Some(known))
+                    if known.request.as_deref() == Some(request) =>
+                {
+                    return Ok(known.clone());
+                }
+                (Keep::New(_), Some(_)) => {
+                    let why = format!("there is a schedule `{name}` already");
+                    return Err(EngineError::Conflict(why));
+                }
+                (Keep::Known, None) => return Err(EngineError::UnknownSchedule(name.to_owned())),
+                (Keep::New(request), None) => request.map(str::to_owned),
+                (Keep::Any | Keep::Known, _) => None,
+            };
+            Ok(ScheduleRecord {
+                name: name.to_owned(),
+                schedule,
+                author: self.actor.clone(),
+                project: self.owner(known),
+                last: self.now,
+                started: None,
+                created_at: known.map_or(self.now, |known| known.created_at),
+                changed_at: self.now,
+                request,
+            })
         };
         self.keep(name, make, transaction).await
     }
@@ -196,18 +232,31 @@ impl Definitions {
         rule: RuleSpec,
         transaction: Transaction,
     ) -> Result<(Transaction, Defined<RuleRecord>), EngineError> {
+        rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
+        self.change_rule(name, |_| Ok(rule), transaction).await
+    }
+
+    /// As [`Definitions::rule`], of what was there before; it may have no targets.
+    ///
+    /// # Errors
+    /// As [`Definitions::rule`], and what `change` says.
+    pub(super) async fn change_rule(
+        &self,
+        name: &str,
+        change: impl FnOnce(Option<RuleSpec>) -> Result<RuleSpec, EngineError>,
+        transaction: Transaction,
+    ) -> Result<(Transaction, Defined<RuleRecord>), EngineError> {
         check_name(name)?;
-        let compiled = rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
-        if compiled.targets.iter().any(|target| webhook(&target.action)) {
-            let why = "webhooks cannot be called yet: start an execution".to_owned();
-            return Err(EngineError::Refused(why));
-        }
-        let make = |known: Option<&RuleRecord>| RuleRecord {
-            name: name.to_owned(),
-            rule,
-            author: self.actor.clone(),
-            project: self.owner(known),
+        let make = |known: Option<&RuleRecord>| {
+            let rule = change(known.map(|known| known.rule.clone()))?;
+            let compiled = rule.compile_any().map_err(|wrong| EngineError::refused(&wrong))?;
+            let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
+            if compiled.targets.iter().any(|target| webhook(&target.action)) {
+                let why = "webhooks cannot be called yet: start an execution".to_owned();
+                return Err(EngineError::Refused(why));
+            }
+            let (author, project) = (self.actor.clone(), self.owner(known));
+            Ok(RuleRecord { name: name.to_owned(), rule, author, project })
         };
         self.keep(name, make, transaction).await
     }
@@ -275,7 +324,7 @@ impl Definitions {
     async fn keep<T: Kept>(
         &self,
         name: &str,
-        make: impl FnOnce(Option<&T>) -> T,
+        make: impl FnOnce(Option<&T>) -> Result<T, EngineError>,
         transaction: Transaction,
     ) -> Result<(Transaction, Defined<T>), EngineError> {
         let row = self.store.get(T::COLLECTION, name).await?;
@@ -287,7 +336,7 @@ impl Definitions {
             let (what, project) = (format!("{} {name}", T::NOUN), owner.clone());
             return Err(EngineError::Taken { what, project });
         }
-        let record = make(known.as_ref());
+        let record = make(known.as_ref())?;
         if let Some(known) = known
             && known.is_like(&record)
             && known.project() == record.project()

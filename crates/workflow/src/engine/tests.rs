@@ -16,6 +16,8 @@ use super::{
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
+mod outside;
+
 #[derive(Debug, Clone)]
 pub struct TestClock(pub ManualClock);
 
@@ -486,7 +488,7 @@ fn asks(more: Value) -> String {
 
 fn decision(approved: bool) -> Decision {
     let (reason, role) = ("because".to_owned(), "operator".to_owned());
-    Decision { state: None, approved, reason, role }
+    Decision { state: None, approved, reason, role, link: None }
 }
 
 #[tokio::test]
