@@ -17,8 +17,11 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod connections;
 mod explain;
+mod functions;
 mod listen;
+mod outside;
 mod reference;
 mod wiring;
 

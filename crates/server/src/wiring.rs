@@ -73,9 +73,13 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
-    let tasks: Vec<Arc<dyn Task>> =
-        vec![Arc::new(RefreshTask(delivery.clone())), Arc::new(PromoteTask(delivery.clone()))];
-    let workflows = Engine::new(store.clone(), Arc::clone(&clock), tasks);
+    let tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(PromoteTask(delivery.clone())),
+        Arc::new(config.functions(base)?),
+        Arc::new(config.connections()?),
+    ];
+    let workflows = Engine::new(store.clone(), Arc::clone(&clock), pepper.clone(), tasks);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;

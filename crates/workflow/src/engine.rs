@@ -10,18 +10,21 @@
 
 mod approval;
 mod dead_letters;
+mod perform;
 mod record;
 mod rules;
 mod schedules;
 mod task;
 mod timers;
+mod token;
+mod webhook;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
+use release::{Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,11 +40,12 @@ use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
 pub use dead_letters::DeadLetter;
+use perform::Doer;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
-pub use task::{Task, TaskCall};
+pub use task::{Progress, Task, TaskCall};
 use timers::{Due, Timers};
 pub use worker::{ActivityRecord, GivenTask};
 
@@ -58,8 +62,6 @@ const PAGE: usize = 500;
 const ATTEMPTS: usize = 16;
 /// How long the clock is not looked at, at most.
 const GLANCE: Duration = Duration::from_secs(5);
-/// What the names of the product's own tasks begin with.
-const OWN: &str = "groundcrew.";
 
 /// Why something could not be done with a workflow.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +167,8 @@ pub struct Engine {
 struct Shared {
     store: Store,
     clock: Arc<dyn Clock>,
+    /// What the tokens of calls follow from.
+    secret: Secret,
     tasks: BTreeMap<&'static str, Arc<dyn Task>>,
     timers: Mutex<Timers>,
     /// Wakes whoever waits for the next timer.
@@ -177,12 +181,19 @@ struct Shared {
 }
 
 impl Engine {
-    /// An engine over `store` that can do `tasks`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, tasks: Vec<Arc<dyn Task>>) -> Self {
+    /// An engine over `store` that can do `tasks`. The tokens of calls follow from `secret`: all
+    /// servers of an installation have the same.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        secret: Secret,
+        tasks: Vec<Arc<dyn Task>>,
+    ) -> Self {
         let tasks = tasks.into_iter().map(|task| (task.name(), task)).collect();
         let shared = Shared {
             store,
             clock,
+            secret,
             tasks,
             timers: Mutex::default(),
             sooner: Notify::new(),
@@ -330,7 +341,13 @@ impl Engine {
             if let Input::Reported { task, report: Report::Started { .. } } = &input {
                 taken = Some(task.clone());
             }
-            done = transition(machine, &mut record.run, input, now);
+            let about = &record.run.about;
+            let (arn, started_at) = (about.execution_arn.clone(), about.started_at);
+            let secret = &self.shared.secret;
+            let mut token = |task: &str| token::of(secret, (tenant, &arn, started_at), task);
+            let mut moment = Moment { now, token: &mut token };
+            done = transition(machine, &mut record.run, input, &mut moment);
+            token::conceal(&mut done);
             if done.events.is_empty() && done.effects.is_empty() {
                 return Ok(record);
             }
@@ -369,6 +386,7 @@ impl Engine {
         }
         if over {
             transaction = transaction.emit("workflow", "execution.ended", &status())?;
+            transaction = webhook::give_up(&record, transaction)?;
         }
         self.shared.store.tenant(tenant).commit(transaction).await?;
         self.act(tenant, &record, done.effects);
@@ -415,48 +433,6 @@ impl Engine {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a task, or tells that nobody here can do it.
-    fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
-        let activity = record::activity(&open.resource);
-        let name = activity.and_then(|name| name.strip_prefix(OWN));
-        // Workers ask for the tasks of other activities by themselves.
-        if activity.is_some() && name.is_none() {
-            return;
-        }
-        let refused = match open.waits_for_approval().then(|| Asked::of(open)) {
-            Some(Ok(_)) => return,
-            asked => asked.and_then(Result::err),
-        };
-        let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
-        let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
-        let call = TaskCall {
-            tenant: tenant.clone(),
-            actor: record.actor.clone(),
-            key: open.task.clone(),
-            input: open.arguments.clone(),
-        };
-        let (id, resource) = (open.task.clone(), open.resource.clone());
-        let work = async move {
-            let report = match (refused, task) {
-                (Some(fault), _) => Report::Failed(fault),
-                (None, Some(task)) => match task.run(call).await {
-                    Ok(result) => Report::Succeeded(result),
-                    Err(fault) => Report::Failed(fault),
-                },
-                (None, None) => Report::Missing(format!("Nothing here does {resource}.")),
-            };
-            engine.running().remove(&id);
-            let input = Input::Reported { task: id, report };
-            if let Err(error) = engine.advance(&tenant, &key, &input).await {
-                // The record still holds the task: the next start begins it again.
-                tracing::error!(%error, execution = %key, "a task's report could not be taken");
-            }
-        };
-        let mut running = self.running();
-        let handle = tokio::spawn(work).abort_handle();
-        running.insert(open.task.clone(), handle);
-    }
-
     async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {
         let row = self.shared.store.tenant(tenant).get(DEFINITIONS, &digest.to_string()).await?;
         let unknown = || EngineError::UnknownMachine(digest.to_string());
@@ -497,6 +473,15 @@ impl TenantEngine {
     /// If the name or the definition is refused.
     pub async fn define(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
         check_name(name)?;
+        if name.starts_with(perform::OWN) {
+            let why =
+                format!("`{name}` begins as the product's own workflows do: name it otherwise");
+            return Err(EngineError::Refused(why));
+        }
+        self.put_definition(name, text).await
+    }
+
+    async fn put_definition(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
         Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
         let (store, now) = (self.store(), self.engine.shared.clock.now());
         let digest = Digest::of(text.as_bytes());
@@ -582,6 +567,9 @@ impl TenantEngine {
         check_name(name)?;
         if too_large(&input) {
             return Err(EngineError::TooLarge);
+        }
+        if machine == webhook::WEBHOOK {
+            self.define_webhook().await?;
         }
         let definition = self.machine(machine).await?.definition;
         let parsed = self.engine.machine(&self.tenant, definition).await?;
@@ -725,11 +713,9 @@ impl TenantEngine {
 }
 
 /// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
-/// an answer that a crash could lose is not left behind.
-fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
-    let mut token = worker::token;
-    let mut moment = Moment { now, token: &mut token };
-    let mut done = step(machine, run, input, &mut moment);
+/// an answer that a crash could lose is not left behind. What is done here begins at once.
+fn transition(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
+    let mut done = step(machine, run, input, moment);
     let fault = |what: &str| {
         let cause = format!("There is no object store to {what} here.");
         Fault::new(crate::fault::name::ITEM_READER, cause)
@@ -744,9 +730,13 @@ fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) ->
             Effect::Write { frame, .. } => {
                 Input::Written { frame: *frame, details: Err(fault("write to")) }
             }
+            Effect::Schedule(request) if Doer::of(&request.resource) == Doer::Here => {
+                let report = Report::Started { worker: None };
+                Input::Reported { task: request.task.clone(), report }
+            }
             _ => continue,
         };
-        let more = step(machine, run, answer, &mut moment);
+        let more = step(machine, run, answer, moment);
         done.events.extend(more.events);
         done.effects.extend(more.effects);
     }

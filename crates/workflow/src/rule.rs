@@ -62,14 +62,28 @@ pub enum TargetSpec {
         #[serde(default)]
         input: TransformSpec,
     },
-    /// Call a webhook.
+    /// Call a webhook, by `POST`.
     Webhook {
-        /// Its name, as `server.toml` defines it.
-        name: ArtifactName,
+        /// The connection, as `server.toml` names it.
+        connection: ArtifactName,
+        /// Where below the connection's address (default: that address itself).
+        #[serde(default)]
+        path: String,
         /// What of the event is sent (default: all).
         #[serde(default)]
         input: TransformSpec,
     },
+}
+
+/// Something outside that is told, by `POST`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The connection, as `server.toml` names it.
+    pub connection: ArtifactName,
+    /// Where below the connection's address (default: that address itself).
+    #[serde(default)]
+    pub path: String,
 }
 
 /// A rule that can be applied.
@@ -98,7 +112,7 @@ pub enum Action {
     /// Starts an execution of the workflow.
     StartExecution(ArtifactName),
     /// Calls the webhook.
-    CallWebhook(ArtifactName),
+    CallWebhook(Webhook),
 }
 
 /// What is wrong with a rule.
@@ -160,7 +174,10 @@ impl TargetSpec {
             Self::Execution { workflow, input } => {
                 (Action::StartExecution(workflow.clone()), input)
             }
-            Self::Webhook { name, input } => (Action::CallWebhook(name.clone()), input),
+            Self::Webhook { connection, path, input } => {
+                let (connection, path) = (connection.clone(), path.clone());
+                (Action::CallWebhook(Webhook { connection, path }), input)
+            }
         };
         let input = input.compile().map_err(|why| RuleError::Input { number, why })?;
         if matches!(action, Action::StartExecution(_)) && !input.gives_json() {

@@ -1,4 +1,4 @@
-//! Event rules that start executions.
+//! Event rules that start executions and call webhooks.
 //!
 //! Each tenant's event log is followed from where it was left. An execution is named after its rule
 //! and the event's position, so that an event is acted on once, through crashes and however many
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
+use super::webhook::WEBHOOK;
 use super::{ACCOUNT, Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
@@ -70,12 +71,7 @@ impl TenantEngine {
     /// If the name or the rule is refused.
     pub async fn rule(&self, name: &str, rule: RuleSpec) -> Result<RuleRecord, EngineError> {
         check_name(name)?;
-        let compiled = rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
-        if compiled.targets.iter().any(|target| webhook(&target.action)) {
-            let why = "webhooks cannot be called yet: start an execution".to_owned();
-            return Err(EngineError::Refused(why));
-        }
+        rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
         let record = RuleRecord { name: name.to_owned(), rule, author: self.actor.clone() };
         let transaction = self.transaction().put(RULES, name, &record, Expect::Any)?.emit(
             "workflow",
@@ -170,22 +166,31 @@ impl TenantEngine {
         let delivery =
             Delivery { event: shown, received: event.at, rule: name, rule_arn: &rule_arn };
         for (number, target) in (1..).zip(&rule.targets) {
-            let Action::StartExecution(workflow) = &target.action else { continue };
-            let execution = format!("{name}-{position}-{number}");
-            let key = ExecutionKey { machine: workflow.to_string(), name: execution };
-            let input = target.input.apply(delivery).map_err(|error| error.to_string());
-            let input: Result<Value, String> = input
-                .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+            let machine = match &target.action {
+                Action::StartExecution(workflow) => workflow.to_string(),
+                Action::CallWebhook(_) => WEBHOOK.to_owned(),
+            };
+            let key = ExecutionKey { machine, name: format!("{name}-{position}-{number}") };
+            let source = format!("rule/{name}");
+            let input = |told: Value| match &target.action {
+                Action::StartExecution(_) => told,
+                Action::CallWebhook(webhook) => webhook.input(&source, &told),
+            };
+            let told = target.input.apply(delivery).map_err(|error| error.to_string());
+            let told = told.and_then(|text| match target.input.gives_json() {
+                true => serde_json::from_str(&text).map_err(|error| error.to_string()),
+                false => Ok(Value::String(text)),
+            });
             let started = async {
                 let refused = |error: Loop| EngineError::Refused(error.to_string());
                 let caused_by = led.then(name).map_err(refused)?;
-                let input = input.clone().map_err(EngineError::Refused)?;
-                self.begin(&key, input, (Some(record.author.clone()), caused_by)).await
+                let told = told.clone().map_err(EngineError::Refused)?;
+                self.begin(&key, input(told), (Some(record.author.clone()), caused_by)).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.
-            let input = input.unwrap_or_else(|_| shown.clone());
-            let wanted = (format!("rule/{name}"), key, input);
+            let told = told.unwrap_or_else(|_| shown.clone());
+            let wanted = (source.clone(), key, input(told));
             (transaction, _) = self.settle(started, wanted, transaction)?;
         }
         Ok(transaction)

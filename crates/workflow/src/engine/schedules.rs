@@ -1,4 +1,4 @@
-//! Schedules that start executions.
+//! Schedules that start executions and call webhooks.
 //!
 //! An execution is named after its schedule and the moment it was due, so that a moment is kept once
 //! however many servers look, and after a crash. The schedule's record moves on after the start, by
@@ -10,19 +10,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{Collection, Expect, List, StoreError};
 
+use super::webhook::WEBHOOK;
 use super::{Engine, EngineError, ExecutionKey, PAGE, Status, TenantEngine, check_name};
-use crate::rule::Causation;
+use crate::rule::{Causation, Webhook};
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
 const SCHEDULES: Collection = Collection("workflow.schedules");
 
-/// What is started, and when: `workflows/NAME.schedule.toml`.
+/// What is started or called, and when: `workflows/NAME.schedule.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleFile {
-    /// The workflow that is started.
-    pub workflow: ArtifactName,
-    /// Its input.
+    /// The workflow that is started; or a webhook is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<ArtifactName>,
+    /// The webhook that is called; or a workflow is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// The workflow's input, or what the webhook is told.
     #[serde(default)]
     pub input: Map<String, Value>,
     /// Whether it is kept (default true).
@@ -34,6 +39,26 @@ pub struct ScheduleFile {
 
 fn enabled() -> bool {
     true
+}
+
+impl ScheduleFile {
+    /// The workflow to start and its input, for the schedule `name`.
+    ///
+    /// # Errors
+    /// If it names none, or a webhook as well.
+    fn target(&self, name: &str) -> Result<(String, Value), EngineError> {
+        let input = Value::Object(self.input.clone());
+        match (&self.workflow, &self.webhook) {
+            (Some(workflow), None) => Ok((workflow.to_string(), input)),
+            (None, Some(webhook)) => {
+                Ok((WEBHOOK.to_owned(), webhook.input(&format!("schedule/{name}"), &input)))
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "a schedule has either a `workflow` or a `webhook`".to_owned();
+                Err(EngineError::Refused(why))
+            }
+        }
+    }
 }
 
 /// A schedule that is kept.
@@ -82,6 +107,7 @@ impl TenantEngine {
     ) -> Result<ScheduleRecord, EngineError> {
         check_name(name)?;
         schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
+        schedule.target(name)?;
         let (author, last) = (self.actor.clone(), self.engine.shared.clock.now());
         let name = name.to_owned();
         let record = ScheduleRecord { name, schedule, author, last, started: None };
@@ -124,7 +150,7 @@ impl TenantEngine {
     /// Starts what is due of one schedule, the oldest first.
     async fn keep(&self, mut record: ScheduleRecord, version: u64) -> Result<(), EngineError> {
         let now = self.engine.shared.clock.now();
-        let ScheduleFile { workflow, input, enabled, when } = &record.schedule;
+        let ScheduleFile { enabled, when, .. } = &record.schedule;
         // It was compiled when it was made.
         let Ok(timetable) = when.compile() else { return Ok(()) };
         if !enabled {
@@ -133,7 +159,7 @@ impl TenantEngine {
         let seed = seed(&record.name);
         let moments = due(&timetable, record.last, now, when.catch_up).into_iter();
         let moments = moments.take_while(|moment| timetable.begins(*moment, seed) <= now);
-        let (workflow, input) = (workflow.to_string(), Value::Object(input.clone()));
+        let (workflow, input) = record.schedule.target(&record.name)?;
         let mut expect = Expect::Version(version);
         for moment in moments.collect::<Vec<_>>() {
             let busy = when.overlap == Overlap::Skip && self.runs(record.started.as_ref()).await?;

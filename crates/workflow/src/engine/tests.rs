@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use release::{Clock, PrincipalId, TenantId, Timestamp};
+use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::Store;
 use testkit::clock::ManualClock;
@@ -95,7 +95,7 @@ impl Fixture {
         };
         let clock = Arc::new(TestClock(self.clock.clone()));
         let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
-        let engine = Engine::new(store, clock, tasks);
+        let engine = Engine::new(store, clock, Secret::new("secret"), tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
     }

@@ -1,0 +1,195 @@
+//! Who does a task, and having it done.
+//!
+//! Who does it follows from the resource alone. What is done here is begun after the commit that
+//! scheduled it, and again after a crash, until its report is taken.
+
+use std::sync::Arc;
+
+use release::TenantId;
+use serde_json::{Value, json};
+
+use super::{
+    Asked, Change, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, Progress, Task,
+    TaskCall, token,
+};
+use crate::definition::{Resource, Waiting};
+use crate::interpreter::{Input, Report};
+
+/// What the names of the product's own tasks and workflows begin with.
+pub const OWN: &str = "groundcrew.";
+/// The task that waits for a person's word.
+const APPROVAL: &str = "groundcrew.approval";
+/// The call that functions are invoked by.
+const INVOKE: &str = "lambda:invoke";
+
+/// Who does a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doer<'a> {
+    /// A worker outside, who asks for the tasks of this activity.
+    Worker(&'a str),
+    /// A person.
+    Person,
+    /// Whoever offers it here.
+    Here,
+}
+
+impl<'a> Doer<'a> {
+    /// Who does what a resource names.
+    pub fn of(resource: &'a Resource) -> Self {
+        match resource.activity() {
+            Some(APPROVAL) => Self::Person,
+            Some(name) if !name.starts_with(OWN) => Self::Worker(name),
+            _ => Self::Here,
+        }
+    }
+}
+
+impl OpenTask {
+    /// Whether a service has taken it on, so that whoever has the token ends it.
+    fn is_out(&self) -> bool {
+        self.submitted.is_some() && waits_for_token(&self.resource)
+    }
+}
+
+impl Engine {
+    /// Begins a task that is done here.
+    pub(super) fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
+        let task = match Doer::of(&open.resource) {
+            // They ask for it by themselves.
+            Doer::Worker(_) => return,
+            Doer::Person => match Asked::of(open) {
+                Ok(_) => return,
+                Err(fault) => Err(Report::Failed(fault)),
+            },
+            Doer::Here if open.is_out() => return,
+            Doer::Here => self.offered(&open.resource).ok_or_else(|| {
+                Report::Missing(format!("Nothing here does {}.", open.resource.arn()))
+            }),
+        };
+        let call = self.call(tenant, record, open);
+        let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
+        let id = open.task.clone();
+        let work = async move {
+            let report = match task {
+                Ok(task) => done(&*task, call).await,
+                Err(report) => report,
+            };
+            engine.running().remove(&id);
+            if let Err(error) = engine.reported(&tenant, &key, &id, report).await {
+                // The record still holds the task: the next start begins it again.
+                tracing::error!(%error, execution = %key, "a task's report could not be taken");
+            }
+        };
+        let mut running = self.running();
+        let handle = tokio::spawn(work).abort_handle();
+        running.insert(open.task.clone(), handle);
+    }
+
+    /// The task that does what a resource names: the most special one that is offered.
+    fn offered(&self, resource: &Resource) -> Option<Arc<dyn Task>> {
+        let name = match resource {
+            Resource::Activity { .. } => resource.activity()?.strip_prefix(OWN)?.to_owned(),
+            Resource::Function { .. } => INVOKE.to_owned(),
+            Resource::Service { service, action, .. } => format!("{service}:{action}"),
+        };
+        let mut name = name.as_str();
+        loop {
+            match (self.shared.tasks.get(name), name.rsplit_once(':')) {
+                (Some(task), _) => return Some(Arc::clone(task)),
+                (None, Some((wider, _))) => name = wider,
+                (None, None) => return None,
+            }
+        }
+    }
+
+    fn call(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) -> TaskCall {
+        let about = &record.run.about;
+        let execution = (tenant, about.execution_arn.as_str(), about.started_at);
+        let token = waits_for_token(&open.resource)
+            .then(|| token::of(&self.shared.secret, execution, &open.task));
+        let input = match &token {
+            Some(token) => token::reveal(&open.arguments, token),
+            None => open.arguments.clone(),
+        };
+        let input = match &open.resource {
+            Resource::Function { arn } => json!({"FunctionName": arn, "Payload": input}),
+            _ => input,
+        };
+        TaskCall {
+            tenant: tenant.clone(),
+            actor: record.actor.clone(),
+            key: open.task.clone(),
+            resource: open.resource.clone(),
+            input,
+            token,
+            submitted: open.submitted.clone(),
+            progress: Progress::of(self, tenant, &record.key, &open.task),
+        }
+    }
+
+    /// Takes what a task has to tell.
+    pub(super) async fn reported(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        task: &str,
+        report: Report,
+    ) -> Result<(), EngineError> {
+        let taken = self.change(tenant, key, |record| {
+            if let (Report::Submitted(answer), Some(open)) = (&report, record.tasks.get_mut(task)) {
+                open.submitted = Some(answer.clone());
+            }
+            Ok(Input::Reported { task: task.to_owned(), report: report.clone() }.into())
+        });
+        taken.await.map(|_| ())
+    }
+
+    /// Takes a sign of life of a task that is done here.
+    pub(super) async fn beaten(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        task: &str,
+        how_far: String,
+    ) -> Result<(), EngineError> {
+        let now = self.shared.clock.now();
+        let beaten = self.change(tenant, key, |record| {
+            let open = record.tasks.get_mut(task).ok_or(EngineError::TaskOver)?;
+            open.beat(now);
+            open.progress = Some(how_far.clone());
+            Ok(Change { input: None, told: None })
+        });
+        let record = match beaten.await {
+            // It is not wanted any more, and will be dropped.
+            Err(EngineError::TaskOver) => return Ok(()),
+            beaten => beaten?,
+        };
+        if let Some(open) = record.tasks.get(task) {
+            self.set_timers(tenant, key, open.due());
+        }
+        Ok(())
+    }
+}
+
+/// Has a task done; what came of it.
+async fn done(task: &dyn Task, call: TaskCall) -> Report {
+    let (resource, token) = (call.resource.clone(), call.token.clone());
+    let result = match task.run(call).await {
+        Ok(result) => result,
+        Err(fault) => return Report::Failed(fault),
+    };
+    match (resource, token) {
+        (_, Some(token)) => Report::Submitted(token::concealed(&result, &token)),
+        (Resource::Function { .. }, None) => Report::Succeeded(payload(result)),
+        (_, None) => Report::Succeeded(result),
+    }
+}
+
+/// What a function gave, without what the service says around it.
+fn payload(mut invoked: Value) -> Value {
+    invoked.get_mut("Payload").map(Value::take).unwrap_or_default()
+}
+
+fn waits_for_token(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service { waiting: Waiting::Token, .. })
+}
