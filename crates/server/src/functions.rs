@@ -62,9 +62,13 @@ pub enum Handler {
 #[serde(rename_all = "PascalCase")]
 struct Invocation {
     function_name: String,
-    #[serde(default)]
+    #[serde(default = "nothing")]
     payload: Value,
     invocation_type: Option<String>,
+}
+
+fn nothing() -> Value {
+    json!({})
 }
 
 /// Why there is no result.

@@ -71,3 +71,6 @@ fn unanswered(error: reqwest::Error) -> Unanswered {
     }
     Unanswered::Failed(cause.to_string())
 }
+
+#[cfg(test)]
+pub mod tests;

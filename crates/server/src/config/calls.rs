@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use release::TenantId;
@@ -19,53 +19,31 @@ use crate::connections::{Connection, Connections};
 use crate::functions::{Command, Function, Functions, Handler};
 use crate::outside;
 
-/// A function that workflows may invoke: a command, or an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum FunctionFile {
-    /// A command.
-    Command(CommandFile),
-    /// An address.
-    Url(UrlFile),
-}
-
-/// A function that is a command: it reads the payload as JSON and writes its result as JSON.
+/// A function that workflows may invoke: a command, which reads the payload as JSON and writes its
+/// result as JSON, or an address, which the payload is posted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CommandFile {
-    /// The program and its arguments. No shell reads them.
-    #[schemars(length(min = 1))]
-    pub command: Vec<String>,
-    /// Where it runs, relative to `server.toml` (default: where that is).
+pub struct FunctionFile {
+    /// The program and its arguments; or `url`. No shell reads them.
     #[serde(default)]
-    pub directory: PathBuf,
-    /// What its environment has besides `PATH` and what is said of the call, by reference.
+    pub command: Option<Vec<String>>,
+    /// Where the command runs, relative to `server.toml` (default: where that is).
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
+    /// What the command's environment has besides `PATH` and what is said of the call, by reference.
     #[serde(default)]
     pub environment: BTreeMap<String, SecretRef>,
-    /// How long a call may take, in seconds.
-    #[serde(default = "function_timeout")]
-    pub timeout_seconds: u64,
-    /// How many calls run at once; others wait.
-    #[serde(default = "concurrency")]
-    pub concurrency: usize,
-    /// The tenants that may invoke it.
-    #[serde(default = "default_tenants")]
-    pub tenants: Vec<TenantId>,
-}
-
-/// A function that is an address: the payload is posted to it as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UrlFile {
-    /// The address.
-    pub url: String,
-    /// A bearer token for it, by reference.
+    /// The address; or `command`.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// A bearer token for the address, by reference.
     #[serde(default)]
     pub credential: Option<SecretRef>,
     /// How long a call may take, in seconds.
     #[serde(default = "function_timeout")]
     pub timeout_seconds: u64,
     /// How many calls run at once; others wait.
+    #[schemars(range(min = 1))]
     #[serde(default = "concurrency")]
     pub concurrency: usize,
     /// The tenants that may invoke it.
@@ -160,31 +138,34 @@ impl ServerFile {
 
 impl FunctionFile {
     fn function(&self, base: &Path) -> Result<Function> {
-        let (handler, timeout_seconds, concurrency, tenants) = match self {
-            Self::Command(file) => {
-                let (program, arguments) =
-                    file.command.split_first().context("`command` is empty")?;
+        let handler = match (&self.command, &self.url) {
+            (Some(command), None) => {
+                ensure!(self.credential.is_none(), "`credential` is for a `url`");
+                let (program, arguments) = command.split_first().context("`command` is empty")?;
                 let mut environment = BTreeMap::new();
-                for (name, reference) in &file.environment {
+                for (name, reference) in &self.environment {
                     environment.insert(name.clone(), reference.resolve()?);
                 }
-                let command = Command {
+                let directory = self.directory.as_deref().unwrap_or(Path::new(""));
+                Handler::Command(Command {
                     program: program.clone(),
                     arguments: arguments.to_vec(),
-                    directory: base.join(&file.directory),
+                    directory: base.join(directory),
                     environment,
-                };
-                (Handler::Command(command), file.timeout_seconds, file.concurrency, &file.tenants)
+                })
             }
-            Self::Url(file) => {
-                let credential = file.credential.as_ref().map(bearer).transpose()?;
-                let handler = Handler::Url { url: address(&file.url)?, credential };
-                (handler, file.timeout_seconds, file.concurrency, &file.tenants)
+            (None, Some(url)) => {
+                ensure!(
+                    self.directory.is_none() && self.environment.is_empty(),
+                    "`directory` and `environment` are for a `command`"
+                );
+                let credential = self.credential.as_ref().map(bearer).transpose()?;
+                Handler::Url { url: address(url)?, credential }
             }
+            (Some(_), Some(_)) | (None, None) => bail!("it needs either a `command` or a `url`"),
         };
-        ensure!(concurrency > 0, "`concurrency` is at least 1");
-        let timeout = Duration::from_secs(timeout_seconds);
-        Ok(Function::new(handler, timeout, concurrency, tenants.clone()))
+        let timeout = Duration::from_secs(self.timeout_seconds);
+        Ok(Function::new(handler, timeout, self.concurrency, self.tenants.clone()))
     }
 }
 

@@ -144,13 +144,13 @@ impl Engine {
         taken.await.map(|_| ())
     }
 
-    /// Takes a sign of life of a task that is done here.
+    /// Takes a sign of life of a task that is done here: from its first one others are due.
     pub(super) async fn beaten(
         &self,
         tenant: &TenantId,
-        key: &ExecutionKey,
-        task: &str,
+        (key, task): (&ExecutionKey, &str),
         how_far: String,
+        first: bool,
     ) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
         let beaten = self.change(tenant, key, |record| {
@@ -164,7 +164,7 @@ impl Engine {
             Err(EngineError::TaskOver) => return Ok(()),
             beaten => beaten?,
         };
-        if let Some(open) = record.tasks.get(task) {
+        if let Some(open) = record.tasks.get(task).filter(|_| first) {
             self.set_timers(tenant, key, open.due());
         }
         Ok(())

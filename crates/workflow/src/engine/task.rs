@@ -107,16 +107,17 @@ impl Progress {
     /// where the state has `HeartbeatSeconds`. More than one in a second is not kept.
     pub async fn tell(&self, how_far: &str) {
         let Some(listener) = self.0.as_deref() else { return };
-        {
+        let before = {
             let mut told = listener.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.is_some_and(|told| told.elapsed() < OFTEN) {
                 return;
             }
-            *told = Some(Instant::now());
-        }
+            told.replace(Instant::now())
+        };
         let how_far: String = how_far.chars().take(WORDS).collect();
         let Listener { engine, tenant, execution, task, .. } = listener;
-        if let Err(error) = engine.beaten(tenant, execution, task, how_far).await {
+        let told = engine.beaten(tenant, (execution, task), how_far, before.is_none()).await;
+        if let Err(error) = told {
             // The next one may be; and if none is, the task has fallen silent.
             tracing::warn!(%error, %execution, "how far a task is could not be kept");
         }

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
+use calls::Calls;
+
+mod calls;
 
 #[derive(Debug, Clone)]
 struct TestClock(ManualClock);
@@ -63,6 +66,7 @@ struct Fixture {
     directory: tempfile::TempDir,
     clock: ManualClock,
     work: Arc<Work>,
+    calls: Calls,
     engine: Option<Engine>,
 }
 
@@ -71,7 +75,8 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let work = Arc::new(Work { failures, ..Work::default() });
-        let mut fixture = Self { directory, clock, work, engine: None };
+        let calls = Calls::default();
+        let mut fixture = Self { directory, clock, work, calls, engine: None };
         fixture.restart().await;
         fixture
     }
@@ -94,7 +99,8 @@ impl Fixture {
             }
         };
         let clock = Arc::new(TestClock(self.clock.clone()));
-        let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
+        let mut tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
+        tasks.extend(self.calls.services());
         let engine = Engine::new(store, clock, Secret::new("secret"), tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
