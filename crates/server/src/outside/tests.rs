@@ -13,7 +13,7 @@ pub async fn service() -> String {
     // Another test of this process may have installed it already.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let endless = || async {
-        let pieces = futures::stream::repeat(Ok::<_, std::io::Error>("x".repeat(8_192)));
+        let pieces = futures::stream::repeat(Ok::<_, std::convert::Infallible>("x".repeat(8_192)));
         Body::from_stream(pieces)
     };
     let own_error = || async {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{Fixture, every_hour, followed, kept, key};
-use crate::engine::{ExecutionRecord, OpenTask, Task, TaskCall};
+use crate::engine::{ExecutionRecord, OpenTask, Progress, Task, TaskCall};
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
@@ -42,7 +42,9 @@ impl Task for Service {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        self.1.0.lock().unwrap().push(call.clone());
+        // What is kept of it must not hold an engine that is gone.
+        let kept = TaskCall { progress: Progress::default(), ..call.clone() };
+        self.1.0.lock().unwrap().push(kept);
         let input = &call.input;
         let place = ["/do", "/Payload/do", "/RequestBody/do"];
         let wish = place.iter().find_map(|place| input.pointer(place)).and_then(Value::as_str);
