@@ -8,12 +8,13 @@ use std::sync::Arc;
 use release::TenantId;
 use serde_json::{Value, json};
 
+use super::transition::Change;
 use super::{
-    Asked, Change, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, Progress, Task,
+    Asked, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, Progress, Running, Task,
     TaskCall, token,
 };
 use crate::definition::{Resource, Waiting};
-use crate::interpreter::{Input, Report};
+use crate::interpreter::Report;
 
 /// What the names of the product's own tasks and workflows begin with.
 pub const OWN: &str = "groundcrew.";
@@ -67,22 +68,20 @@ impl Engine {
             }),
         };
         let call = self.call(tenant, record, open);
-        let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
-        let id = open.task.clone();
+        let (engine, of, tenant) = (self.clone(), tenant.clone(), tenant.clone());
+        let (key, id) = (record.key.clone(), open.task.clone());
         let work = async move {
             let report = match task {
                 Ok(task) => done(&*task, call).await,
                 Err(report) => report,
             };
             engine.running().remove(&id);
-            if let Err(error) = engine.reported(&tenant, &key, &id, report).await {
-                // The record still holds the task: the next start begins it again.
-                tracing::error!(%error, execution = %key, "a task's report could not be taken");
-            }
+            engine.told(&tenant, &key, (id, report)).await;
         };
         let mut running = self.running();
-        let handle = tokio::spawn(work).abort_handle();
-        running.insert(open.task.clone(), handle);
+        let work = tokio::spawn(work).abort_handle();
+        running
+            .insert(open.task.clone(), Running { tenant: of, execution: record.key.clone(), work });
     }
 
     /// The task that does what a resource names: the most special one that is offered.
@@ -127,23 +126,6 @@ impl Engine {
         }
     }
 
-    /// Takes what a task has to tell.
-    pub(super) async fn reported(
-        &self,
-        tenant: &TenantId,
-        key: &ExecutionKey,
-        task: &str,
-        report: Report,
-    ) -> Result<(), EngineError> {
-        let taken = self.change(tenant, key, |record| {
-            if let (Report::Submitted(answer), Some(open)) = (&report, record.tasks.get_mut(task)) {
-                open.submitted = Some(answer.clone());
-            }
-            Ok(Input::Reported { task: task.to_owned(), report: report.clone() }.into())
-        });
-        taken.await.map(|_| ())
-    }
-
     /// Takes a sign of life of a task that is done here: from its first one others are due.
     pub(super) async fn beaten(
         &self,
@@ -154,7 +136,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
         let beaten = self.change(tenant, key, |record| {
-            let open = record.tasks.get_mut(task).ok_or(EngineError::TaskOver)?;
+            let open = self.own(record, task)?;
             open.beat(now);
             open.progress = Some(how_far.clone());
             Ok(Change { input: None, told: None })

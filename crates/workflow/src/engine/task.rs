@@ -92,15 +92,10 @@ impl Progress {
 
     /// The service has taken the task on, and this is its answer. It is kept when this returns, and
     /// given back after a crash.
-    ///
-    /// # Errors
-    /// If it cannot be kept.
-    pub async fn submitted(&self, answer: Value) -> Result<(), Fault> {
-        let Some(Listener { engine, tenant, execution, task, .. }) = self.0.as_deref() else {
-            return Ok(());
-        };
-        let kept = engine.reported(tenant, execution, task, Report::Submitted(answer)).await;
-        kept.map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
+    pub async fn submitted(&self, answer: Value) {
+        if let Some(Listener { engine, tenant, execution, task, .. }) = self.0.as_deref() {
+            engine.told(tenant, execution, (task.clone(), Report::Submitted(answer))).await;
+        }
     }
 
     /// A sign of life, and how far the work is, for people. Whoever has given one has to go on,

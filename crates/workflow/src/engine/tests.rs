@@ -18,7 +18,7 @@ use calls::Calls;
 mod calls;
 
 #[derive(Debug, Clone)]
-struct TestClock(ManualClock);
+pub struct TestClock(pub ManualClock);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -84,8 +84,8 @@ impl Fixture {
     /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
     async fn restart(&mut self) {
         if let Some(old) = self.engine.take() {
-            for (_, task) in old.running().drain() {
-                task.abort();
+            for (_, running) in old.running().drain() {
+                running.work.abort();
             }
             drop(old);
         }
@@ -101,7 +101,7 @@ impl Fixture {
         let clock = Arc::new(TestClock(self.clock.clone()));
         let mut tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
         tasks.extend(self.calls.services());
-        let engine = Engine::new(store, clock, Secret::new("secret"), tasks);
+        let engine = Engine::new(store, clock, "here", Secret::new("secret"), tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
     }

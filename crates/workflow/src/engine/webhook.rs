@@ -5,7 +5,7 @@
 //! delivery redrives it.
 
 use serde_json::{Value, json};
-use store::{Expect, Transaction};
+use store::{Expect, StoreError, Transaction};
 
 use super::dead_letters::{DEAD_LETTERS, DeadLetter};
 use super::{ACCOUNT, EngineError, ExecutionRecord, Status, TenantEngine};
@@ -36,7 +36,7 @@ impl TenantEngine {
 pub fn give_up(
     record: &ExecutionRecord,
     transaction: Transaction,
-) -> Result<Transaction, EngineError> {
+) -> Result<Transaction, StoreError> {
     let in_vain = matches!(record.run.status, Status::Failed | Status::TimedOut);
     let Some(at) = record.stopped_at.filter(|_| in_vain && record.key.machine == WEBHOOK) else {
         return Ok(transaction);
@@ -55,5 +55,5 @@ pub fn give_up(
         at,
     };
     let transaction = transaction.put(DEAD_LETTERS, &letter.id, &letter, Expect::Any)?;
-    Ok(transaction.emit("workflow", "dead_letter.kept", &letter)?)
+    transaction.emit("workflow", "dead_letter.kept", &letter)
 }
