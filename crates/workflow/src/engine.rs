@@ -405,6 +405,11 @@ impl TenantEngine {
         name: Option<&str>,
         input: Value,
     ) -> Result<ExecutionRecord, EngineError> {
+        // Whoever may start workflows may not send whatever they like to whatever is connected.
+        if machine == webhook::WEBHOOK {
+            let why = "webhooks are called by schedules and rules".to_owned();
+            return Err(EngineError::Refused(why));
+        }
         let generated = uuid::Uuid::new_v4().to_string();
         let name = name.unwrap_or(&generated).to_owned();
         let key = ExecutionKey { machine: machine.to_owned(), name };

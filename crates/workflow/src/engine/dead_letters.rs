@@ -7,6 +7,7 @@ use store::{Collection, Expect, Transaction};
 
 use super::webhook::WEBHOOK;
 use super::{EngineError, ExecutionKey, ExecutionRecord, TenantEngine};
+use crate::rule::Causation;
 
 pub const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
 
@@ -44,9 +45,9 @@ impl TenantEngine {
         let row = self.store().get(DEAD_LETTERS, id).await?;
         let row = row.ok_or_else(|| EngineError::UnknownDeadLetter(id.to_owned()))?;
         let letter: DeadLetter = row.read()?;
-        let ExecutionKey { machine, name } = &letter.execution;
-        let record = match self.start(machine, Some(name), letter.input.clone()).await {
-            Err(EngineError::Exists(key)) if *machine == WEBHOOK => {
+        let origin = (None, Causation::default());
+        let record = match self.begin(&letter.execution, letter.input.clone(), origin).await {
+            Err(EngineError::Exists(key)) if key.machine == WEBHOOK => {
                 match self.redrive(&key).await {
                     // Somebody has redriven it already.
                     Err(EngineError::Status { .. }) => self.execution(&key).await?,

@@ -238,7 +238,7 @@ async fn a_webhook_that_is_called_in_vain_leaves_a_letter_that_calls_it_again() 
 }
 
 #[tokio::test]
-async fn a_schedule_starts_a_workflow_or_calls_a_webhook_and_not_both() {
+async fn a_schedule_starts_a_workflow_or_calls_a_webhook_and_nobody_else_does() {
     let fixture = Fixture::new(0).await;
     let webhook = json!({"connection": "pager"});
     let mut both = every_hour(json!({}));
@@ -255,4 +255,6 @@ async fn a_schedule_starts_a_workflow_or_calls_a_webhook_and_not_both() {
     assert_eq!((&call["ApiEndpoint"], &call["RequestBody"]), (&json!("/"), &json!({"ping": true})));
     let own = fixture.tenant().define("groundcrew.webhook", "{}").await.unwrap_err();
     assert!(own.to_string().contains("the product's own"), "{own}");
+    let started = fixture.tenant().start("groundcrew.webhook", None, json!({})).await.unwrap_err();
+    assert!(started.to_string().contains("by schedules and rules"), "{started}");
 }
