@@ -8,19 +8,26 @@
 //! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
+mod aliases;
 mod approval;
 mod bell;
 mod dead_letters;
+mod express;
+mod machines;
+mod nested;
 mod node;
 mod perform;
 mod record;
 mod rules;
 mod schedules;
 mod slots;
+mod start;
+mod tags;
 mod task;
 mod timers;
 mod token;
 mod transition;
+mod versions;
 mod webhook;
 mod worker;
 
@@ -32,31 +39,35 @@ use futures::{StreamExt, stream};
 use release::{Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Input, Status, later};
-use crate::rule::Causation;
-use crate::weight::{NESTED, too_large};
+use crate::interpreter::{Input, Status, later};
+use crate::weight::NESTED;
 
+pub use aliases::{AliasChange, AliasRecord, Route};
 pub use approval::{Approval, Asked, Decision};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
+pub use machines::{Defining, MachineRecord, MachineType};
+pub use nested::Parent;
 pub use node::NodeId;
 pub(crate) use record::ACCOUNT;
-pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
+pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
 use slots::Slots;
+use start::Origin;
+pub use start::{Qualifier, qualified};
+pub use tags::{Tagged, check_tags};
 pub use task::{Progress, Task, TaskCall};
 use timers::Timers;
+pub use versions::VersionRecord;
 pub use worker::{ActivityRecord, GivenTask};
 
-const MACHINES: Collection = Collection("workflow.machines");
 const DEFINITIONS: Collection = Collection("workflow.definitions");
 const EXECUTIONS: Collection = Collection("workflow.executions");
 /// The index of executions that are under way, by the nodes that hold a part of them.
@@ -108,6 +119,20 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// It cannot be done to a workflow of this type.
+    #[error("the workflow `{machine}` is of type {}: {}", kind.as_str(), kind.lacks())]
+    Type {
+        /// The workflow.
+        machine: String,
+        /// Its type.
+        kind: MachineType,
+    },
+    /// It would contradict what is there, or somebody else was faster.
+    #[error("{0}")]
+    Conflict(String),
+    /// There are as many as there may be.
+    #[error("{0}")]
+    Limit(String),
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
@@ -181,6 +206,8 @@ struct Shared {
     /// Wakes workers that wait for a task of an activity.
     offered: Bell<(TenantId, String)>,
     machines: Mutex<HashMap<Digest, Arc<Machine>>>,
+    /// A slot for each express execution that may run.
+    express: Arc<Semaphore>,
     /// Tasks under way here, so that they can be cancelled.
     running: Mutex<HashMap<String, Running>>,
 }
@@ -218,6 +245,7 @@ impl Engine {
             ended: Bell::default(),
             offered: Bell::default(),
             machines: Mutex::default(),
+            express: Arc::new(Semaphore::new(express::MOST)),
             running: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -321,146 +349,6 @@ pub struct TenantEngine {
 }
 
 impl TenantEngine {
-    /// Defines a workflow, or a new definition of one: executions that are under way keep theirs.
-    ///
-    /// # Errors
-    /// If the name or the definition is refused.
-    pub async fn define(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
-        check_name(name)?;
-        if name.starts_with(perform::OWN) {
-            let why =
-                format!("`{name}` begins as the product's own workflows do: name it otherwise");
-            return Err(EngineError::Refused(why));
-        }
-        self.put_definition(name, text).await
-    }
-
-    async fn put_definition(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
-        Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
-        let (store, now) = (self.store(), self.engine.shared.clock.now());
-        let digest = Digest::of(text.as_bytes());
-        let row = store.get(MACHINES, name).await?;
-        let known = row.as_ref().map(|row| row.read::<MachineRecord>()).transpose()?;
-        if let Some(known) = known.as_ref().filter(|known| known.definition == digest) {
-            return Ok(known.clone());
-        }
-        let record = MachineRecord {
-            name: name.to_owned(),
-            definition: digest,
-            created_at: known.map_or(now, |known| known.created_at),
-            changed_at: now,
-        };
-        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-        let transaction = Transaction::new(self.actor.clone(), now)
-            .put(DEFINITIONS, &digest.to_string(), &text, Expect::Any)?
-            .put(MACHINES, name, &record, expect)?
-            .emit("workflow", "workflow.defined", &record)?;
-        store.commit(transaction).await?;
-        Ok(record)
-    }
-
-    /// Removes a workflow. Executions that are under way keep their definition and go on.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
-        let machine = self.machine(name).await?;
-        self.forget((MACHINES, name), "workflow.removed", &machine).await
-    }
-
-    /// One workflow.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
-        let row = self.store().get(MACHINES, name).await?;
-        let row = row.ok_or_else(|| EngineError::UnknownMachine(name.to_owned()))?;
-        Ok(row.read()?)
-    }
-
-    /// The text of a definition.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn definition(&self, digest: Digest) -> Result<String, EngineError> {
-        self.engine.definition(&self.tenant, digest).await
-    }
-
-    /// The workflows, by name.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
-        self.all(MACHINES).await
-    }
-
-    /// Starts an execution. A second start of the same name with the same input, while the first is
-    /// under way, is the same execution.
-    ///
-    /// # Errors
-    /// If there is no such workflow, the name is taken, or the input is too large.
-    pub async fn start(
-        &self,
-        machine: &str,
-        name: Option<&str>,
-        input: Value,
-    ) -> Result<ExecutionRecord, EngineError> {
-        // Whoever may start workflows may not send whatever they like to whatever is connected.
-        if machine == webhook::WEBHOOK {
-            let why = "webhooks are called by schedules and rules".to_owned();
-            return Err(EngineError::Refused(why));
-        }
-        let generated = uuid::Uuid::new_v4().to_string();
-        let name = name.unwrap_or(&generated).to_owned();
-        let key = ExecutionKey { machine: machine.to_owned(), name };
-        self.begin(&key, input, (None, Causation::default())).await
-    }
-
-    async fn begin(
-        &self,
-        key: &ExecutionKey,
-        input: Value,
-        (author, caused_by): (Option<PrincipalId>, Causation),
-    ) -> Result<ExecutionRecord, EngineError> {
-        let ExecutionKey { machine, name } = key;
-        check_name(name)?;
-        if too_large(&input) {
-            return Err(EngineError::TooLarge);
-        }
-        if machine == webhook::WEBHOOK {
-            self.define_webhook().await?;
-        }
-        let definition = self.machine(machine).await?.definition;
-        let parsed = self.engine.machine(&self.tenant, definition).await?;
-        let about = About {
-            execution_arn: format!("{}:execution:{machine}:{name}", self.arn()),
-            name: name.clone(),
-            input,
-            role_arn: format!("arn:aws:iam::{}:role/{}", record::ACCOUNT, self.actor),
-            machine_arn: format!("{}:stateMachine:{machine}", self.arn()),
-            machine_name: machine.clone(),
-            started_at: self.engine.shared.clock.now(),
-            redrives: 0,
-        };
-        let node = self.engine.node();
-        let mut record =
-            ExecutionRecord::new(key.clone(), self.actor.clone(), (definition, node), about);
-        (record.author, record.caused_by) = (author, caused_by);
-        let input = record.run.about.input.clone();
-        match self.engine.first(&self.tenant, record, &parsed).await {
-            Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let known = self.execution(key).await?;
-                let same = known.run.about.input == input;
-                if same && known.run.status == Status::Running {
-                    Ok(known)
-                } else {
-                    Err(EngineError::Exists(key.clone()))
-                }
-            }
-            started => started.map(Arc::unwrap_or_clone),
-        }
-    }
-
     /// One execution.
     ///
     /// # Errors
@@ -471,15 +359,23 @@ impl TenantEngine {
         Ok(row.read()?)
     }
 
-    /// The executions of a workflow, in the order of their names.
+    /// The executions of a workflow, or of a version or an alias of it, in the order of their names.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn executions(&self, machine: &str) -> Result<Vec<ExecutionRecord>, EngineError> {
+        let (machine, qualifier) = qualified(machine);
         let prefix = format!("{machine}/");
         let list = List { prefix, index: None, after: None, limit: PAGE };
         let rows = self.store().list(EXECUTIONS, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        let all = rows.iter().map(|row| row.read::<ExecutionRecord>());
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
+        all.retain(|record| match qualifier {
+            None => true,
+            Some(Qualifier::Version(version)) => record.version == Some(version),
+            Some(Qualifier::Alias(alias)) => record.alias.as_deref() == Some(alias),
+        });
+        Ok(all)
     }
 
     /// The history of an execution, whole.
@@ -545,9 +441,7 @@ impl TenantEngine {
         &self,
         collection: Collection,
     ) -> Result<Vec<T>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(collection, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.below(collection, "").await
     }
 
     /// Deletes a record, and tells the event log.

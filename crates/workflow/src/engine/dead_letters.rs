@@ -6,8 +6,7 @@ use serde_json::Value;
 use store::{Collection, Expect, Transaction};
 
 use super::webhook::WEBHOOK;
-use super::{EngineError, ExecutionKey, ExecutionRecord, TenantEngine};
-use crate::rule::Causation;
+use super::{EngineError, ExecutionKey, ExecutionRecord, Origin, TenantEngine};
 
 pub const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
 
@@ -45,7 +44,7 @@ impl TenantEngine {
         let row = self.store().get(DEAD_LETTERS, id).await?;
         let row = row.ok_or_else(|| EngineError::UnknownDeadLetter(id.to_owned()))?;
         let letter: DeadLetter = row.read()?;
-        let origin = (None, Causation::default());
+        let origin = Origin::default();
         let record = match self.begin(&letter.execution, letter.input.clone(), origin).await {
             Err(EngineError::Exists(key)) if key.machine == WEBHOOK => {
                 match self.redrive(&key).await {

@@ -293,6 +293,7 @@ impl Engine {
         let own = self.node();
         if record.node == own {
             self.set_timers(tenant, &record.key, record.due());
+            self.look_to_parent(tenant, record);
         }
         for open in record.tasks.values().filter(|open| open.node == own) {
             self.begin(tenant, record, open);

@@ -30,6 +30,8 @@ pub enum Doer<'a> {
     Worker(&'a str),
     /// A person.
     Person,
+    /// Another execution, which it starts.
+    Execution,
     /// Whoever offers it here.
     Here,
 }
@@ -37,10 +39,18 @@ pub enum Doer<'a> {
 impl<'a> Doer<'a> {
     /// Who does what a resource names.
     pub fn of(resource: &'a Resource) -> Self {
-        match resource.activity() {
-            Some(APPROVAL) => Self::Person,
-            Some(name) if !name.starts_with(OWN) => Self::Worker(name),
-            _ => Self::Here,
+        match resource {
+            Resource::Activity { .. } => match resource.activity() {
+                Some(APPROVAL) => Self::Person,
+                Some(name) if !name.starts_with(OWN) => Self::Worker(name),
+                _ => Self::Here,
+            },
+            Resource::Service { service, action, .. }
+                if service == "states" && action == "startExecution" =>
+            {
+                Self::Execution
+            }
+            Resource::Service { .. } | Resource::Function { .. } => Self::Here,
         }
     }
 }
@@ -53,35 +63,83 @@ impl OpenTask {
 }
 
 impl Engine {
-    /// Begins a task that is done here.
+    /// Begins a task, if it is begun from here.
     pub(super) fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
+        if Doer::of(&open.resource) == Doer::Execution {
+            return self.begin_nested(tenant, record, open);
+        }
+        let progress = Progress::of(self, tenant, &record.key, &open.task);
+        let Some(work) = self.work((tenant, record), open, progress) else { return };
+        let (engine, own, key) = (self.clone(), tenant.clone(), record.key.clone());
+        let id = open.task.clone();
+        let work = async move {
+            let report = work.await;
+            engine.running().remove(&id);
+            engine.told(&own, &key, (id, report)).await;
+        };
+        let mut running = self.running();
+        let work = tokio::spawn(work).abort_handle();
+        let (tenant, execution) = (tenant.clone(), record.key.clone());
+        running.insert(open.task.clone(), Running { tenant, execution, work });
+    }
+
+    /// What comes of a task that is done here, or that nobody here can do; none if somebody else
+    /// ends it.
+    pub(super) fn work(
+        &self,
+        (tenant, record): (&TenantId, &ExecutionRecord),
+        open: &OpenTask,
+        progress: Progress,
+    ) -> Option<impl Future<Output = Report> + Send + use<>> {
         let task = match Doer::of(&open.resource) {
             // They ask for it by themselves.
-            Doer::Worker(_) => return,
+            Doer::Worker(_) | Doer::Execution => return None,
             Doer::Person => match Asked::of(open) {
-                Ok(_) => return,
+                Ok(_) => return None,
                 Err(fault) => Err(Report::Failed(fault)),
             },
-            Doer::Here if open.is_out() => return,
+            Doer::Here if open.is_out() => return None,
             Doer::Here => self.offered(&open.resource).ok_or_else(|| {
                 Report::Missing(format!("Nothing here does {}.", open.resource.arn()))
             }),
         };
-        let call = self.call(tenant, record, open);
-        let (engine, of, tenant) = (self.clone(), tenant.clone(), tenant.clone());
-        let (key, id) = (record.key.clone(), open.task.clone());
-        let work = async move {
-            let report = match task {
+        let (input, token) = self.arguments(tenant, record, open);
+        let input = match &open.resource {
+            Resource::Function { arn } => json!({"FunctionName": arn, "Payload": input}),
+            _ => input,
+        };
+        let call = TaskCall {
+            tenant: tenant.clone(),
+            actor: record.actor.clone(),
+            key: open.task.clone(),
+            resource: open.resource.clone(),
+            input,
+            token,
+            submitted: open.submitted.clone(),
+            progress,
+        };
+        Some(async move {
+            match task {
                 Ok(task) => done(&*task, call).await,
                 Err(report) => report,
-            };
-            engine.running().remove(&id);
-            engine.told(&tenant, &key, (id, report)).await;
-        };
-        let mut running = self.running();
-        let work = tokio::spawn(work).abort_handle();
-        running
-            .insert(open.task.clone(), Running { tenant: of, execution: record.key.clone(), work });
+            }
+        })
+    }
+
+    /// What a task is called with, and the token, if whoever is called reports with one.
+    pub(super) fn arguments(
+        &self,
+        tenant: &TenantId,
+        record: &ExecutionRecord,
+        open: &OpenTask,
+    ) -> (Value, Option<String>) {
+        if !waits_for_token(&open.resource) {
+            return (open.arguments.clone(), None);
+        }
+        let about = &record.run.about;
+        let execution = (tenant, about.execution_arn.as_str(), about.started_at);
+        let token = token::of(&self.shared.secret, execution, &open.task);
+        (token::reveal(&open.arguments, &token), Some(token))
     }
 
     /// The task that does what a resource names: the most special one that is offered.
@@ -98,31 +156,6 @@ impl Engine {
                 (None, Some((wider, _))) => name = wider,
                 (None, None) => return None,
             }
-        }
-    }
-
-    fn call(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) -> TaskCall {
-        let about = &record.run.about;
-        let execution = (tenant, about.execution_arn.as_str(), about.started_at);
-        let token = waits_for_token(&open.resource)
-            .then(|| token::of(&self.shared.secret, execution, &open.task));
-        let input = match &token {
-            Some(token) => token::reveal(&open.arguments, token),
-            None => open.arguments.clone(),
-        };
-        let input = match &open.resource {
-            Resource::Function { arn } => json!({"FunctionName": arn, "Payload": input}),
-            _ => input,
-        };
-        TaskCall {
-            tenant: tenant.clone(),
-            actor: record.actor.clone(),
-            key: open.task.clone(),
-            resource: open.resource.clone(),
-            input,
-            token,
-            submitted: open.submitted.clone(),
-            progress: Progress::of(self, tenant, &record.key, &open.task),
         }
     }
 

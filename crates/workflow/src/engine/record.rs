@@ -8,27 +8,15 @@ use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::nested::Parent;
 use super::perform::Doer;
-use super::{NodeId, approval};
+use super::{NodeId, approval, nested};
 use crate::definition::Resource;
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
 /// The account in the names that this installation gives: it has none.
 pub const ACCOUNT: &str = "000000000000";
-
-/// A workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MachineRecord {
-    /// Its name.
-    pub name: String,
-    /// The digest of its definition's text.
-    pub definition: Digest,
-    /// When it was first defined.
-    pub created_at: Timestamp,
-    /// When it was last defined anew.
-    pub changed_at: Timestamp,
-}
 
 /// Which execution: `WORKFLOW/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,8 +71,17 @@ pub struct ExecutionRecord {
     /// The rules that led to it.
     #[serde(default)]
     pub caused_by: Causation,
+    /// The task of another execution that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// The definition it keeps to its end.
     pub definition: Digest,
+    /// The version that it was started as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The alias that led to that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// The server that moved it last: it sees to what is due.
     pub node: NodeId,
     /// What it is at this moment.
@@ -157,6 +154,12 @@ impl OpenTask {
     }
 }
 
+/// What decides all that is drawn for what has this name.
+pub fn seed(name: &str) -> u64 {
+    let digest = Digest::of(name.as_bytes()).to_string();
+    digest.bytes().fold(0, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte))
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Timer {
     at: Timestamp,
@@ -172,17 +175,16 @@ impl ExecutionRecord {
         (definition, node): (Digest, NodeId),
         about: About,
     ) -> Self {
-        let seed = Digest::of(format!("{}@{}", about.execution_arn, about.started_at).as_bytes());
-        let seed = seed
-            .to_string()
-            .bytes()
-            .fold(0_u64, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+        let seed = seed(&format!("{}@{}", about.execution_arn, about.started_at));
         Self {
             key,
             actor,
             author: None,
             caused_by: Causation::default(),
+            parent: None,
             definition,
+            version: None,
+            alias: None,
             node,
             run: Run::new(about, seed),
             stopped_at: None,
@@ -236,8 +238,9 @@ impl ExecutionRecord {
         let Self { run, tasks, timers, .. } = self;
         tasks.retain(|task, _| run.waits_for(task));
         timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
-        if self.run.status == Status::Running {
-            self.stopped_at = None;
+        if self.run.status == Status::Running && self.stopped_at.take().is_some() {
+            // Tried again, it is on its own: the task that waited for it is over.
+            self.parent.iter_mut().for_each(|parent| parent.waits = false);
         }
     }
 
@@ -254,18 +257,21 @@ impl ExecutionRecord {
         }
     }
 
-    /// What it is found by: the servers that hold it or a task of it while it is under way, the
-    /// activities whose workers it waits for, and whether it waits for a person.
+    /// What it is found by: the servers that hold it or a task of it while it is under way or its
+    /// end is not told, the activities whose workers it waits for, whether it waits for a person,
+    /// and the task that waits for it.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let running = self.run.status == Status::Running;
+        let parent = self.parent.as_ref().filter(|parent| parent.waits);
+        let held = self.run.status == Status::Running || parent.is_some();
         let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
-        let nodes: BTreeSet<_> = nodes.filter(|_| running).collect();
+        let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
         let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
-        nodes.chain(waiting).chain(asks).collect()
+        let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
+        nodes.chain(waiting).chain(asks).chain(parent).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

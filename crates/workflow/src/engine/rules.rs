@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
 use super::webhook::WEBHOOK;
-use super::{ACCOUNT, Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
+use super::{ACCOUNT, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine, check_name};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
 
@@ -185,7 +185,9 @@ impl TenantEngine {
                 let refused = |error: Loop| EngineError::Refused(error.to_string());
                 let caused_by = led.then(name).map_err(refused)?;
                 let told = told.clone().map_err(EngineError::Refused)?;
-                self.begin(&key, input(told), (Some(record.author.clone()), caused_by)).await
+                let author = Some(record.author.clone());
+                let origin = Origin { author, caused_by, ..Origin::default() };
+                self.begin(&key, input(told), origin).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.

@@ -224,7 +224,8 @@ impl Engine {
                     }
                     self.begin(tenant, record, open);
                 }
-                Effect::Cancel { task } => self.cancel(&task),
+                Effect::Cancel { task } if self.cancel(&task) => {}
+                Effect::Cancel { task } => self.stop_nested(tenant, record, task),
                 Effect::Timer { at, frame, epoch } => {
                     due.push((at, Input::TimerFired { frame, epoch }));
                 }
@@ -232,6 +233,7 @@ impl Engine {
                 Effect::Continue => due.push((self.shared.clock.now(), Input::Continued)),
                 Effect::Finished => {
                     self.shared.ended.ring(&(tenant.clone(), record.key.clone()));
+                    self.look_to_parent(tenant, record);
                 }
                 // Answered in the transition already.
                 Effect::Read { .. } | Effect::Write { .. } => {}
@@ -242,11 +244,13 @@ impl Engine {
         }
     }
 
-    /// Lets go of a task whose result is no longer wanted, if it is done here.
-    pub(super) fn cancel(&self, task: &str) {
-        if let Some(running) = self.running().remove(task) {
+    /// Lets go of a task whose result is no longer wanted; whether it was done here.
+    pub(super) fn cancel(&self, task: &str) -> bool {
+        let running = self.running().remove(task);
+        running.is_some_and(|running| {
             running.work.abort();
-        }
+            true
+        })
     }
 }
 
@@ -303,7 +307,7 @@ pub fn history_stream(key: &ExecutionKey) -> String {
 
 /// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
 /// an answer that a crash could lose is not left behind. What is done here begins at once.
-fn transition(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
+pub fn transition(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
     let mut done = step(machine, run, input, moment);
     let fault = |what: &str| {
         let cause = format!("There is no object store to {what} here.");

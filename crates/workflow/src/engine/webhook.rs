@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::{Expect, StoreError, Transaction};
 
 use super::dead_letters::{DEAD_LETTERS, DeadLetter};
-use super::{ACCOUNT, EngineError, ExecutionRecord, Status, TenantEngine};
+use super::{ACCOUNT, Defining, EngineError, ExecutionRecord, Status, TenantEngine};
 use crate::fault::Fault;
 use crate::rule::Webhook;
 
@@ -28,7 +28,7 @@ impl Webhook {
 impl TenantEngine {
     /// Defines the workflow that calls webhooks, where a tenant has none yet.
     pub(super) async fn define_webhook(&self) -> Result<(), EngineError> {
-        self.put_definition(WEBHOOK, DEFINITION).await.map(|_| ())
+        self.put_definition(WEBHOOK, DEFINITION, &Defining::default()).await.map(|_| ())
     }
 }
 
