@@ -1,5 +1,7 @@
 //! `server.toml`: what the operator owns.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use release::{Diagnostic, EnvironmentName, TenantId};
 use schemars::JsonSchema;
 use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
+
+pub use calls::{ConnectionFile, FunctionFile};
 
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +40,10 @@ pub struct ServerFile {
     pub workflows: WorkflowsFile,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
+    /// Functions that workflows may invoke, by the name that `lambda:invoke` uses.
+    pub functions: BTreeMap<String, FunctionFile>,
+    /// Services that workflows and webhooks may call over HTTP, by name.
+    pub connections: BTreeMap<String, ConnectionFile>,
     /// Providers of models, by the name that model files use.
     pub providers: BTreeMap<String, ProviderFile>,
     /// What models cost.
@@ -54,6 +62,8 @@ impl Default for ServerFile {
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
             directories: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            connections: BTreeMap::new(),
             providers: BTreeMap::new(),
             prices: Vec::new(),
         }

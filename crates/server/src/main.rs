@@ -17,9 +17,12 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod connections;
 mod explain;
+mod functions;
 mod links;
 mod listen;
+mod outside;
 mod reference;
 mod wiring;
 

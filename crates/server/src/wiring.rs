@@ -84,8 +84,11 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
+        Arc::new(config.functions(base)?),
+        Arc::new(config.connections()?),
     ];
-    let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node(&data)?, tasks);
+    let (node, secret) = (node(&data)?, pepper.clone());
+    let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;

@@ -79,7 +79,13 @@ impl Bench {
     async fn on(store: &Store) -> Self {
         let clock = Steady(Instant::now(), "2026-01-01T00:00:00Z".parse().unwrap());
         let step = Arc::new(Step::default());
-        let engine = Engine::new(store.clone(), Arc::new(clock), "bench", vec![step.clone()]);
+        let engine = Engine::new(
+            store.clone(),
+            Arc::new(clock),
+            "bench",
+            Secret::new("secret"),
+            vec![step.clone()],
+        );
         let begun = Instant::now();
         let open = engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         if open > 0 {

@@ -19,6 +19,7 @@ mod graphs;
 mod machines;
 mod nested;
 mod node;
+mod perform;
 mod record;
 mod retention;
 mod rules;
@@ -28,8 +29,10 @@ mod start;
 mod tags;
 mod task;
 mod timers;
+mod token;
 mod transition;
 mod versions;
+mod webhook;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use release::{ArtifactName, Clock, Digest, PrincipalId, TenantId, Timestamp};
+use release::{ArtifactName, Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
@@ -46,7 +49,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{Input, Report, Status, later};
+use crate::interpreter::{Input, Status, later};
 use crate::weight::NESTED;
 
 pub use aliases::{AliasChange, AliasRecord, Route};
@@ -57,6 +60,7 @@ pub use definitions::{Defined, Definitions};
 pub use machines::{Defining, MachineRecord, MachineType};
 pub use nested::Parent;
 pub use node::NodeId;
+use perform::OWN;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
@@ -65,7 +69,7 @@ use slots::Slots;
 use start::Origin;
 pub use start::{Qualifier, qualified};
 pub use tags::{Tagged, check_tags};
-pub use task::{Task, TaskCall};
+pub use task::{Progress, Task, TaskCall};
 use timers::Timers;
 pub use versions::VersionRecord;
 pub use worker::{ActivityRecord, GivenTask};
@@ -88,8 +92,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LISTEN: Duration = Duration::from_secs(1);
 /// How long the clock is not looked at, at most.
 const GLANCE: Duration = Duration::from_secs(5);
-/// What the names of the product's own tasks begin with.
-const OWN: &str = "groundcrew.";
 
 /// Why something could not be done with a workflow.
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +205,8 @@ pub struct Engine {
 struct Shared {
     store: Store,
     clock: Arc<dyn Clock>,
+    /// What the tokens of calls follow from.
+    secret: Secret,
     /// What this server is called among those that share the store.
     node: Mutex<NodeId>,
     seen: tokio::sync::Mutex<node::Seen>,
@@ -232,12 +236,20 @@ struct Running {
 
 impl Engine {
     /// An engine over `store` that can do `tasks`. `name` tells this server from others that share
-    /// the store, also after a restart.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, name: &str, tasks: Vec<Arc<dyn Task>>) -> Self {
+    /// the store, also after a restart; the tokens of calls follow from `secret`, which is the same
+    /// for all of them.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        name: &str,
+        secret: Secret,
+        tasks: Vec<Arc<dyn Task>>,
+    ) -> Self {
         let tasks = tasks.into_iter().map(|task| (task.name(), task)).collect();
         let shared = Shared {
             store,
             clock,
+            secret,
             node: Mutex::new(NodeId::first(name)),
             seen: tokio::sync::Mutex::default(),
             tasks,
@@ -315,65 +327,6 @@ impl Engine {
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins a task that is done here.
-    fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
-        if self.begin_nested(tenant, record, open) {
-            return;
-        }
-        let Some(work) = self.work(tenant, record, open) else { return };
-        let (engine, own, key) = (self.clone(), tenant.clone(), record.key.clone());
-        let id = open.task.clone();
-        let work = async move {
-            let report = work.await;
-            engine.running().remove(&id);
-            engine.told(&own, &key, (id, report)).await;
-        };
-        let mut running = self.running();
-        let work = tokio::spawn(work).abort_handle();
-        let (tenant, execution) = (tenant.clone(), record.key.clone());
-        running.insert(open.task.clone(), Running { tenant, execution, work });
-    }
-
-    /// What comes of a task that is done here, or that nobody here can do it; none if it is done by
-    /// a worker or a person.
-    fn work(
-        &self,
-        tenant: &TenantId,
-        record: &ExecutionRecord,
-        open: &OpenTask,
-    ) -> Option<impl Future<Output = Report> + Send + use<>> {
-        let activity = record::activity(&open.resource);
-        let name = activity.and_then(|name| name.strip_prefix(OWN));
-        // Workers ask for the tasks of other activities by themselves.
-        if activity.is_some() && name.is_none() {
-            return None;
-        }
-        let refused = match open.waits_for_approval().then(|| Asked::of(open)) {
-            Some(Ok(_)) => return None,
-            asked => asked.and_then(Result::err),
-        };
-        let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
-        let call = TaskCall {
-            tenant: tenant.clone(),
-            actor: record.actor.clone(),
-            by_hand: record.by_hand,
-            since: open.scheduled_at,
-            key: open.task.clone(),
-            input: open.arguments.clone(),
-        };
-        let resource = open.resource.clone();
-        Some(async move {
-            match (refused, task) {
-                (Some(fault), _) => Report::Failed(fault),
-                (None, Some(task)) => match task.run(call).await {
-                    Ok(result) => Report::Succeeded(result),
-                    Err(fault) => Report::Failed(fault),
-                },
-                (None, None) => Report::Missing(format!("Nothing here does {resource}.")),
-            }
-        })
     }
 
     async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {

@@ -48,8 +48,8 @@ const BURST: usize = 1_000;
 pub struct Moment<'a> {
     /// The present moment.
     pub now: Timestamp,
-    /// Makes a token that nobody can guess.
-    pub token: &'a mut dyn FnMut() -> String,
+    /// The token of a task, by its key, which nobody can guess.
+    pub token: &'a mut dyn FnMut(&str) -> String,
 }
 
 /// What a step did.

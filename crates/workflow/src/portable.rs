@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::definition::{
     Container, Kind, Machine, MapState, Resource, Retrier, State, Task, Wait, Waiting, place,
 };
-use crate::template::Template;
+use crate::template::{Language, Template};
 
 /// The longest time that a definition may name, in seconds.
 const SECONDS: f64 = 99_999_999.0;
@@ -59,6 +59,8 @@ pub enum ObstacleKind {
     ActivityName,
     /// A function of this installation.
     LocalFunction,
+    /// A connection of this installation, or an address that is looked for below one.
+    LocalConnection,
     /// A service that AWS cannot call by this name.
     UnknownService,
     /// A service that AWS does not wait for in this way.
@@ -139,7 +141,10 @@ impl Lint<'_> {
 
     fn state(&mut self, state: &State) {
         match &state.kind {
-            Kind::Task(task) => self.task(task),
+            Kind::Task(task) => {
+                self.task(task);
+                self.arguments(&task.resource, state);
+            }
             Kind::Map(map) => self.map(map),
             Kind::Wait(Wait::Seconds(seconds)) => {
                 self.number("Seconds", fixed(Some(seconds)), SECONDS);
@@ -164,16 +169,60 @@ impl Lint<'_> {
         self.number("HeartbeatSeconds", fixed(task.heartbeat.as_ref()), SECONDS);
         match &task.resource {
             Resource::Activity { arn } => self.activity(arn),
-            Resource::Function { arn } if is_local(arn) => self.tell(
-                ObstacleKind::LocalFunction,
-                "Resource",
-                format!("`{arn}` is a function of this installation"),
-                "deploy it to AWS Lambda and name it by its ARN there",
-            ),
+            Resource::Function { arn } if is_local(arn) => self.function("Resource", arn),
             Resource::Function { .. } => {}
             Resource::Service { service, action, waiting } => {
                 self.service(service, action, *waiting);
             }
+        }
+    }
+
+    fn function(&mut self, field: &str, arn: &str) {
+        self.tell(
+            ObstacleKind::LocalFunction,
+            field,
+            format!("`{arn}` is a function of this installation"),
+            "deploy it to AWS Lambda, and name it by its name or by its ARN there",
+        );
+    }
+
+    /// What a call names in this installation, where it is written out.
+    fn arguments(&mut self, resource: &Resource, state: &State) {
+        let Resource::Service { service, action, .. } = resource else { return };
+        let text = |place: &[&str]| state.arguments.as_ref()?.text(place);
+        let field = match state.language {
+            Language::JsonPath => "Parameters",
+            Language::Jsonata => "Arguments",
+        };
+        match (service.as_str(), action.as_str()) {
+            ("lambda", "invoke") => {
+                if let Some(arn) = text(&["FunctionName"]).filter(|name| is_local(name)) {
+                    self.function(&format!("{field}/FunctionName"), arn);
+                }
+            }
+            ("http", "invoke") => {
+                for config in ["InvocationConfig", "Authentication"] {
+                    let Some(arn) = text(&[config, "ConnectionArn"]) else { continue };
+                    if is_local(arn) {
+                        self.tell(
+                            ObstacleKind::LocalConnection,
+                            &format!("{field}/{config}/ConnectionArn"),
+                            format!("`{arn}` is a connection of this installation"),
+                            "create a connection of this name in EventBridge, and name it by its \
+                             ARN there",
+                        );
+                    }
+                }
+                if let Some(path) = text(&["ApiEndpoint"]).filter(|url| url.starts_with('/')) {
+                    self.tell(
+                        ObstacleKind::LocalConnection,
+                        &format!("{field}/ApiEndpoint"),
+                        format!("`{path}` is looked for below the connection's address"),
+                        "write the whole address, with https://",
+                    );
+                }
+            }
+            _ => {}
         }
     }
 

@@ -71,17 +71,31 @@ pub enum TargetSpec {
         #[serde(default)]
         input: TransformSpec,
     },
-    /// Call a webhook.
+    /// Call a webhook, by `POST`.
     Webhook {
         /// What the target is called among the rule's (default: its number).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// Its name, as `server.toml` defines it.
-        name: ArtifactName,
+        /// The connection, as `server.toml` names it.
+        connection: ArtifactName,
+        /// Where below the connection's address (default: that address itself).
+        #[serde(default)]
+        path: String,
         /// What of the event is sent (default: all).
         #[serde(default)]
         input: TransformSpec,
     },
+}
+
+/// Something outside that is told, by `POST`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The connection, as `server.toml` names it.
+    pub connection: ArtifactName,
+    /// Where below the connection's address (default: that address itself).
+    #[serde(default)]
+    pub path: String,
 }
 
 /// A rule that can be applied.
@@ -114,7 +128,7 @@ pub enum Action {
     /// Starts an execution of the workflow.
     StartExecution(WorkflowName),
     /// Calls the webhook.
-    CallWebhook(ArtifactName),
+    CallWebhook(Webhook),
 }
 
 /// What is wrong with a rule.
@@ -208,7 +222,10 @@ impl TargetSpec {
             Self::Execution { workflow, input, max_age_seconds, .. } => {
                 (Action::StartExecution(workflow.clone()), input, *max_age_seconds)
             }
-            Self::Webhook { name, input, .. } => (Action::CallWebhook(name.clone()), input, None),
+            Self::Webhook { connection, path, input, .. } => {
+                let (connection, path) = (connection.clone(), path.clone());
+                (Action::CallWebhook(Webhook { connection, path }), input, None)
+            }
         };
         let id = self.id(number);
         if id.len() > MAX_ID || !is_name(&id) {

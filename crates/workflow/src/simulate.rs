@@ -140,7 +140,7 @@ impl Simulation<'_> {
     /// One step, and nothing more.
     fn take(&mut self, input: Input) -> Step {
         let tokens = &mut self.tokens;
-        let mut token = || {
+        let mut token = |_: &str| {
             *tokens += 1;
             format!("token-{tokens}")
         };

@@ -97,6 +97,19 @@ impl Template {
         }
     }
 
+    /// The text at a place in it, if it is written out.
+    pub fn text(&self, place: &[&str]) -> Option<&str> {
+        match (self, place) {
+            (Self::Value(value), _) => {
+                place.iter().try_fold(value, |value, name| value.get(name))?.as_str()
+            }
+            (Self::Object(fields), [name, below @ ..]) => {
+                fields.iter().find(|(own, _)| own == name)?.1.text(below)
+            }
+            _ => None,
+        }
+    }
+
     /// Notes the variables that it reads.
     pub fn variables<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
         match self {

@@ -177,7 +177,7 @@ pub fn test_state(request: &Request, now: Timestamp, seed: u64) -> Result<Answer
     let context = context.unwrap_or_else(|| seen_context(&about, request.state_name.as_deref()));
     let retried = before.retrier_retry_count;
     let trial = Trial { about, scope, state, input, variables, context, retried, mocked, seed };
-    let mut token = || "token".to_owned();
+    let mut token = |_: &str| "token".to_owned();
     let mut moment = Moment { now, token: &mut token };
     let tried = try_state(&machine, trial, &mut moment).ok_or_else(|| Refused {
         code: accept::INVALID,

@@ -69,8 +69,14 @@ impl Loader {
             let place = document.place(pointer);
             self.found.push(Diagnostic::error(BAD_VALUE, place, wrong.to_string()));
         }
-        let (pointer, workflow) = ("/workflow".to_owned(), file.workflow.clone());
-        self.named.push(Named { document, pointer, workflow });
+        if let Err(error) = file.machine() {
+            let place = document.place("");
+            self.found.push(Diagnostic::error(BAD_VALUE, place, error.to_string()));
+        }
+        if let Some(workflow) = file.workflow.clone() {
+            let pointer = "/workflow".to_owned();
+            self.named.push(Named { document, pointer, workflow });
+        }
         if let Some(name) = self.name(path, name) {
             self.workflows.schedules.insert(name, file);
         }

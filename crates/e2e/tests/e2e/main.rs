@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
 
 mod bad_input;
+mod calls;
 mod crash;
 mod doors;
 mod engines;

@@ -1,5 +1,6 @@
 //! The routes about workflows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -207,13 +208,18 @@ pub fn routes() -> Vec<(Route, Handler)> {
         Route::new(Method::POST, "/api/v1/events", run, "Post an event for rules to act on.")
             .body::<PostedEvent>()
             .to(post_event),
-        Route::new(Method::GET, "/api/v1/dead-letters", read, "The starts that failed.")
-            .to(dead_letters),
+        Route::new(
+            Method::GET,
+            "/api/v1/dead-letters",
+            read,
+            "The dead letters: starts that failed and webhooks called in vain.",
+        )
+        .to(dead_letters),
         Route::new(
             Method::POST,
             "/api/v1/dead-letters/{letter}/deliver",
             run,
-            "Start what a dead letter is about.",
+            "Start what a dead letter is about, or call its webhook again.",
         )
         .to(deliver),
         Route::new(Method::GET, "/api/v1/approvals", read, "The approvals that are waited for.")
@@ -389,6 +395,9 @@ pub(super) fn told(record: &ExecutionRecord) -> Value {
     let outcome = record.run.outcome.as_ref();
     let fault = outcome.and_then(|outcome| outcome.fault.as_ref());
     let states = outcome.is_none().then(|| record.run.active_states());
+    let told =
+        record.tasks.values().filter_map(|open| Some((&open.state, open.progress.as_ref()?)));
+    let progress: BTreeMap<_, _> = told.collect();
     json!({
         "execution": record.key,
         "status": record.run.status,
@@ -401,6 +410,7 @@ pub(super) fn told(record: &ExecutionRecord) -> Value {
         "started_at": record.run.about.started_at,
         "stopped_at": record.stopped_at,
         "states": states,
+        "progress": Some(progress).filter(|told| !told.is_empty()),
         "output": outcome.and_then(|outcome| outcome.output.as_ref()),
         "error": fault.and_then(|fault| fault.error.as_ref()),
         "cause": fault.and_then(|fault| fault.cause.as_ref()),

@@ -192,7 +192,8 @@ impl Asked {
         };
         Ok(ScheduleFile {
             description: self.description,
-            workflow: workflow.parse().map_err(|error| invalid(format!("{error}")))?,
+            workflow: Some(workflow.parse().map_err(|error| invalid(format!("{error}")))?),
+            webhook: None,
             input: input.map_err(|error| invalid(format!("`Input` is not JSON: {error}")))?,
             enabled,
             max_age_seconds,
@@ -242,8 +243,13 @@ fn state(record: &ScheduleRecord) -> &'static str {
 }
 
 fn described(engine: &TenantEngine, record: &ScheduleRecord) -> Value {
-    let ScheduleFile { description, workflow, input, when, .. } = &record.schedule;
-    let mut target = json!({"Arn": machine_arn(engine, workflow.as_str()),
+    let ScheduleFile { description, workflow, webhook, input, when, .. } = &record.schedule;
+    let workflow = workflow.as_ref().map(|workflow| machine_arn(engine, workflow.as_str()));
+    let webhook = webhook.as_ref().map(|webhook| {
+        let events = engine.arn().replace(":states:", ":events:");
+        format!("{events}:api-destination/{}", webhook.connection)
+    });
+    let mut target = json!({"Arn": workflow.or(webhook),
         "RoleArn": format!("arn:aws:iam::000000000000:role/{}", record.author),
         "Input": input.to_string()});
     if let Some(age) = record.schedule.max_age_seconds {

@@ -164,9 +164,9 @@ pub enum WorkflowCommand {
         #[arg(long, default_value = "{}")]
         detail: String,
     },
-    /// The starts that failed.
+    /// The starts that failed, and the webhooks that were called in vain.
     DeadLetters,
-    /// Start what a dead letter is about.
+    /// Start what a dead letter is about, or call its webhook again.
     Deliver {
         /// The letter.
         letter: String,
@@ -426,9 +426,18 @@ fn executions(rows: &Value) -> String {
 /// How an execution stands.
 fn ended(told: &Value) -> String {
     let mut lines = Vec::new();
-    for name in
-        ["execution", "version", "alias", "parent", "status", "states", "output", "error", "cause"]
-    {
+    for name in [
+        "execution",
+        "version",
+        "alias",
+        "parent",
+        "status",
+        "states",
+        "progress",
+        "output",
+        "error",
+        "cause",
+    ] {
         if !told[name].is_null() {
             lines.push(format!("{name}: {}", text(&told[name])));
         }

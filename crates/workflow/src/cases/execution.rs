@@ -161,8 +161,9 @@ impl World for Mocks {
         };
         let at = waiting.iter().position(same).unwrap_or(0);
         if at >= waiting.len() {
-            let shown = self.names.iter().find(|(_, arn)| *arn == request.resource);
-            let shown = shown.map_or(request.resource.as_str(), |(name, _)| name);
+            let arn = request.resource.arn();
+            let shown = self.names.iter().find(|(_, known)| *known == arn);
+            let shown = shown.map_or(arn.as_str(), |(name, _)| name);
             return vec![Report::Missing(format!("The activity {shown} does not exist."))];
         }
         reports(&waiting.remove(at))

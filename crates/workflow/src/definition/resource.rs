@@ -1,7 +1,10 @@
 //! What a Task state has done: its `Resource`.
 
+use serde::{Deserialize, Serialize};
+
 /// A resource, by what the history writes for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Resource {
     /// A function: `arn:…:lambda:…:function:NAME`.
     Function {
@@ -176,6 +179,14 @@ impl Resource {
         }
     }
 
+    /// The activity's name, if it is one.
+    pub fn activity(&self) -> Option<&str> {
+        match self {
+            Self::Activity { arn } => arn.splitn(7, ':').nth(6),
+            _ => None,
+        }
+    }
+
     /// What it waits for that an execution of five minutes cannot: somebody outside. The product's
     /// own tasks are done here; only an approval is a person's.
     pub fn outlasting(&self) -> Option<String> {
@@ -185,10 +196,8 @@ impl Resource {
             Self::Service { waiting, .. } => {
                 Some(format!("the '{}' service integration", waiting.suffix()))
             }
-            Self::Activity { arn } => match arn.split_once(":activity:") {
-                Some((_, name)) if own(name) => None,
-                _ => Some(format!("the activity {arn}")),
-            },
+            Self::Activity { .. } if self.activity().is_some_and(own) => None,
+            Self::Activity { arn } => Some(format!("the activity {arn}")),
         }
     }
 
@@ -199,5 +208,19 @@ impl Resource {
             Self::Activity { .. } => true,
             Self::Function { .. } => false,
         }
+    }
+}
+
+impl TryFrom<String> for Resource {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is no resource"))
+    }
+}
+
+impl From<Resource> for String {
+    fn from(resource: Resource) -> Self {
+        resource.arn()
     }
 }

@@ -1,14 +1,18 @@
-//! One of the product's own tasks, done alone: an execution of a single state.
+//! Workflows that every tenant has: each of the product's own tasks alone, and the call of a
+//! webhook.
 //!
-//! Each task has a workflow named after it, `groundcrew.` and the task. Nobody makes it: it is there
-//! wherever it is asked for, listed with the others, and its executions are executions like all.
+//! Each task has a workflow of one state named after it, `groundcrew.` and the task. Nobody makes
+//! it: it is there wherever it is asked for, listed with the others, and its executions are
+//! executions like all.
 
 use release::PrincipalId;
 use serde_json::{Value, json};
 use store::StoreError;
 
+use super::perform::OWN;
+use super::webhook::{self, WEBHOOK};
 use super::{
-    ACCOUNT, EngineError, ExecutionKey, ExecutionRecord, MachineRecord, OWN, Origin, TenantEngine,
+    ACCOUNT, EngineError, ExecutionKey, ExecutionRecord, MachineRecord, Origin, TenantEngine,
 };
 
 impl TenantEngine {
@@ -23,18 +27,31 @@ impl TenantEngine {
         self.begin(&key, input, Origin { by_hand: true, ..Origin::default() }).await
     }
 
-    /// The task that the workflow of this name does and nothing else.
-    pub(super) fn own_task<'a>(&self, machine: &'a str) -> Option<&'a str> {
-        let task = machine.strip_prefix(OWN)?;
-        self.engine.shared.tasks.contains_key(task).then_some(task)
+    /// The names of the workflows that every tenant has.
+    pub(super) fn own_machines(&self) -> Vec<String> {
+        let tasks = self.engine.shared.tasks.keys().filter(|task| is_own(task));
+        let alone = tasks.map(|task| format!("{OWN}{task}"));
+        alone.chain([WEBHOOK.to_owned()]).collect()
     }
 
-    /// The workflow that does a task and nothing else, defined as this version does it.
-    pub(super) async fn machine_of(&self, task: &str) -> Result<MachineRecord, EngineError> {
+    /// The definition of a workflow that every tenant has, if this is the name of one.
+    pub(super) fn own_definition(&self, machine: &str) -> Option<String> {
+        if machine == WEBHOOK {
+            return Some(webhook::DEFINITION.to_owned());
+        }
+        let task = machine.strip_prefix(OWN).filter(|task| is_own(task))?;
+        self.engine.shared.tasks.contains_key(task).then(|| definition(task))
+    }
+
+    /// A workflow that every tenant has, defined as this version does it.
+    pub(super) async fn own_machine(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<MachineRecord, EngineError> {
         let own = self.engine.tenant(&self.tenant, PrincipalId::system("workflows"));
-        let (name, text) = (format!("{OWN}{task}"), definition(task));
         let (transaction, defined) =
-            own.definitions().workflow(&name, &text, own.transaction()).await?;
+            own.definitions().workflow(name, text, own.transaction()).await?;
         let record = defined.record.clone();
         match own.made((transaction, defined)).await {
             // Somebody else asked for it at the same moment.
@@ -42,6 +59,11 @@ impl TenantEngine {
             made => made,
         }
     }
+}
+
+/// Whether a task is the product's own (`knowledge.refresh`), and not the call of a service.
+fn is_own(task: &str) -> bool {
+    task.contains('.')
 }
 
 fn definition(task: &str) -> String {

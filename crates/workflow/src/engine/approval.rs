@@ -11,13 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::List;
 
+use super::perform::Doer;
 use super::transition::Change;
 use super::{EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine};
 use crate::fault::Fault;
 use crate::interpreter::{Input, Report};
 
-/// The task that waits for a person's word.
-pub const APPROVAL: &str = "groundcrew.approval";
 /// The index of executions that wait for one.
 pub const WAITING: (&str, &str) = ("approval", "waiting");
 
@@ -111,7 +110,7 @@ pub struct Link {
 impl OpenTask {
     /// Whether it waits for a person's word.
     pub fn waits_for_approval(&self) -> bool {
-        super::record::activity(&self.resource) == Some(APPROVAL)
+        Doer::of(&self.resource) == Doer::Person
     }
 }
 

@@ -1,33 +1,34 @@
-//! Starts that failed, kept until somebody sees to them.
+//! Starts that failed and webhooks that were called in vain, kept until somebody sees to them.
 
 use release::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Collection, Expect, Transaction};
 
-use super::{EngineError, ExecutionKey, ExecutionRecord, TenantEngine};
+use super::webhook::WEBHOOK;
+use super::{EngineError, ExecutionKey, ExecutionRecord, Origin, TenantEngine};
 
-const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
+pub const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
 
-/// A start that failed and is kept until somebody sees to it.
+/// A start that failed, or a webhook that was called in vain: kept until somebody sees to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Its name.
     pub id: String,
     /// What wanted it, as `schedule/nightly`.
     pub source: String,
-    /// The execution that was to be started.
+    /// The execution that was to be started, or that called the webhook.
     pub execution: ExecutionKey,
     /// Its input.
     pub input: Value,
-    /// Why it was not.
+    /// What went wrong.
     pub error: String,
     /// When it was given up.
     pub at: Timestamp,
 }
 
 impl TenantEngine {
-    /// The starts that failed, the oldest first.
+    /// The dead letters, the oldest first.
     ///
     /// # Errors
     /// If the store fails.
@@ -35,7 +36,7 @@ impl TenantEngine {
         self.all(DEAD_LETTERS).await
     }
 
-    /// Starts what a dead letter is about, and removes the letter.
+    /// Starts what a dead letter is about, or calls its webhook again, and removes the letter.
     ///
     /// # Errors
     /// If there is none, or it cannot be started yet: then the letter stays.
@@ -43,8 +44,15 @@ impl TenantEngine {
         let row = self.store().get(DEAD_LETTERS, id).await?;
         let row = row.ok_or_else(|| EngineError::UnknownDeadLetter(id.to_owned()))?;
         let letter: DeadLetter = row.read()?;
-        let ExecutionKey { machine, name } = &letter.execution;
-        let record = match self.start(machine, Some(name), letter.input.clone()).await {
+        let origin = Origin::default();
+        let record = match self.begin(&letter.execution, letter.input.clone(), origin).await {
+            Err(EngineError::Exists(key)) if key.machine == WEBHOOK => {
+                match self.redrive(&key).await {
+                    // Somebody has redriven it already.
+                    Err(EngineError::Status { .. }) => self.execution(&key).await?,
+                    redriven => redriven?,
+                }
+            }
             // It was started, and the letter outlived it.
             Err(EngineError::Exists(key)) => self.execution(&key).await?,
             started => started?,

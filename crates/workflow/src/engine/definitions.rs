@@ -18,7 +18,7 @@ use super::{
     DEFINITIONS, EngineError, MachineRecord, PAGE, RuleRecord, ScheduleFile, ScheduleRecord,
     TenantEngine, check_name,
 };
-use crate::rule::{Action, RuleSpec};
+use crate::rule::RuleSpec;
 use crate::weight::too_large;
 
 /// The definitions of one tenant, as one principal makes them at one moment.
@@ -189,6 +189,7 @@ impl Definitions {
     ) -> Result<(Transaction, Defined<ScheduleRecord>), EngineError> {
         check_name(name)?;
         schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
+        schedule.machine()?;
         if too_large(&schedule.input) {
             return Err(EngineError::TooLarge);
         }
@@ -249,12 +250,7 @@ impl Definitions {
         check_name(name)?;
         let make = |known: Option<&RuleRecord>| {
             let rule = change(known.map(|known| known.rule.clone()))?;
-            let compiled = rule.compile_any().map_err(|wrong| EngineError::refused(&wrong))?;
-            let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
-            if compiled.targets.iter().any(|target| webhook(&target.action)) {
-                let why = "webhooks cannot be called yet: start an execution".to_owned();
-                return Err(EngineError::Refused(why));
-            }
+            rule.compile_any().map_err(|wrong| EngineError::refused(&wrong))?;
             let (author, project) = (self.actor.clone(), self.owner(known));
             Ok(RuleRecord { name: name.to_owned(), rule, author, project })
         };

@@ -14,10 +14,10 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::nested::Nested;
 use super::transition::transition;
-use super::{EngineError, ExecutionRecord, GLANCE, TenantEngine};
+use super::{EngineError, ExecutionRecord, GLANCE, Progress, TenantEngine, worker};
 
 use crate::definition::Machine;
-use crate::interpreter::{Effect, Input, Report, Status};
+use crate::interpreter::{Effect, Input, Moment, Report, Status};
 
 /// How many run at once in this process.
 pub const MOST: usize = 1_000;
@@ -81,7 +81,12 @@ impl Express {
         let mut input = Input::Started;
         loop {
             let now = self.engine.engine.shared.clock.now();
-            let done = transition(&self.machine, &mut self.record.run, input, now);
+            // Nobody reports with one here.
+            let mut token = |_: &str| worker::token();
+            let done = {
+                let mut moment = Moment { now, token: &mut token };
+                transition(&self.machine, &mut self.record.run, input, &mut moment)
+            };
             self.record.note(&done.effects, now);
             for effect in done.effects {
                 self.act(effect);
@@ -102,10 +107,13 @@ impl Express {
             Effect::Schedule(request) => {
                 let Some(open) = self.record.tasks.get(&request.task) else { return };
                 let (engine, task) = (&self.engine, open.task.clone());
-                let handle = if let Some(nested) = Nested::of(&self.record, open) {
+                let (record, arguments) = (&self.record, open.arguments.clone());
+                let handle = if let Some(nested) = Nested::of(record, open, arguments) {
                     let engine = engine.clone();
                     self.tasks.spawn(async move { (task, engine.report_start(&nested).await) })
-                } else if let Some(work) = engine.engine.work(&engine.tenant, &self.record, open) {
+                } else if let Some(work) =
+                    engine.engine.work((&engine.tenant, record), open, Progress::default())
+                {
                     self.tasks.spawn(async move { (task, work.await) })
                 } else {
                     return;

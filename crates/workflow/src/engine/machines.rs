@@ -207,8 +207,8 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
-        match self.own_task(name) {
-            Some(task) => self.machine_of(task).await,
+        match self.own_definition(name) {
+            Some(text) => self.own_machine(name, &text).await,
             None => Ok(self.machine_row(name).await?.0),
         }
     }
@@ -236,8 +236,8 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
-        for task in self.engine.shared.tasks.keys() {
-            self.machine_of(task).await?;
+        for name in self.own_machines() {
+            self.machine(&name).await?;
         }
         self.all(MACHINES).await
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use store::List;
 
+use super::perform::Doer;
 use super::start::{Origin, qualified};
 use super::transition::Change;
 use super::{
@@ -69,8 +70,8 @@ pub struct Nested {
 }
 
 impl Nested {
-    /// What `open` starts, if it starts an execution.
-    pub fn of(record: &ExecutionRecord, open: &OpenTask) -> Option<Self> {
+    /// What `open` starts with `arguments`, if it starts an execution.
+    pub fn of(record: &ExecutionRecord, open: &OpenTask, arguments: Value) -> Option<Self> {
         let waiting = waiting(&open.resource)?;
         let parent = Parent {
             execution: record.key.clone(),
@@ -79,17 +80,15 @@ impl Nested {
             depth: record.parent.as_ref().map_or(0, |parent| parent.depth) + 1,
         };
         let (author, caused_by) = (record.author.clone(), record.caused_by.clone());
-        Some(Self { waiting, parent, author, caused_by, arguments: open.arguments.clone() })
+        Some(Self { waiting, parent, author, caused_by, arguments })
     }
 }
 
 /// How a resource that starts executions waits for them.
-fn waiting(resource: &str) -> Option<Waiting> {
-    match Resource::parse(resource)? {
-        Resource::Service { service, action, waiting }
-            if service == "states" && action == "startExecution" =>
-        {
-            Some(waiting)
+fn waiting(resource: &Resource) -> Option<Waiting> {
+    match resource {
+        Resource::Service { waiting, .. } if Doer::of(resource) == Doer::Execution => {
+            Some(*waiting)
         }
         _ => None,
     }
@@ -103,12 +102,12 @@ impl Engine {
         tenant: &TenantId,
         record: &ExecutionRecord,
         open: &OpenTask,
-    ) -> bool {
-        let Some(nested) = Nested::of(record, open) else { return false };
+    ) {
+        let (arguments, _) = self.arguments(tenant, record, open);
+        let Some(nested) = Nested::of(record, open, arguments) else { return };
         let engine = self.tenant(tenant, record.actor.clone());
         let key = record.key.clone();
         tokio::spawn(async move { until_done(&key, || engine.nest(&nested)).await });
-        true
     }
 
     /// Tells the task that waits for an execution its end, or stops an execution whose task is over.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::nested::Parent;
+use super::perform::Doer;
 use super::{NodeId, approval, nested, retention};
+use crate::definition::Resource;
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -105,7 +107,7 @@ pub struct OpenTask {
     /// The state it is for.
     pub state: String,
     /// What does it.
-    pub resource: String,
+    pub resource: Resource,
     /// What it is called with.
     pub arguments: Value,
     /// When it was scheduled.
@@ -121,6 +123,12 @@ pub struct OpenTask {
     pub token: Option<Digest>,
     /// The server that does it, or has it done.
     pub node: NodeId,
+    /// What the service answered that has taken it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<Value>,
+    /// How far it is, in the words of whoever does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
 }
 
 impl OpenTask {
@@ -136,11 +144,13 @@ impl OpenTask {
 
     /// The activity whose workers do it, if it is one and none has taken it yet.
     pub fn waits_for_worker(&self) -> Option<&str> {
-        let name = activity(&self.resource).filter(|name| !name.starts_with(super::OWN));
-        name.filter(|_| self.token.is_none())
+        match Doer::of(&self.resource) {
+            Doer::Worker(activity) if self.token.is_none() => Some(activity),
+            _ => None,
+        }
     }
 
-    /// A worker takes it, or gave a sign of life.
+    /// Whoever does it takes it, or gave a sign of life.
     pub fn beat(&mut self, now: Timestamp) {
         let seconds = self.heartbeat_seconds;
         self.heartbeat_due = seconds.map(|seconds| later(now, seconds as f64));
@@ -151,12 +161,6 @@ impl OpenTask {
 pub fn seed(name: &str) -> u64 {
     let digest = Digest::of(name.as_bytes()).to_string();
     digest.bytes().fold(0, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte))
-}
-
-/// The activity that a resource names.
-pub fn activity(resource: &str) -> Option<&str> {
-    let (_, name) = resource.split_once(":activity:")?;
-    Some(name)
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,7 +207,7 @@ impl ExecutionRecord {
                 Effect::Schedule(request) => {
                     let at = request.timeout_seconds.map(|seconds| later(now, seconds as f64));
                     // A worker of an activity gets its token, and its time, when it takes the task.
-                    let called = activity(&request.resource).is_none();
+                    let called = request.resource.activity().is_none();
                     let token = request.token.as_ref().filter(|_| called);
                     let mut open = OpenTask {
                         task: request.task.clone(),
@@ -216,8 +220,12 @@ impl ExecutionRecord {
                         heartbeat_due: None,
                         token: token.map(|token| Digest::of(token.as_bytes())),
                         node: self.node.clone(),
+                        submitted: None,
+                        progress: None,
                     };
-                    if called {
+                    // Whoever has a token owes signs of life from now on, a task that is done here
+                    // from its first one.
+                    if open.token.is_some() {
                         open.beat(now);
                     }
                     self.tasks.insert(request.task.clone(), open);

@@ -1,4 +1,4 @@
-//! Event rules that start executions.
+//! Event rules that start executions and call webhooks.
 //!
 //! Each tenant's event log is followed from where it was left. An execution is named after its rule,
 //! the event's position and the rule's target, so that an event is acted on once, through crashes and however many
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
+use super::webhook::WEBHOOK;
 use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine};
 use crate::name::{short_digest, started_by};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
@@ -189,12 +190,22 @@ impl TenantEngine {
         let delivery =
             Delivery { event: shown, received: event.at, rule: name, rule_arn: &rule_arn };
         for target in &rule.targets {
-            let Action::StartExecution(workflow) = &target.action else { continue };
+            let machine = match &target.action {
+                Action::StartExecution(workflow) => workflow.to_string(),
+                Action::CallWebhook(_) => WEBHOOK.to_owned(),
+            };
             let execution = started_by(name, &format!("{position}-{}", last_part(&target.id)));
-            let key = ExecutionKey { machine: workflow.to_string(), name: execution };
-            let input = target.input.apply(delivery).map_err(|error| error.to_string());
-            let input: Result<Value, String> = input
-                .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+            let key = ExecutionKey { machine, name: execution };
+            let source = format!("rule/{name}");
+            let input = |told: Value| match &target.action {
+                Action::StartExecution(_) => told,
+                Action::CallWebhook(webhook) => webhook.input(&source, &told),
+            };
+            let told = target.input.apply(delivery).map_err(|error| error.to_string());
+            let told = told.and_then(|text| match target.input.gives_json() {
+                true => serde_json::from_str(&text).map_err(|error| error.to_string()),
+                false => Ok(Value::String(text)),
+            });
             let started = async {
                 let refused = |error: Loop| EngineError::Refused(error.to_string());
                 let caused_by = led.then(name).map_err(refused)?;
@@ -203,14 +214,15 @@ impl TenantEngine {
                     let why = format!("the event was {age} s old, and {most} s is the most");
                     return Err(EngineError::Refused(why));
                 }
-                let input = input.clone().map_err(EngineError::Refused)?;
+                let told = told.clone().map_err(EngineError::Refused)?;
                 let author = Some(record.author.clone());
-                self.begin(&key, input, Origin { author, caused_by, ..Origin::default() }).await
+                let origin = Origin { author, caused_by, ..Origin::default() };
+                self.begin(&key, input(told), origin).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.
-            let input = input.unwrap_or_else(|_| shown.clone());
-            let wanted = (format!("rule/{name}"), key, input);
+            let told = told.unwrap_or_else(|_| shown.clone());
+            let wanted = (source.clone(), key, input(told));
             (transaction, _) = self.settle(started, wanted, transaction)?;
         }
         Ok(transaction)

@@ -1,4 +1,4 @@
-//! Schedules that start executions.
+//! Schedules that start executions and call webhooks.
 //!
 //! An execution is named after its schedule and the moment it was due, so that a moment is kept once
 //! however many servers look, and after a crash. The schedule's record moves on after the start, by
@@ -10,22 +10,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Expect, List, StoreError, Transaction};
 
+use super::webhook::WEBHOOK;
 use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine};
 use crate::name::{WorkflowName, started_by};
+use crate::rule::Webhook;
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
 pub const SCHEDULES: Collection = Collection("workflow.schedules");
 
-/// What is started, and when: `workflows/NAME.schedule.toml`.
+/// What is started or called, and when: `workflows/NAME.schedule.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleFile {
     /// What the schedule is for, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The workflow that is started.
-    pub workflow: WorkflowName,
-    /// Its input. In its texts, `<aws.scheduler.scheduled-time>`, `<aws.scheduler.schedule-arn>`,
+    /// The workflow that is started; or a webhook is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowName>,
+    /// The webhook that is called; or a workflow is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// The workflow's input, or what the webhook is told. In its texts,
+    /// `<aws.scheduler.scheduled-time>`, `<aws.scheduler.schedule-arn>`,
     /// `<aws.scheduler.execution-id>` (the execution's name) and `<aws.scheduler.attempt-number>`
     /// stand for what they say.
     #[serde(default = "nothing")]
@@ -49,6 +56,23 @@ fn enabled() -> bool {
 
 fn nothing() -> Value {
     json!({})
+}
+
+impl ScheduleFile {
+    /// The name of the workflow to start.
+    ///
+    /// # Errors
+    /// If it names none, or a webhook as well.
+    pub fn machine(&self) -> Result<&str, EngineError> {
+        match (&self.workflow, &self.webhook) {
+            (Some(workflow), None) => Ok(workflow.as_str()),
+            (None, Some(_)) => Ok(WEBHOOK),
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "a schedule has either a `workflow` or a `webhook`".to_owned();
+                Err(EngineError::Refused(why))
+            }
+        }
+    }
 }
 
 /// A schedule that is kept.
@@ -225,10 +249,15 @@ impl TenantEngine {
         moment: Timestamp,
         transaction: Transaction,
     ) -> Result<(Transaction, Option<ExecutionKey>), EngineError> {
-        let ScheduleFile { workflow, input, max_age_seconds, .. } = &record.schedule;
+        let ScheduleFile { webhook, input, max_age_seconds, .. } = &record.schedule;
+        let source = format!("schedule/{}", record.name);
         let name = started_by(&record.name, &moment.strftime("%Y%m%dT%H%M%SZ").to_string());
-        let key = ExecutionKey { machine: workflow.to_string(), name };
+        let key = ExecutionKey { machine: record.schedule.machine()?.to_owned(), name };
         let input = self.filled(input, record, (moment, &key))?;
+        let input = match webhook {
+            Some(webhook) => webhook.input(&source, &input),
+            None => input,
+        };
         let late = self.engine.shared.clock.now().duration_since(moment).as_secs();
         let started = match max_age_seconds.filter(|most| late > i64::from(*most)) {
             Some(most) => {
@@ -241,7 +270,7 @@ impl TenantEngine {
                 self.begin(&key, input.clone(), origin).await
             }
         };
-        let wanted = (format!("schedule/{}", record.name), key.clone(), input);
+        let wanted = (source, key.clone(), input);
         let (transaction, started) = self.settle(started, wanted, transaction)?;
         Ok((transaction, started.then_some(key)))
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use store::StoreError;
 
 use super::nested::Parent;
+use super::webhook::WEBHOOK;
 use super::{
     ACCOUNT, EngineError, ExecutionKey, ExecutionRecord, MachineRecord, MachineType, TenantEngine,
     check_name,
@@ -71,6 +72,11 @@ impl TenantEngine {
         name: Option<&str>,
         input: Value,
     ) -> Result<ExecutionRecord, EngineError> {
+        // Whoever may start workflows may not send whatever they like to whatever is connected.
+        if qualified(machine).0 == WEBHOOK {
+            let why = "webhooks are called by schedules and rules".to_owned();
+            return Err(EngineError::Refused(why));
+        }
         self.begin(&key(machine, name), input, Origin::default()).await
     }
 

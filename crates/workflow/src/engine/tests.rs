@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use release::{Clock, PrincipalId, TenantId, Timestamp};
+use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::Store;
 use testkit::clock::ManualClock;
@@ -15,6 +15,9 @@ use super::{
 };
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
+use calls::Calls;
+
+mod calls;
 
 mod outside;
 
@@ -67,6 +70,7 @@ pub struct Fixture {
     directory: tempfile::TempDir,
     pub clock: ManualClock,
     pub work: Arc<Work>,
+    calls: Calls,
     pub engine: Option<Engine>,
 }
 
@@ -75,7 +79,8 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let work = Arc::new(Work { failures, ..Work::default() });
-        let mut fixture = Self { directory, clock, work, engine: None };
+        let calls = Calls::default();
+        let mut fixture = Self { directory, clock, work, calls, engine: None };
         fixture.restart().await;
         fixture
     }
@@ -98,8 +103,9 @@ impl Fixture {
             }
         };
         let clock = Arc::new(TestClock(self.clock.clone()));
-        let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
-        let engine = Engine::new(store, clock, "here", tasks);
+        let mut tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
+        tasks.extend(self.calls.services());
+        let engine = Engine::new(store, clock, "here", Secret::new("secret"), tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
     }

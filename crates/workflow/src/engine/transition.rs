@@ -10,8 +10,10 @@ use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::{Expect, StoreError, Transaction};
 
-use super::{AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord};
-use super::{slots::Slot, worker};
+use super::{
+    AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
+};
+use super::{perform::Doer, slots::Slot, token, webhook, worker};
 use crate::definition::Machine;
 use crate::fault::{Fault, name};
 use crate::interpreter::{Effect, Input, Moment, Report, Run, Status, Step, step};
@@ -103,9 +105,10 @@ impl Engine {
     ) {
         loop {
             let reported = self.change(tenant, key, |record| {
-                let own = self.node();
-                let open = record.tasks.get(&task).filter(|open| open.node == own);
-                open.ok_or(EngineError::TaskOver)?;
+                let open = self.own(record, &task)?;
+                if let Report::Submitted(answer) = &report {
+                    open.submitted.get_or_insert_with(|| answer.clone());
+                }
                 Ok(Input::Reported { task: task.clone(), report: report.clone() }.into())
             });
             match reported.await {
@@ -120,6 +123,17 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A task that this server does.
+    pub(super) fn own<'a>(
+        &self,
+        record: &'a mut ExecutionRecord,
+        task: &str,
+    ) -> Result<&'a mut OpenTask, EngineError> {
+        let own = self.node();
+        let open = record.tasks.get_mut(task).filter(|open| open.node == own);
+        open.ok_or(EngineError::TaskOver)
     }
 
     fn slot(&self, tenant: &TenantId, key: &ExecutionKey) -> Slot {
@@ -169,7 +183,13 @@ impl Engine {
             if let Input::Reported { task, report: Report::Started { .. } } = &input {
                 taken = Some(task.clone());
             }
-            done = transition(machine, &mut changed.run, input, now);
+            let about = &changed.run.about;
+            let (arn, started_at) = (about.execution_arn.clone(), about.started_at);
+            let secret = &self.shared.secret;
+            let mut token = |task: &str| token::of(secret, (tenant, &arn, started_at), task);
+            let mut moment = Moment { now, token: &mut token };
+            done = transition(machine, &mut changed.run, input, &mut moment);
+            token::conceal(&mut done);
             if done.events.is_empty() && done.effects.is_empty() {
                 return Ok((version, Arc::new(changed)));
             }
@@ -277,6 +297,7 @@ fn written(
     }
     if done.effects.contains(&Effect::Finished) {
         transaction = transaction.emit("workflow", "execution.ended", &status())?;
+        transaction = webhook::give_up(record, transaction)?;
     }
     Ok(transaction)
 }
@@ -287,11 +308,9 @@ pub fn history_stream(key: &ExecutionKey) -> String {
 }
 
 /// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
-/// an answer that a crash could lose is not left behind.
-pub fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
-    let mut token = worker::token;
-    let mut moment = Moment { now, token: &mut token };
-    let mut done = step(machine, run, input, &mut moment);
+/// an answer that a crash could lose is not left behind. What is done here begins at once.
+pub fn transition(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
+    let mut done = step(machine, run, input, moment);
     let fault = |what: &str| {
         let cause = format!("There is no object store to {what} here.");
         Fault::new(name::ITEM_READER, cause)
@@ -306,9 +325,13 @@ pub fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp
             Effect::Write { frame, .. } => {
                 Input::Written { frame: *frame, details: Err(fault("write to")) }
             }
+            Effect::Schedule(request) if Doer::of(&request.resource) == Doer::Here => {
+                let report = Report::Started { worker: None };
+                Input::Reported { task: request.task.clone(), report }
+            }
             _ => continue,
         };
-        let more = step(machine, run, answer, &mut moment);
+        let more = step(machine, run, answer, moment);
         done.events.extend(more.events);
         done.effects.extend(more.effects);
     }

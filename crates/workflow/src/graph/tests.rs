@@ -120,7 +120,7 @@ fn what_is_redriven_goes_on_where_it_was() {
     };
     let mut run = crate::Run::new(about, 0);
     let mut history = Vec::new();
-    let mut token = String::new;
+    let mut token = |_: &str| String::new();
     let mut tasks = Vec::new();
     let mut go = |input: Input| {
         let mut moment = Moment { now: Timestamp::UNIX_EPOCH, token: &mut token };

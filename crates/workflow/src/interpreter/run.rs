@@ -6,6 +6,7 @@ use release::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::definition::Resource;
 use crate::draw::Draw;
 use crate::fault::Fault;
 
@@ -313,7 +314,7 @@ pub struct TaskRequest {
     /// The state it is for.
     pub state: String,
     /// What does it, as the definition says.
-    pub resource: String,
+    pub resource: Resource,
     /// What it is called with.
     pub arguments: Value,
     /// How long it may take, in seconds.

@@ -156,7 +156,8 @@ impl Stepper<'_, '_> {
             Kind::Fail { .. } | Kind::Parallel { .. } => {}
             Kind::Map(map) => self.look_at_items(id, state, map, &mut note)?,
             Kind::Task(task) => {
-                let token = task.resource.has_token().then(|| (self.moment.token)());
+                let name = self.state_name(id);
+                let token = task.resource.has_token().then(|| (self.moment.token)(&name));
                 if json_path {
                     note("afterInputPath", self.effective(id, state)?);
                 }

@@ -24,7 +24,9 @@ impl Stepper<'_, '_> {
         state: &State,
         task: &Task,
     ) -> Result<(), Unevaluated> {
-        let token = task.resource.has_token().then(|| (self.moment.token)());
+        let Some(frame) = self.frame(id) else { return Ok(()) };
+        let key = key(&self.run.about.execution_arn, id, frame.entries, frame.attempts);
+        let token = task.resource.has_token().then(|| (self.moment.token)(&key));
         let arguments = self.arguments(id, state, token.as_deref())?;
         let timeout = self.seconds(id, state, task.timeout.as_ref(), "TimeoutSeconds")?;
         let heartbeat = self.seconds(id, state, task.heartbeat.as_ref(), "HeartbeatSeconds")?;
@@ -36,12 +38,10 @@ impl Stepper<'_, '_> {
             }
             None => None,
         };
-        let Some(frame) = self.frame(id) else { return Ok(()) };
-        let key = key(&self.run.about.execution_arn, id, frame.entries, frame.attempts);
         let request = TaskRequest {
             task: key.clone(),
-            state: frame.state.clone(),
-            resource: task.resource.arn(),
+            state: self.state_name(id),
+            resource: task.resource.clone(),
             arguments,
             timeout_seconds: timeout,
             heartbeat_seconds: heartbeat,
@@ -119,6 +119,11 @@ impl Stepper<'_, '_> {
         let Kind::Task(task) = &state.kind else { return };
         let resource = &task.resource;
         match report {
+            Report::Succeeded(result) | Report::Submitted(result) if too_large(&result) => {
+                let fault = Fault::from(data_limit(&resource.shown().0));
+                self.tell_failed(id, resource, "Failed", &fault);
+                self.failed(id, fault, Origin::Task);
+            }
             // Told again after a crash, it is no news.
             Report::Started { .. } if self.is_begun(id, Begun::Started) => {}
             Report::Submitted(_) if self.is_begun(id, Begun::Submitted) => {}
@@ -130,11 +135,6 @@ impl Stepper<'_, '_> {
                 let mut details = Map::new();
                 payload(&mut details, "output", &answer);
                 self.tell_report(id, resource, "Submitted", details);
-            }
-            Report::Succeeded(result) if too_large(&result) => {
-                let fault = Fault::from(data_limit(&resource.shown().0));
-                self.tell_failed(id, resource, "Failed", &fault);
-                self.failed(id, fault, Origin::Task);
             }
             Report::Succeeded(result) => {
                 let mut details = Map::new();

@@ -108,3 +108,29 @@ fn an_obstacle_reads_as_plain_data() {
             "hint": "call it without, and wait in states of your own"}])
     );
 }
+
+#[test]
+fn what_a_call_names_of_this_installation_is_told_where_it_is_written_out() {
+    let call = |resource: &str, parameters: Value| {
+        let mut state = task(resource);
+        state["Parameters"] = parameters;
+        told(state).into_iter().map(|one| (one.kind, one.place)).collect::<Vec<_>>()
+    };
+    let function = "arn:aws:lambda:local:000000000000:function:work";
+    let invoke = "arn:aws:states:::lambda:invoke";
+    let place = "/States/A/Parameters/FunctionName".to_owned();
+    let found = call(invoke, json!({"FunctionName": function, "Payload.$": "$"}));
+    assert_eq!(found, [(ObstacleKind::LocalFunction, place)]);
+    assert_eq!(call(invoke, json!({"FunctionName": "work"})), []);
+    assert_eq!(call(invoke, json!({"FunctionName.$": "$.name"})), []);
+    let http = "arn:aws:states:::http:invoke";
+    let arguments = |account: &str, endpoint: &str| {
+        let arn = format!("arn:aws:events:eu-central-1:{account}:connection/shop/0b2f");
+        json!({"Method": "GET", "ApiEndpoint": endpoint, "Authentication": {"ConnectionArn": arn}})
+    };
+    assert_eq!(call(http, arguments("123456789012", "https://api.example.com")), []);
+    let local = call(http, arguments("000000000000", "/orders"));
+    let places = ["Authentication/ConnectionArn", "ApiEndpoint"];
+    let places = places.map(|place| format!("/States/A/Parameters/{place}"));
+    assert_eq!(local, places.map(|place| (ObstacleKind::LocalConnection, place)));
+}

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Action, Causation, MAX_CHAIN, RuleError, RuleSpec};
+use super::{Action, Causation, MAX_CHAIN, RuleError, RuleSpec, Webhook};
 
 fn read(spec: Value) -> RuleSpec {
     serde_json::from_value(spec).unwrap()
@@ -13,19 +13,20 @@ fn a_rule_is_read_with_its_targets() {
         "targets": [
             {"kind": "execution", "workflow": "restart",
              "input": {"variables": {"s": "$.detail.state"}, "template": "{\"state\": <s>}"}},
-            {"kind": "webhook", "name": "pager"},
+            {"kind": "webhook", "connection": "pager", "path": "/v2"},
         ],
     }));
     let rule = rule.compile().unwrap();
     assert!(rule.enabled);
     assert!(rule.pattern.matches(&json!({"detail": {"state": "stopped"}})));
     assert_eq!(rule.targets[0].action, Action::StartExecution("restart".parse().unwrap()));
-    assert_eq!(rule.targets[1].action, Action::CallWebhook("pager".parse().unwrap()));
+    let pager = Webhook { connection: "pager".parse().unwrap(), path: "/v2".to_owned() };
+    assert_eq!(rule.targets[1].action, Action::CallWebhook(pager));
 }
 
 #[test]
 fn a_pattern_may_be_a_text_of_json() {
-    let targets = json!([{"kind": "webhook", "name": "w"}]);
+    let targets = json!([{"kind": "webhook", "connection": "w"}]);
     let rule = read(json!({"pattern": "{\"a\": [null]}", "targets": targets})).compile().unwrap();
     assert!(rule.pattern.matches(&json!({"a": null})));
 }
@@ -36,7 +37,7 @@ fn everything_wrong_is_told_together() {
         "pattern": {"a": []},
         "targets": [
             {"kind": "execution", "workflow": "w", "input": {"template": "\"a\"\n\"b\""}},
-            {"kind": "webhook", "name": "w", "input": {"path": "detail"}},
+            {"kind": "webhook", "connection": "w", "input": {"path": "detail"}},
         ],
     }));
     let told: Vec<String> = rule.compile().unwrap_err().iter().map(RuleError::to_string).collect();
@@ -52,7 +53,7 @@ fn everything_wrong_is_told_together() {
 fn unknown_fields_are_refused() {
     for spec in [
         json!({"pattern": {"a": [1]}, "targets": [], "retries": 1}),
-        json!({"pattern": {"a": [1]}, "targets": [{"kind": "webhook", "name": "w", "url": "x"}]}),
+        json!({"pattern": {"a": [1]}, "targets": [{"kind": "webhook", "connection": "w", "url": "x"}]}),
         json!({"pattern": {"a": [1]}, "targets": [{"kind": "email", "name": "w"}]}),
         json!({"pattern": {"a": [1]}, "targets": [{"kind": "execution", "workflow": "w", "input": {"json": 1}}]}),
         json!({"targets": []}),

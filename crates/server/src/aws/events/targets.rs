@@ -122,8 +122,8 @@ pub fn shown(engine: &TenantEngine, rule: &RuleSpec) -> Vec<Value> {
             TargetSpec::Execution { workflow, input, max_age_seconds, .. } => {
                 (machine_arn(engine, workflow.as_str()), input, *max_age_seconds)
             }
-            TargetSpec::Webhook { name, input, .. } => {
-                (format!("{}:api-destination/{name}", super::arn(engine)), input, None)
+            TargetSpec::Webhook { connection, input, .. } => {
+                (format!("{}:api-destination/{connection}", super::arn(engine)), input, None)
             }
         };
         let mut told = json!({"Id": target.id(number), "Arn": arn});

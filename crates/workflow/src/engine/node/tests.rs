@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use release::{PrincipalId, TenantId, Timestamp};
+use release::{PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::Store;
 use testkit::clock::ManualClock;
@@ -65,7 +65,8 @@ impl Server {
         let dropped = Arc::new(AtomicU64::new(0));
         let held = Held { server: name, begun, gate: opened, dropped: Arc::clone(&dropped) };
         let clock = Arc::new(TestClock(clock.clone()));
-        let engine = Engine::new(store.clone(), clock, name, vec![Arc::new(held)]);
+        let engine =
+            Engine::new(store.clone(), clock, name, Secret::new("secret"), vec![Arc::new(held)]);
         engine.recover(TENANTS).await.unwrap();
         Self { engine, begun: seen, gate, dropped, now: Instant::now() }
     }

@@ -66,7 +66,7 @@ async fn what_is_under_way_or_was_redriven_or_is_a_dead_letter_is_never_deleted(
     tenant.start("flow", Some("one"), json!({})).await.unwrap();
     assert_eq!(tenant.ended(&key("one")).await.unwrap().run.status, Status::Failed);
     let mut file = every_hour(json!({}));
-    file.workflow = "nothing".parse().unwrap();
+    file.workflow = Some("nothing".parse().unwrap());
     tenant.schedule("hourly", file).await.unwrap();
     fixture.clock.advance(Duration::from_secs(3_600));
     kept(&fixture).await;

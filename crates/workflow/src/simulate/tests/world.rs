@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::invariants;
 use crate::Machine;
+use crate::definition::{Resource, Waiting};
 use crate::draw::Draw;
 use crate::engine::{ExecutionKey, ExecutionRecord, OpenTask};
 use crate::fault::Fault;
@@ -185,7 +186,7 @@ impl World<'_> {
     fn take(&self, record: &mut ExecutionRecord, input: Input) -> Step {
         let mut count = 0;
         let events = record.run.events;
-        let mut token = || {
+        let mut token = |_: &str| {
             count += 1;
             format!("token-{events}-{count}")
         };
@@ -223,7 +224,8 @@ impl World<'_> {
         if draw.unit() < 0.6 {
             after(&mut draw, 3, Report::Started { worker: None });
         }
-        if open.resource.contains(".sync") || open.resource.contains("TaskToken") {
+        if matches!(&open.resource, Resource::Service { waiting, .. } if *waiting != Waiting::Response)
+        {
             after(&mut draw, 5, Report::Submitted(json!({"id": 7})));
         }
         let busy = || Report::Failed(Fault::new("Busy", "later"));

@@ -1,0 +1,146 @@
+//! HTTP tasks: `arn:aws:states:::http:invoke`, through connections that the operator offers.
+//!
+//! A definition names a connection, by its ARN in EventBridge; the address that it may be used for
+//! and the credential are written in `server.toml`. So a project reaches no host that it was not
+//! offered, and the definition runs on AWS as it is. What a call may hold and what comes back is
+//! described in AWS's guide to Step Functions under "Call HTTPS APIs".
+
+mod request;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use release::TenantId;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
+use serde_json::{Map, Value, json};
+use workflow::Fault;
+use workflow::engine::{Task, TaskCall};
+
+use crate::outside::{self, Answer, Unanswered};
+
+/// The most characters of a failure's cause.
+const CAUSE: usize = 32_768;
+/// What is not text, and so cannot be a result.
+const MEDIA: &[&str] = &["application/octet-stream", "audio/", "image/", "video/"];
+
+/// The connections that are offered, by name.
+#[derive(Debug)]
+pub struct Connections {
+    offered: BTreeMap<String, Connection>,
+    http: Client,
+}
+
+/// A connection to a service.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its address: only what lies below it can be called.
+    pub url: Url,
+    /// The header by which it knows who calls.
+    pub authorization: Option<(HeaderName, HeaderValue)>,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// The tenants that may use it.
+    pub tenants: Vec<TenantId>,
+}
+
+impl Connections {
+    /// These connections.
+    pub fn new(offered: BTreeMap<String, Connection>, http: Client) -> Self {
+        Self { offered, http }
+    }
+
+    /// The connection that an ARN names, `…:connection/NAME` with or without more behind it.
+    fn find(&self, arn: &str, tenant: &TenantId) -> Result<&Connection, Fault> {
+        let name = arn.split_once(":connection/").map(|(_, name)| name);
+        let name = name.map(|name| name.split_once('/').map_or(name, |(name, _)| name));
+        let offered = name.and_then(|name| self.offered.get(name));
+        offered.filter(|connection| connection.tenants.contains(tenant)).ok_or_else(|| {
+            let why = format!("there is no connection `{}`", name.unwrap_or(arn));
+            Fault::new("Events.ConnectionResource.ResourceNotFound", why)
+        })
+    }
+}
+
+#[async_trait]
+impl Task for Connections {
+    fn name(&self) -> &'static str {
+        "http:invoke"
+    }
+
+    async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
+        let asked = request::read(&call.input)?;
+        let connection = self.find(asked.connection()?, &call.tenant)?;
+        let url = asked.url(&connection.url)?;
+        let mut headers = asked.headers()?;
+        headers.entry("idempotency-key").or_insert(header(&call.key)?);
+        // What the connection says of itself counts, whatever the definition says.
+        headers.extend(connection.authorization.clone());
+        let mut request = self.http.request(asked.method()?, url);
+        if let Some((kind, body)) = asked.body()? {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+            request = request.body(body);
+        }
+        match outside::send(request.headers(headers), connection.timeout).await {
+            Ok(answer) => result(answer),
+            Err(Unanswered::TimedOut) => {
+                let seconds = connection.timeout.as_secs();
+                let why = format!("no answer came within {seconds} seconds");
+                Err(Fault::new("States.Http.Socket", why))
+            }
+            Err(Unanswered::Failed(why)) => Err(Fault::new("States.Http.Socket", why)),
+            Err(Unanswered::TooLarge) => {
+                let why = format!("the answer has more than {} bytes", outside::MAX_BODY);
+                Err(Fault::new("States.DataLimitExceeded", why))
+            }
+        }
+    }
+}
+
+/// A call that cannot be made as it is asked for; no other try helps.
+fn unusable(why: impl Into<String>) -> Fault {
+    Fault::new("States.Runtime", why)
+}
+
+fn header(value: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_str(value).map_err(|_| unusable("a header has characters that none may have"))
+}
+
+/// The result of a task, or its failure.
+fn result(answer: Answer) -> Result<Value, Fault> {
+    let Answer { status, headers, body } = answer;
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if MEDIA.iter().any(|media| kind.starts_with(media)) {
+        return Err(unusable(format!("an answer of the type `{kind}` cannot be used")));
+    }
+    let body = String::from_utf8(body).map_err(|_| unusable("the answer is no text in UTF-8"))?;
+    if !status.is_success() {
+        let cause: String = body.chars().take(CAUSE).collect();
+        return Err(Fault::new(&format!("States.Http.StatusCode.{}", status.as_u16()), cause));
+    }
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_json = kind == "application/json" || kind.ends_with("+json");
+    // What says that it is JSON and is none is told as it came.
+    let parsed = is_json.then(|| serde_json::from_str(&body).ok()).flatten();
+    Ok(json!({
+        "Headers": told(&headers),
+        "ResponseBody": parsed.unwrap_or(Value::String(body)),
+        "StatusCode": status.as_u16(),
+        "StatusText": status.canonical_reason().unwrap_or_default(),
+    }))
+}
+
+/// Headers, each with all its values.
+fn told(headers: &HeaderMap) -> Value {
+    let mut told = Map::new();
+    for name in headers.keys() {
+        let values = headers.get_all(name).iter();
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        told.insert(name.to_string(), values.collect());
+    }
+    told.into()
+}
+
+#[cfg(test)]
+mod tests;
