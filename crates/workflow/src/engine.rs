@@ -404,8 +404,9 @@ impl Engine {
                         Input::Continued,
                     );
                 }
-                // Answered in the transition already.
-                Effect::Read { .. } | Effect::Write { .. } | Effect::Finished => {}
+                Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
+                Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
+                Effect::Finished => self.tell_of_end(tenant, record),
             }
         }
         self.shared.sooner.notify_one();
@@ -724,33 +725,9 @@ impl TenantEngine {
     }
 }
 
-/// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
-/// an answer that a crash could lose is not left behind.
 fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
     let mut token = worker::token;
-    let mut moment = Moment { now, token: &mut token };
-    let mut done = step(machine, run, input, &mut moment);
-    let fault = |what: &str| {
-        let cause = format!("There is no object store to {what} here.");
-        Fault::new(crate::fault::name::ITEM_READER, cause)
-    };
-    let mut at = 0;
-    while let Some(effect) = done.effects.get(at) {
-        at += 1;
-        let answer = match effect {
-            Effect::Read { frame, .. } => {
-                Input::Read { frame: *frame, body: Err(fault("read from")) }
-            }
-            Effect::Write { frame, .. } => {
-                Input::Written { frame: *frame, details: Err(fault("write to")) }
-            }
-            _ => continue,
-        };
-        let more = step(machine, run, answer, &mut moment);
-        done.events.extend(more.events);
-        done.effects.extend(more.effects);
-    }
-    done
+    step(machine, run, input, &mut Moment { now, token: &mut token })
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {

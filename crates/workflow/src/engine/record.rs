@@ -211,7 +211,7 @@ impl ExecutionRecord {
                 Effect::Deadline { at } => self.deadline = Some(*at),
                 Effect::Continue => self.unfinished = true,
                 Effect::Finished => self.stopped_at = Some(now),
-                Effect::Cancel { .. } | Effect::Read { .. } | Effect::Write { .. } => {}
+                Effect::Cancel { .. } | Effect::Distribute { .. } | Effect::Withdraw { .. } => {}
             }
         }
         let Self { run, tasks, timers, .. } = self;
