@@ -10,6 +10,8 @@
 
 mod approval;
 mod dead_letters;
+mod map_runs;
+mod objects;
 mod record;
 mod rules;
 mod schedules;
@@ -18,7 +20,7 @@ mod timers;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
@@ -37,6 +39,9 @@ use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
 pub use dead_letters::DeadLetter;
+use map_runs::{Drivers, Told};
+pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
+pub use objects::{ObjectInfo, ObjectName, Objects};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
@@ -93,6 +98,15 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// There is no such Map run.
+    #[error("there is no Map run `{0}`")]
+    UnknownMapRun(String),
+    /// A Map run is over, and cannot be changed any more.
+    #[error("the Map run `{0}` is over")]
+    MapRunOver(String),
+    /// Only the execution that began it tries again what failed in it.
+    #[error("`{0}` is of a Map run: redrive the execution that began it")]
+    OfMapRun(ExecutionKey),
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
@@ -174,6 +188,10 @@ struct Shared {
     machines: Mutex<HashMap<Digest, Arc<Machine>>>,
     /// Tasks under way here, so that they can be cancelled.
     running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+    /// Who drives which Map run here.
+    drivers: Mutex<Drivers>,
+    /// The buckets that Maps read from and write to.
+    objects: OnceLock<Box<dyn Objects>>,
 }
 
 impl Engine {
@@ -189,8 +207,15 @@ impl Engine {
             moved: watch::channel(0).0,
             machines: Mutex::default(),
             running: Mutex::default(),
+            drivers: Mutex::default(),
+            objects: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Offers buckets for Maps to read from and write to. What was offered first stays.
+    pub fn offer(&self, objects: impl Objects + 'static) {
+        self.shared.objects.get_or_init(|| Box::new(objects));
     }
 
     /// The workflows of one tenant, acted on as `actor`.
@@ -220,6 +245,7 @@ impl Engine {
                     _ => break,
                 }
             }
+            self.recover_map_runs(tenant).await?;
         }
         Ok(count)
     }
@@ -260,6 +286,9 @@ impl Engine {
         self.set_timers(tenant, &record.key, record.due());
         for open in record.tasks.values() {
             self.begin(tenant, record, open);
+        }
+        for map_run in record.run.map_runs() {
+            self.drive(tenant, &record.key, &map_run.id);
         }
     }
 
@@ -364,10 +393,11 @@ impl Engine {
             let (status, caused_by) = (record.run.status, &record.caused_by);
             serde_json::json!({"execution": key, "status": status, "caused_by": caused_by})
         };
-        if begins {
+        // A Map run's executions may be a million: the log tells of the one that began it.
+        if begins && record.place.is_none() {
             transaction = transaction.emit("workflow", "execution.started", &status())?;
         }
-        if over {
+        if over && record.place.is_none() {
             transaction = transaction.emit("workflow", "execution.ended", &status())?;
         }
         self.shared.store.tenant(tenant).commit(transaction).await?;
@@ -414,6 +444,10 @@ impl Engine {
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, tokio::task::AbortHandle>> {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drivers(&self) -> MutexGuard<'_, Drivers> {
+        self.shared.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a task, or tells that nobody here can do it.
@@ -667,7 +701,11 @@ impl TenantEngine {
     /// # Errors
     /// If there is none, or it has not failed.
     pub async fn redrive(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
-        let status = self.execution(key).await?.run.status;
+        let known = self.execution(key).await?;
+        if known.place.is_some() {
+            return Err(EngineError::OfMapRun(key.clone()));
+        }
+        let status = known.run.status;
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }

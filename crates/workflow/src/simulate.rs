@@ -202,9 +202,7 @@ impl Simulation<'_> {
             }
             Effect::Deadline { at } => self.agenda.add(at, who, Input::TimedOut),
             Effect::Distribute { id } => self.distribute(who, &id, world),
-            Effect::Withdraw { id } => {
-                self.withdraw(&id);
-            }
+            Effect::Withdraw { id } => self.withdraw(&id),
             Effect::Finished => self.finished(who),
             // A pretended task needs no cancelling.
             Effect::Cancel { .. } => {}

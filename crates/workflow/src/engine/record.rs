@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::approval;
+use super::map_runs::{BY_MAP_RUN, Place};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -81,6 +82,9 @@ pub struct ExecutionRecord {
     /// The rules that led to it.
     #[serde(default)]
     pub caused_by: Causation,
+    /// The Map run it is of, and where in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// The definition it keeps to its end.
     pub definition: Digest,
     /// What it is at this moment.
@@ -169,6 +173,7 @@ impl ExecutionRecord {
             actor,
             author: None,
             caused_by: Causation::default(),
+            place: None,
             definition,
             run: Run::new(about, seed),
             stopped_at: None,
@@ -236,7 +241,8 @@ impl ExecutionRecord {
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
-        open.into_iter().chain(waiting).chain(asks).collect()
+        let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
+        open.into_iter().chain(waiting).chain(asks).chain(place).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

@@ -59,15 +59,15 @@ impl Task for Hang {
     }
 }
 
-struct Fixture {
+pub(super) struct Fixture {
     directory: tempfile::TempDir,
     clock: ManualClock,
     work: Arc<Work>,
-    engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
 }
 
 impl Fixture {
-    async fn new(failures: u64) -> Self {
+    pub(super) async fn new(failures: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let work = Arc::new(Work { failures, ..Work::default() });
@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
-    async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) {
         if let Some(old) = self.engine.take() {
             for (_, task) in old.running().drain() {
                 task.abort();
@@ -100,7 +100,7 @@ impl Fixture {
         self.engine = Some(engine);
     }
 
-    fn tenant(&self) -> TenantEngine {
+    pub(super) fn tenant(&self) -> TenantEngine {
         let engine = self.engine.as_ref().unwrap();
         engine.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap())
     }
@@ -118,12 +118,12 @@ impl Fixture {
     }
 }
 
-fn key(name: &str) -> ExecutionKey {
+pub(super) fn key(name: &str) -> ExecutionKey {
     ExecutionKey { machine: "flow".to_owned(), name: name.to_owned() }
 }
 
-const WORK: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.work";
-const HANG: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.hang";
+pub(super) const WORK: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.work";
+pub(super) const HANG: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.hang";
 
 fn chain() -> String {
     json!({"StartAt": "Before", "States": {

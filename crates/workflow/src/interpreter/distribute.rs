@@ -93,8 +93,8 @@ impl MapRun {
         format!("{index:08x}{}", &id[8..])
     }
 
-    /// Which execution is for the portion `index`, in a run that `parent` began.
-    pub fn about(&self, parent: &About, index: u64, input: Value, now: Timestamp) -> About {
+    /// Which execution is for the portion `index`, acting in the name of a role.
+    pub fn about(&self, role_arn: &str, index: u64, input: Value, now: Timestamp) -> About {
         let name = self.name(index);
         let whose = self.arn.rsplit_once(':').map_or("", |(whose, _)| whose);
         let named = |kind: &str| whose.replacen(":mapRun:", kind, 1);
@@ -102,7 +102,7 @@ impl MapRun {
             execution_arn: format!("{}:{name}", named(":execution:")),
             name,
             input,
-            role_arn: parent.role_arn.clone(),
+            role_arn: role_arn.to_owned(),
             machine_arn: named(":stateMachine:"),
             machine_name: whose.rsplit(':').next().unwrap_or_default().to_owned(),
             started_at: now,

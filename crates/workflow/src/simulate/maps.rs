@@ -82,6 +82,7 @@ impl Simulation<'_> {
     fn go_on(&mut self, id: &str) {
         let Some(going) = self.map_runs.going.get_mut(id) else { return };
         let Some(parent) = self.runs.get(&going.parent) else { return };
+        let role_arn = parent.about.role_arn.clone();
         let all = going.portions.iter().map(|(_, items)| items).sum();
         if !going.map_run.tolerates(going.items.lost(), all) {
             return self.end_map_run(id, |_| Err(MapRun::exceeded()));
@@ -93,7 +94,7 @@ impl Simulation<'_> {
             going.next += 1;
             // It was written as JSON a moment ago.
             let input = serde_json::from_str(&going.portions[index].0).unwrap_or_default();
-            let about = going.map_run.about(&parent.about, index as u64, input, self.now);
+            let about = going.map_run.about(&role_arn, index as u64, input, self.now);
             let mut run = Run::new(about, self.begun);
             run.scope = going.map_run.scope.clone();
             going.running.insert(self.begun, index);
@@ -133,7 +134,7 @@ impl Simulation<'_> {
     }
 
     fn end_map_run(&mut self, id: &str, result: impl FnOnce(Going) -> Result<Value, Fault>) {
-        if let Some(going) = self.withdraw(id) {
+        if let Some(going) = self.drop_map_run(id) {
             let parent = going.parent;
             self.tell_parent(parent, id, result(going));
         }
@@ -145,14 +146,18 @@ impl Simulation<'_> {
     }
 
     /// Drops a Map run and whatever is under way in it.
-    pub(super) fn withdraw(&mut self, id: &str) -> Option<Going> {
+    pub(super) fn withdraw(&mut self, id: &str) {
+        self.drop_map_run(id);
+    }
+
+    fn drop_map_run(&mut self, id: &str) -> Option<Going> {
         let going = self.map_runs.going.remove(id)?;
         self.map_runs.held -= going.held();
         for who in going.running.keys() {
             self.runs.remove(who);
             let below = self.map_runs.going.iter().filter(|(_, below)| below.parent == *who);
             for id in below.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
-                self.withdraw(&id);
+                self.drop_map_run(&id);
             }
         }
         Some(going)
