@@ -240,21 +240,6 @@ async fn a_redrive_keeps_the_branches_that_succeeded() {
 }
 
 #[tokio::test]
-async fn items_that_would_be_read_from_a_bucket_fail_at_once() {
-    let fixture = Fixture::new(0).await;
-    let engine = fixture.tenant();
-    let definition = json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true,
-        "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
-            "Parameters": {"Bucket": "b", "Key": "k"}},
-        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-            "StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}}}});
-    engine.define("flow", &definition.to_string()).await.unwrap();
-    let failed = engine.start("flow", Some("one"), json!({})).await.unwrap();
-    let fault = failed.run.outcome.unwrap().fault.unwrap();
-    assert_eq!(fault.error.unwrap(), "States.ItemReaderFailed");
-}
-
-#[tokio::test]
 async fn what_nobody_here_does_fails_and_says_so() {
     let fixture = Fixture::new(0).await;
     let engine = fixture.tenant();

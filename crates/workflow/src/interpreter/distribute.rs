@@ -399,10 +399,10 @@ impl<'a> Planner<'a> {
         }
         let item = self.selected(item).map_err(Fault::from)?;
         self.count += 1;
-        let length = item.to_string().len() + 1;
         let Some(batch) = &self.map_run.batch else {
             return self.give(item, 1).map_err(Stop::from);
         };
+        let length = item.to_string().len() + 1;
         // What every batch gets, and the names around it, count as well.
         let shared = batch.input.as_ref().map_or(0, |input| input.to_string().len()) + 40;
         let bytes = usize::try_from(batch.bytes).unwrap_or(usize::MAX).min(MAX_PAYLOAD);

@@ -10,7 +10,7 @@ use crate::interpreter::{Input, MapRun, Portion, Run, portions};
 use crate::results::{self, Results, Tally};
 
 /// The most bytes of input that Map runs hold together: a simulation has no store.
-const HELD: usize = 64 << 20;
+const HELD: usize = 8 << 20;
 
 /// The Map runs that are under way.
 #[derive(Default)]

@@ -283,6 +283,6 @@ fn a_distributed_map_ends_alike_in_any_order_and_through_crashes() {
         let simulated = simulate(&machine, &setting, &mut Mocks::default());
         let outcome = simulated.run.outcome.unwrap();
         assert_eq!(outcome.output, Some(json!(items)), "seed {seed}: {:?}", outcome.fault);
-        assert_eq!(simulated.history.len(), 7, "seed {seed}");
+        assert_eq!(simulated.history.len(), 8, "seed {seed}");
     }
 }

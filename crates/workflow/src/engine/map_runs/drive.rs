@@ -353,6 +353,7 @@ impl<'a> Driver<'a> {
                 }
                 None => return Ok(()),
             };
+            self.counted = true;
             let (engine, tenant) = (self.engine.clone(), self.tenant.clone());
             match todo {
                 Todo::Start(index) => {

@@ -144,8 +144,8 @@ impl Engine {
         let text = |name: &str| arguments.get(name).and_then(Value::as_str);
         let missing = |name: &str| failed(format!("the ItemReader names no {name}"));
         let bucket = text("Bucket").ok_or_else(|| missing("Bucket"))?;
-        let objects = self.objects()?;
         let named = |fault: Fault| failed(fault.cause.unwrap_or_default());
+        let objects = self.objects().map_err(named)?;
         if resource == LIST {
             let key = text("Prefix").unwrap_or_default();
             let after = text("StartAfter").unwrap_or_default();

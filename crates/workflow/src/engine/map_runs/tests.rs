@@ -109,7 +109,7 @@ async fn ten_thousand_items_are_executions_of_their_own_and_keep_their_order() {
     let record = ended(&fixture).await;
     assert_eq!(output(&record), &json!(items));
     // The parent knows nothing of single items.
-    assert_eq!(fixture.tenant().history(&key("one")).await.unwrap().len(), 7);
+    assert_eq!(fixture.tenant().history(&key("one")).await.unwrap().len(), 8);
     let run = until(&fixture, |run| run.stopped_at.is_some()).await;
     assert_eq!((run.total, run.ended.succeeded, run.running), (10_000, 10_000, 0));
     let tenant = fixture.tenant();
