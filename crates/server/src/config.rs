@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
 
+use crate::buckets::{Bucket, Buckets};
+
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +36,8 @@ pub struct ServerFile {
     pub traces: TracesFile,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
+    /// Buckets that workflows may read from and write to, by name.
+    pub buckets: BTreeMap<String, BucketFile>,
     /// Providers of models, by the name that model files use.
     pub providers: BTreeMap<String, ProviderFile>,
     /// What models cost.
@@ -51,6 +55,7 @@ impl Default for ServerFile {
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
             directories: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             providers: BTreeMap::new(),
             prices: Vec::new(),
         }
@@ -138,6 +143,17 @@ pub struct DirectoryFile {
     pub tenants: Vec<TenantId>,
 }
 
+/// A bucket that workflows may read from and write to: a folder, whose files are the objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BucketFile {
+    /// Where it is; relative to `server.toml`.
+    pub path: PathBuf,
+    /// The tenants that may use it.
+    #[serde(default = "default_tenants")]
+    pub tenants: Vec<TenantId>,
+}
+
 fn default_tenants() -> Vec<TenantId> {
     vec![TenantId::DEFAULT]
 }
@@ -221,6 +237,15 @@ impl ServerFile {
             (name.clone(), directory)
         });
         Directories::new(offered.collect())
+    }
+
+    /// The buckets, relative ones against `base`.
+    pub fn buckets(&self, base: &Path) -> Buckets {
+        let offered = self.buckets.iter().map(|(name, file)| {
+            let bucket = Bucket { path: base.join(&file.path), tenants: file.tenants.clone() };
+            (name.clone(), bucket)
+        });
+        Buckets::new(offered.collect())
     }
 
     /// The providers, with their credentials read.

@@ -76,6 +76,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let tasks: Vec<Arc<dyn Task>> =
         vec![Arc::new(RefreshTask(delivery.clone())), Arc::new(PromoteTask(delivery.clone()))];
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), tasks);
+    workflows.offer(config.buckets(base));
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;

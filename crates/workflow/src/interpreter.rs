@@ -35,9 +35,9 @@ use crate::weight::Allowance;
 
 pub(crate) use single::{Came, Mocked, Trial, try_state};
 
-pub use distribute::{MapRun, Portion};
-pub(crate) use distribute::portions;
 use distribute::MAX_ITEMS;
+pub(crate) use distribute::portions;
+pub use distribute::{MapRun, Portion};
 pub(crate) use reader::LIST;
 pub use run::{About, Effect, FrameId, Input, Outcome, Report, Run, Status, TaskRequest};
 use run::{Frame, Phase};

@@ -142,6 +142,7 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownActivity(_)
             | EngineError::UnknownSchedule(_)
             | EngineError::UnknownRule(_)
+            | EngineError::UnknownMapRun(_)
             | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
@@ -149,6 +150,8 @@ impl From<EngineError> for Problem {
             | EngineError::SeveralApprovals { .. }
             | EngineError::TaskOver
             | EngineError::Exists(_)
+            | EngineError::MapRunOver(_)
+            | EngineError::OfMapRun(_)
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
             EngineError::Store(error) => error.into(),

@@ -8,7 +8,7 @@ use security::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
-    Decision, ExecutionKey, ExecutionRecord, PostedEvent, ScheduleFile, TenantEngine,
+    Decision, ExecutionKey, ExecutionRecord, MapRunRecord, PostedEvent, ScheduleFile, TenantEngine,
 };
 use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
@@ -201,6 +201,8 @@ async fn show(call: Call) -> Result<Value, Problem> {
         }
     }
     let mut shown = told(&engine.execution(&key).await?);
+    let map_runs = engine.map_runs(&key).await?;
+    shown["map_runs"] = map_runs.iter().map(map_run).collect();
     shown["history"] = engine.history(&key).await?.iter().map(Event::shown).collect();
     Ok(shown)
 }
@@ -267,6 +269,16 @@ async fn decide(call: Call) -> Result<Value, Problem> {
 
 async fn redrive(call: Call) -> Result<Value, Problem> {
     Ok(told(&engine(&call).redrive(&key(&call)?).await?))
+}
+
+/// A Map run as the API tells it.
+fn map_run(record: &MapRunRecord) -> Value {
+    let mut told = record.counts();
+    told["map_run"] = record.map_run.arn.clone().into();
+    told["label"] = record.map_run.label.clone().into();
+    told["status"] = record.status.as_str().into();
+    told["redrives"] = record.redrives.into();
+    told
 }
 
 /// An execution as the API tells it.

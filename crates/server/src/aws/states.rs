@@ -10,7 +10,7 @@ use workflow::definition::Severity;
 use workflow::engine::{EngineError, ExecutionKey, ExecutionRecord, MachineRecord, TenantEngine};
 use workflow::{Event, Fault, Machine, Report, Status, seconds, teststate};
 
-use super::{Call, Exception};
+use super::{Call, Exception, map_runs};
 
 /// What the names of its operations begin with.
 pub const SERVICE: &str = "AWSStepFunctions";
@@ -28,12 +28,14 @@ const OPERATIONS: &[(&str, Action)] = &[
     ("DeleteStateMachine", Action::DefineWorkflows),
     ("DescribeActivity", Action::ReadWorkflows),
     ("DescribeExecution", Action::ReadWorkflows),
+    ("DescribeMapRun", Action::ReadWorkflows),
     ("DescribeStateMachine", Action::ReadWorkflows),
     ("DescribeStateMachineForExecution", Action::ReadWorkflows),
     ("GetActivityTask", Action::RunWorkflows),
     ("GetExecutionHistory", Action::ReadWorkflows),
     ("ListActivities", Action::ReadWorkflows),
     ("ListExecutions", Action::ReadWorkflows),
+    ("ListMapRuns", Action::ReadWorkflows),
     ("ListStateMachines", Action::ReadWorkflows),
     ("ListTagsForResource", Action::ReadWorkflows),
     ("RedriveExecution", Action::RunWorkflows),
@@ -43,6 +45,7 @@ const OPERATIONS: &[(&str, Action)] = &[
     ("StartExecution", Action::RunWorkflows),
     ("StopExecution", Action::RunWorkflows),
     ("TestState", Action::ReadWorkflows),
+    ("UpdateMapRun", Action::RunWorkflows),
     ("UpdateStateMachine", Action::DefineWorkflows),
     ("ValidateStateMachineDefinition", Action::ReadWorkflows),
     ("ListStateMachineVersions", Action::ReadWorkflows),
@@ -64,6 +67,7 @@ struct Asked {
     execution_arn: String,
     include_execution_data: Option<bool>,
     input: Option<String>,
+    map_run_arn: Option<String>,
     max_results: Option<usize>,
     name: Option<String>,
     next_token: Option<String>,
@@ -187,6 +191,18 @@ pub async fn perform(
             Ok(json!({"redriveDate": seconds(call.now)}))
         }
         "DescribeExecution" => Ok(execution(&engine.execution(&asked.execution()?).await?)),
+        "DescribeMapRun" => map_runs::describe(engine, asked.map_run()).await,
+        "UpdateMapRun" => map_runs::update(engine, asked.map_run(), &call.body()?).await,
+        "ListMapRuns" => {
+            let all = engine.map_runs(&asked.execution()?).await?;
+            let all = all.iter().map(|record| map_runs::told(engine, record));
+            asked.page("mapRuns", all.collect())
+        }
+        "ListExecutions" if asked.map_run_arn.is_some() => {
+            let page = (asked.next_token.as_deref(), asked.limit());
+            let status = asked.status_filter.as_deref();
+            map_runs::executions(engine, asked.map_run(), page, status).await
+        }
         "ListExecutions" => {
             let machine = engine.machine(asked.machine()?).await?;
             let mut all = engine.executions(&machine.name).await?;
@@ -229,7 +245,16 @@ impl Asked {
     fn execution(&self) -> Result<ExecutionKey, Exception> {
         let (machine, name) =
             named(&self.execution_arn, "execution")?.split_once(':').unwrap_or_default();
-        Ok(ExecutionKey { machine: machine.to_owned(), name: name.to_owned() })
+        // Executions of a Map run stand apart from their workflow's own.
+        Ok(ExecutionKey { machine: machine.replacen('/', ":", 1), name: name.to_owned() })
+    }
+
+    fn map_run(&self) -> &str {
+        self.map_run_arn.as_deref().unwrap_or_default()
+    }
+
+    fn limit(&self) -> usize {
+        self.max_results.filter(|limit| *limit > 0).unwrap_or(PAGE.0).min(PAGE.1)
     }
 
     /// The rows from `nextToken` on, and the token of those after them.
@@ -240,7 +265,7 @@ impl Asked {
                 .map_err(|_| Exception::new("InvalidToken", format!("Invalid Token: '{token}'")))?,
             None => 0,
         };
-        let limit = self.max_results.filter(|limit| *limit > 0).unwrap_or(PAGE.0).min(PAGE.1);
+        let limit = self.limit();
         let more = rows.len() > from.saturating_add(limit);
         let rows: Vec<_> = rows.into_iter().skip(from).take(limit).collect();
         let mut page = json!({});
@@ -253,7 +278,7 @@ impl Asked {
 }
 
 /// The name in an ARN of that kind.
-fn named<'a>(arn: &'a str, kind: &str) -> Result<&'a str, Exception> {
+pub fn named<'a>(arn: &'a str, kind: &str) -> Result<&'a str, Exception> {
     let invalid = || Exception::new("InvalidArn", format!("Invalid Arn: '{arn}'"));
     let parts: Vec<&str> = arn.splitn(7, ':').collect();
     match parts.as_slice() {
@@ -321,13 +346,18 @@ fn described(engine: &TenantEngine, call: &Call, machine: &MachineRecord, text: 
         "creationDate": seconds(machine.created_at), "revisionId": machine.definition})
 }
 
-fn listed(record: &ExecutionRecord) -> Value {
+/// An execution as lists tell it.
+pub fn listed(record: &ExecutionRecord) -> Value {
     let about = &record.run.about;
     let mut told = json!({"executionArn": about.execution_arn,
         "stateMachineArn": about.machine_arn, "name": about.name,
         "status": record.run.status.as_str(), "startDate": seconds(about.started_at)});
     if let Some(at) = record.stopped_at {
         told["stopDate"] = seconds(at);
+    }
+    if let Some(place) = &record.place {
+        let machine = about.machine_arn.replacen(":stateMachine:", ":mapRun:", 1);
+        told["mapRunArn"] = format!("{machine}:{}", place.map_run).into();
     }
     told
 }
@@ -390,7 +420,9 @@ impl From<EngineError> for Exception {
             | EngineError::UnknownRule(_)
             | EngineError::UnknownDeadLetter(_) => "ResourceNotFoundException",
             EngineError::Exists(_) => "ExecutionAlreadyExists",
-            EngineError::Status { .. } => "ExecutionNotRedrivable",
+            EngineError::Status { .. } | EngineError::OfMapRun(_) => "ExecutionNotRedrivable",
+            EngineError::UnknownMapRun(_) => "ResourceNotFound",
+            EngineError::MapRunOver(_) => "ValidationException",
             EngineError::TooLarge => "InvalidExecutionInput",
             EngineError::Token => "InvalidToken",
             EngineError::TaskOver => "TaskTimedOut",

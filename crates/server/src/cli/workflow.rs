@@ -214,7 +214,7 @@ pub async fn run(
         }
         WorkflowCommand::Show { execution: key } => out
             .value(&client()?.get(&execution(key)?, &[]).await?, |told| {
-                history(told) + &ended(told)
+                history(told) + &map_runs(told) + &ended(told)
             }),
         WorkflowCommand::Watch { execution: key } => {
             let (client, path) = (client()?, execution(key)?);
@@ -322,6 +322,18 @@ fn executions(rows: &Value) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// The Map runs of an execution, and how far they are.
+fn map_runs(told: &Value) -> String {
+    let mut lines = Vec::new();
+    for run in told["map_runs"].as_array().into_iter().flatten() {
+        let counts = run["executionCounts"].as_object().into_iter().flatten();
+        let counts = counts.map(|(name, count)| format!("{name} {count}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        lines.push(format!("{} {}: {counts}\n\n", text(&run["map_run"]), text(&run["status"])));
+    }
+    lines.concat()
 }
 
 /// How an execution stands.

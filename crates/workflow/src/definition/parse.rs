@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Batcher, Catcher, Choice, Condition, Container, Finding, Kind, MAX_DEFINITION, Machine,
-    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Transformation, Wait, Writer, place,
+    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Transformation, Wait,
+    Writer, place,
 };
 use crate::choice::Rule;
 use crate::intrinsic::Intrinsic;

@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Expect, List, StoreError};
 
+use super::Objects;
 use super::{
     ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OPEN, PAGE,
     TenantEngine,
 };
 use crate::fault::Fault;
-use super::Objects;
 use crate::interpreter::{Input, MapRun, Status};
 use crate::results::Tally;
 use crate::rule::Causation;
@@ -311,7 +311,8 @@ impl TenantEngine {
         let index = Some((BY_MAP_RUN, id.to_owned()));
         let list = List { prefix: String::new(), index, after, limit };
         let rows = self.store().list(EXECUTIONS, list).await?;
-        let all: Vec<ExecutionRecord> = rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?;
+        let all: Vec<ExecutionRecord> =
+            rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?;
         let more = all.last().filter(|_| all.len() == limit).map(|last| last.key.name.clone());
         Ok((all, more))
     }
@@ -355,7 +356,8 @@ impl Engine {
         let first = (record, Expect::Absent);
         match self.commit(tenant, first, &machine, Input::Started.into()).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let row = self.shared.store.tenant(tenant).get(EXECUTIONS, &key.to_string()).await?;
+                let row =
+                    self.shared.store.tenant(tenant).get(EXECUTIONS, &key.to_string()).await?;
                 Ok(row.ok_or(EngineError::UnknownExecution(key))?.read()?)
             }
             begun => begun,

@@ -47,8 +47,8 @@ pub trait Objects: fmt::Debug + Send + Sync {
     /// If the tenant may not use the bucket, or it cannot be written.
     async fn put(&self, name: ObjectName<'_>, bytes: Bytes) -> Result<(), Fault>;
 
-    /// At most a thousand objects whose keys begin with the name's and come after `after`, in the
-    /// order of their keys.
+    /// A page of the objects whose keys begin with the name's and come after `after`, in the
+    /// order of their keys; empty if there are no more.
     ///
     /// # Errors
     /// If the tenant may not use the bucket.

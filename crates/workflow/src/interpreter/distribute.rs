@@ -169,8 +169,7 @@ impl Stepper<'_, '_> {
         };
         let max_concurrency = number(&map.max_concurrency, "MaxConcurrency")?.unwrap_or(0.0) as u64;
         let tolerated_count = number(&map.tolerated_count, "ToleratedFailureCount")?;
-        let tolerated_percentage =
-            number(&map.tolerated_percentage, "ToleratedFailurePercentage")?;
+        let tolerated_percentage = number(&map.tolerated_percentage, "ToleratedFailurePercentage")?;
         let max_items = map.reader.as_ref().map(|reader| number(&reader.max_items, "MaxItems"));
         let max_items = max_items.transpose()?.flatten().unwrap_or(0.0);
         let bounds = match &map.batcher {
@@ -205,8 +204,7 @@ impl Stepper<'_, '_> {
             None => None,
         };
         let form = map.writer.as_ref();
-        let otherwise =
-            if map.exports() { Transformation::None } else { Transformation::Compact };
+        let otherwise = if map.exports() { Transformation::None } else { Transformation::Compact };
         let around = (0..self.run.scope.len()).filter(|at| {
             let states = container(self.machine, &self.run.scope[..*at]);
             let state = states.and_then(|states| states.states.get(&self.run.scope[*at].0));
@@ -255,9 +253,14 @@ impl Stepper<'_, '_> {
                 return;
             }
             Ok(results) => {
-                // The state's end follows from its run's, its exit from the run's beginning.
-                if let Some(ended) = self.aside(id, "MapRunSucceeded", None) {
-                    self.event(ended, "MapStateSucceeded", None);
+                // The state's end follows from its run's, its exit from the run's beginning; as the
+                // service has it, in an execution's first state both follow from the run's end.
+                let ended = self.aside(id, "MapRunSucceeded", None).unwrap_or_default();
+                self.event(ended, "MapStateSucceeded", None);
+                if let Some(frame) = self.run.frames.get_mut(&id)
+                    && frame.entered.1 == 0
+                {
+                    frame.previous = ended;
                 }
                 self.leave(id, state, results)
             }
@@ -283,8 +286,7 @@ impl Stepper<'_, '_> {
         let Some(frame) = self.run.frames.get_mut(&id) else { return };
         frame.previous = after;
         let Phase::MapRun(begun) = &frame.phase else { return };
-        let details =
-            json!({"mapRunArn": begun.arn, "redriveCount": self.run.about.redrives});
+        let details = json!({"mapRunArn": begun.arn, "redriveCount": self.run.about.redrives});
         self.tell(id, "MapRunRedriven", details.as_object().cloned());
         self.step.effects.push(Effect::Distribute { id: map_run });
     }

@@ -62,7 +62,9 @@ pub fn feed(
         Some("MANIFEST") => inventory(&text(body)?, fetch, take),
         other => {
             let other = other.unwrap_or("(none)");
-            Err(wrong(format!("items of type {other} cannot be read; use JSON, JSONL, CSV or MANIFEST")))
+            Err(wrong(format!(
+                "items of type {other} cannot be read; use JSON, JSONL, CSV or MANIFEST"
+            )))
         }
     }
 }

@@ -17,6 +17,8 @@ const HELD: usize = 8 << 20;
 pub struct MapRuns {
     going: BTreeMap<String, Going>,
     held: usize,
+    /// Whether the last one did not fit: then others do not either, until one is over.
+    full: bool,
 }
 
 /// A Map run that is under way.
@@ -47,7 +49,7 @@ impl Simulation<'_> {
         let Some(map_run) = run.map_runs().find(|map_run| map_run.id == id).cloned() else {
             return;
         };
-        let mut held = self.map_runs.held;
+        let mut held = if self.map_runs.full { HELD } else { self.map_runs.held };
         let mut all = Vec::new();
         let mut keep = |Portion { input, items }| {
             let input = input.to_string();
@@ -62,6 +64,7 @@ impl Simulation<'_> {
         let mut fetch = |resource: &str, arguments: &Value| world.read(resource, arguments);
         let planned = portions(self.machine, (run, id), self.now, &mut fetch, &mut keep);
         if let Err(fault) = planned {
+            self.map_runs.full = held > HELD;
             return self.tell_parent(parent, id, Err(fault));
         }
         self.map_runs.held = held;
@@ -153,6 +156,7 @@ impl Simulation<'_> {
     fn drop_map_run(&mut self, id: &str) -> Option<Going> {
         let going = self.map_runs.going.remove(id)?;
         self.map_runs.held -= going.held();
+        self.map_runs.full = false;
         for who in going.running.keys() {
             self.runs.remove(who);
             let below = self.map_runs.going.iter().filter(|(_, below)| below.parent == *who);

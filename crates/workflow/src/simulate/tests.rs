@@ -179,12 +179,16 @@ fn items_are_selected_before_they_are_put_together() {
         "ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value", "n.$": "$.n"},
         "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"shared.$": "$.n"}}});
     let pass = json!({"Type": "Pass", "End": true});
-    let simulated = run(distributed(fields, pass), json!({"items": ["a", "b", "c"], "n": 7}), json!({}));
+    let simulated =
+        run(distributed(fields, pass), json!({"items": ["a", "b", "c"], "n": 7}), json!({}));
     let item = |i: u64, v: &str| json!({"i": i, "v": v, "n": 7});
     let output = simulated.run.outcome.unwrap().output.unwrap();
-    assert_eq!(output, json!([
+    assert_eq!(
+        output,
+        json!([
         {"BatchInput": {"shared": 7}, "Items": [item(0, "a"), item(1, "b")]},
-        {"BatchInput": {"shared": 7}, "Items": [item(2, "c")]}]));
+        {"BatchInput": {"shared": 7}, "Items": [item(2, "c")]}])
+    );
 }
 
 #[test]
@@ -192,7 +196,8 @@ fn an_item_is_an_execution_that_sees_neither_variables_nor_the_map_around_it() {
     let context = json!({"Type": "Pass", "End": true, "Parameters": {
         "id.$": "$$.Execution.Id", "name.$": "$$.Execution.Name", "input.$": "$$.Execution.Input",
         "machine.$": "$$.StateMachine.Id"}});
-    let simulated = run(distributed(json!({"Label": "mine"}), context), json!({"items": [5]}), json!({}));
+    let simulated =
+        run(distributed(json!({"Label": "mine"}), context), json!({"items": [5]}), json!({}));
     let told = &simulated.run.outcome.unwrap().output.unwrap()[0];
     let name = told["name"].as_str().unwrap();
     assert!(name.starts_with("00000000-") && name.len() == 36, "{name}");

@@ -236,7 +236,9 @@ impl<'a> Driver<'a> {
     }
 
     async fn plan(&mut self) -> Result<(), EngineError> {
-        let Some(parent) = self.parent().await? else { return self.fail(Status::Aborted, None).await };
+        let Some(parent) = self.parent().await? else {
+            return self.fail(Status::Aborted, None).await;
+        };
         match self.engine.plan(self.tenant, &self.record, parent).await? {
             Ok((total, items)) => {
                 (self.record.total, self.record.total_items) = (total, items);

@@ -181,9 +181,7 @@ impl Export<'_> {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), Fault> {
-        let named = |fault: Fault| {
-            Fault::new(name::RESULT_WRITER, fault.cause.unwrap_or_default())
-        };
+        let named = |fault: Fault| Fault::new(name::RESULT_WRITER, fault.cause.unwrap_or_default());
         let object = ObjectName { tenant: self.tenant, bucket: &self.bucket, key };
         let objects = self.engine.objects().map_err(named)?;
         objects.put(object, bytes.into()).await.map_err(named)

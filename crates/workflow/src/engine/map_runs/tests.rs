@@ -42,7 +42,8 @@ impl Objects for Bucket {
 
     async fn list(&self, name: ObjectName<'_>, after: &str) -> Result<Vec<ObjectInfo>, Fault> {
         let all = self.0.lock().unwrap();
-        let wanted = all.iter().filter(|(key, _)| key.starts_with(name.key) && *key.as_str() > *after);
+        let wanted =
+            all.iter().filter(|(key, _)| key.starts_with(name.key) && *key.as_str() > *after);
         let told = wanted.take(1_000).map(|(key, body)| ObjectInfo {
             key: key.clone(),
             size: body.len() as u64,
@@ -73,7 +74,10 @@ fn task(resource: &str) -> Value {
 
 async fn ended(fixture: &Fixture) -> ExecutionRecord {
     let tenant = fixture.tenant();
-    tokio::time::timeout(Duration::from_secs(120), tenant.ended(&key("one"))).await.unwrap().unwrap()
+    tokio::time::timeout(Duration::from_secs(120), tenant.ended(&key("one")))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 fn output(record: &ExecutionRecord) -> &Value {
@@ -87,7 +91,10 @@ fn error(record: &ExecutionRecord) -> String {
 }
 
 /// Waits until `holds` of the only Map run of the execution `one`.
-async fn until(fixture: &Fixture, holds: impl Fn(&super::MapRunRecord) -> bool) -> super::MapRunRecord {
+async fn until(
+    fixture: &Fixture,
+    holds: impl Fn(&super::MapRunRecord) -> bool,
+) -> super::MapRunRecord {
     let look = async {
         loop {
             let runs = fixture.tenant().map_runs(&key("one")).await.unwrap();
@@ -243,9 +250,7 @@ async fn items_are_read_from_a_bucket_and_results_written_to_it() {
     let key = output(&record)["ResultWriterDetails"]["Key"].as_str().unwrap().to_owned();
     let manifest = bucket.json(&key);
     assert_eq!(manifest["ResultFiles"]["PENDING"], json!([]));
-    let file = |kind: &str| {
-        bucket.json(manifest["ResultFiles"][kind][0]["Key"].as_str().unwrap())
-    };
+    let file = |kind: &str| bucket.json(manifest["ResultFiles"][kind][0]["Key"].as_str().unwrap());
     assert_eq!(file("FAILED")[0]["Input"], "{\"n\":0}");
     let succeeded = file("SUCCEEDED");
     assert_eq!(succeeded.as_array().unwrap().len(), 3);
