@@ -44,6 +44,10 @@ impl DataDirectory {
         self.0.join("address")
     }
 
+    fn node(&self) -> PathBuf {
+        self.0.join("node.id")
+    }
+
     fn pepper(&self) -> PathBuf {
         self.0.join("installation.key")
     }
@@ -75,7 +79,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
     let tasks: Vec<Arc<dyn Task>> =
         vec![Arc::new(RefreshTask(delivery.clone())), Arc::new(PromoteTask(delivery.clone()))];
-    let workflows = Engine::new(store.clone(), Arc::clone(&clock), tasks);
+    let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node(&data)?, tasks);
     workflows.offer(config.buckets(base));
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
@@ -141,6 +145,7 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
         let kept = async {
             let tenants = keys.tenants().await?;
             let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+            workflows.keep_nodes(&tenants, tokio::time::Instant::now()).await?;
             workflows.keep_schedules(&tenants).await?;
             anyhow::Ok(workflows.keep_rules(&tenants).await?)
         };
@@ -218,6 +223,18 @@ async fn bootstrap(keys: &KeyRing, data: &DataDirectory) -> Result<()> {
         tracing::info!(file = %file.display(), "wrote the administrator's key");
     }
     Ok(())
+}
+
+/// What this server is called among those that share a store: made on the first start, and the
+/// same ever after. The lock of the data directory keeps a second server from using it.
+fn node(data: &DataDirectory) -> Result<String> {
+    let file = data.node();
+    if !file.exists() {
+        write_private(&file, &uuid::Uuid::new_v4().simple().to_string())?;
+    }
+    let name =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(name.trim().to_owned())
 }
 
 /// A secret that is made on the first start and read ever after.

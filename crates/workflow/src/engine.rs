@@ -9,58 +9,72 @@
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
 mod approval;
+mod bell;
 mod dead_letters;
 mod map_runs;
+mod node;
 mod objects;
 mod record;
 mod rules;
 mod schedules;
+mod slots;
 mod task;
 mod timers;
+mod transition;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Effect, Input, Moment, Report, Run, Status, Step, step};
+use crate::interpreter::{About, Input, Report, Status, later};
 use crate::rule::Causation;
 use crate::weight::{NESTED, too_large};
 
 pub use approval::{Approval, Asked, Decision};
+use bell::Bell;
 pub use dead_letters::DeadLetter;
-use map_runs::{Drivers, Told};
+use map_runs::Drivers;
 pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
+pub use node::NodeId;
 pub use objects::{ObjectInfo, ObjectName, Objects};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
+use slots::Slots;
 pub use task::{Task, TaskCall};
-use timers::{Due, Timers};
+use timers::Timers;
 pub use worker::{ActivityRecord, GivenTask};
 
 const MACHINES: Collection = Collection("workflow.machines");
 const DEFINITIONS: Collection = Collection("workflow.definitions");
 const EXECUTIONS: Collection = Collection("workflow.executions");
-/// The index of executions that are under way.
-const OPEN: (&str, &str) = ("open", "yes");
+/// The index of executions that are under way, by the nodes that hold a part of them.
+const NODE: &str = "node";
 /// The index of executions by the activities whose workers they wait for.
 const ACTIVITY: &str = "activity";
 /// How many rows are read at once.
 const PAGE: usize = 500;
-/// How often a transition is decided anew after somebody else was faster.
+/// How often a transition is decided anew after another server was faster.
 const ATTEMPTS: usize = 16;
+/// How many timers fire at once.
+const FIRING: usize = 256;
+/// When what the store refused is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long nobody looks for what other servers have done.
+const LISTEN: Duration = Duration::from_secs(1);
 /// How long the clock is not looked at, at most.
 const GLANCE: Duration = Duration::from_secs(5);
 /// What the names of the product's own tasks begin with.
@@ -155,20 +169,6 @@ impl EngineError {
     }
 }
 
-/// What happens to an execution, and what the event log is told with it.
-struct Change {
-    /// None if only the record changes.
-    input: Option<Input>,
-    /// By whom, of which kind, and what; else only beginnings and ends are told.
-    told: Option<(PrincipalId, &'static str, Value)>,
-}
-
-impl From<Input> for Change {
-    fn from(input: Input) -> Self {
-        Self { input: Some(input), told: None }
-    }
-}
-
 /// The engine of one installation.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -179,32 +179,51 @@ pub struct Engine {
 struct Shared {
     store: Store,
     clock: Arc<dyn Clock>,
+    /// What this server is called among those that share the store.
+    node: Mutex<NodeId>,
+    seen: tokio::sync::Mutex<node::Seen>,
     tasks: BTreeMap<&'static str, Arc<dyn Task>>,
     timers: Mutex<Timers>,
     /// Wakes whoever waits for the next timer.
     sooner: Notify,
-    /// Counts transitions: wakes whoever waits for an execution.
-    moved: watch::Sender<u64>,
+    slots: Mutex<Slots>,
+    /// Wakes whoever waits for the end of an execution.
+    ended: Bell<(TenantId, ExecutionKey)>,
+    /// Wakes workers that wait for a task of an activity.
+    offered: Bell<(TenantId, String)>,
     machines: Mutex<HashMap<Digest, Arc<Machine>>>,
     /// Tasks under way here, so that they can be cancelled.
-    running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+    running: Mutex<HashMap<String, Running>>,
     /// Who drives which Map run here.
     drivers: Mutex<Drivers>,
     /// The buckets that Maps read from and write to.
     objects: OnceLock<Box<dyn Objects>>,
 }
 
+/// A task that is done here.
+#[derive(Debug)]
+struct Running {
+    tenant: TenantId,
+    execution: ExecutionKey,
+    work: tokio::task::AbortHandle,
+}
+
 impl Engine {
-    /// An engine over `store` that can do `tasks`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, tasks: Vec<Arc<dyn Task>>) -> Self {
+    /// An engine over `store` that can do `tasks`. `name` tells this server from others that share
+    /// the store, also after a restart.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, name: &str, tasks: Vec<Arc<dyn Task>>) -> Self {
         let tasks = tasks.into_iter().map(|task| (task.name(), task)).collect();
         let shared = Shared {
             store,
             clock,
+            node: Mutex::new(NodeId::first(name)),
+            seen: tokio::sync::Mutex::default(),
             tasks,
             timers: Mutex::default(),
             sooner: Notify::new(),
-            moved: watch::channel(0).0,
+            slots: Mutex::default(),
+            ended: Bell::default(),
+            offered: Bell::default(),
             machines: Mutex::default(),
             running: Mutex::default(),
             drivers: Mutex::default(),
@@ -221,33 +240,6 @@ impl Engine {
     /// The workflows of one tenant, acted on as `actor`.
     pub fn tenant(&self, tenant: &TenantId, actor: PrincipalId) -> TenantEngine {
         TenantEngine { engine: self.clone(), tenant: tenant.clone(), actor }
-    }
-
-    /// Takes up every execution that is under way where it was left.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn recover(&self, tenants: &[TenantId]) -> Result<usize, EngineError> {
-        let mut count = 0;
-        for tenant in tenants {
-            let mut after = None;
-            loop {
-                let index = Some((OPEN.0, OPEN.1.to_owned()));
-                let list = List { prefix: String::new(), index, after: after.take(), limit: PAGE };
-                let page = self.shared.store.tenant(tenant).list(EXECUTIONS, list).await?;
-                for row in &page {
-                    let record: ExecutionRecord = row.read()?;
-                    self.take_up(tenant, &record);
-                    count += 1;
-                }
-                match page.last() {
-                    Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                    _ => break,
-                }
-            }
-            self.recover_map_runs(tenant).await?;
-        }
-        Ok(count)
     }
 
     /// Fires timers as they come due, for ever.
@@ -269,27 +261,26 @@ impl Engine {
     /// Fires every timer that is due now.
     pub async fn fire(&self) {
         let due = self.timers().take_due(self.shared.clock.now());
-        for Due { tenant, key, input, .. } in due {
-            if let Err(error) = self.advance(&tenant, &key, &input).await {
-                // The record still holds the timer: the next start sets it again.
-                tracing::error!(%error, execution = %key, "a timer could not be fired");
+        let firing = due.into_iter().map(|due| async move {
+            if let Err(error) = self.advance(&due.tenant, &due.key, &due.input).await {
+                tracing::error!(%error, execution = %due.key, "a timer could not be fired; trying again");
+                self.set_timers(&due.tenant, &due.key, [(self.soon(), due.input)]);
             }
-        }
+        });
+        stream::iter(firing).for_each_concurrent(FIRING, |fired| fired).await;
+    }
+
+    /// When something that could not be done is tried again.
+    fn soon(&self) -> Timestamp {
+        later(self.shared.clock.now(), AGAIN.as_secs_f64())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn timers(&self) -> MutexGuard<'_, Timers> {
         self.shared.timers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Carries out what the record of an execution says is to be done.
-    fn take_up(&self, tenant: &TenantId, record: &ExecutionRecord) {
-        self.set_timers(tenant, &record.key, record.due());
-        for open in record.tasks.values() {
-            self.begin(tenant, record, open);
-        }
-        for map_run in record.run.map_runs() {
-            self.drive(tenant, &record.key, &map_run.id);
-        }
     }
 
     fn set_timers(
@@ -306,143 +297,7 @@ impl Engine {
         self.shared.sooner.notify_one();
     }
 
-    /// Takes an execution through one transition and carries out its effects.
-    async fn advance(
-        &self,
-        tenant: &TenantId,
-        key: &ExecutionKey,
-        input: &Input,
-    ) -> Result<ExecutionRecord, EngineError> {
-        self.change(tenant, key, |_| Ok(input.clone().into())).await
-    }
-
-    /// As [`Engine::advance`], with a change that follows from the record; the record may be
-    /// changed with it.
-    async fn change(
-        &self,
-        tenant: &TenantId,
-        key: &ExecutionKey,
-        decide: impl Fn(&mut ExecutionRecord) -> Result<Change, EngineError>,
-    ) -> Result<ExecutionRecord, EngineError> {
-        let store = self.shared.store.tenant(tenant);
-        for _ in 0..ATTEMPTS {
-            let row = store.get(EXECUTIONS, &key.to_string()).await?;
-            let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
-            let mut record: ExecutionRecord = row.read()?;
-            let change = decide(&mut record)?;
-            let machine = self.machine(tenant, record.definition).await?;
-            let expect = Expect::Version(row.version);
-            match self.commit(tenant, (record, expect), &machine, change).await {
-                Err(EngineError::Store(StoreError::Conflict { .. })) => {}
-                done => return done,
-            }
-        }
-        Err(EngineError::Contended(key.clone()))
-    }
-
-    async fn commit(
-        &self,
-        tenant: &TenantId,
-        (mut record, expect): (ExecutionRecord, Expect),
-        machine: &Machine,
-        Change { input, told }: Change,
-    ) -> Result<ExecutionRecord, EngineError> {
-        let now = self.shared.clock.now();
-        let begins = expect == Expect::Absent;
-        let mut taken = None;
-        let mut done = Step::default();
-        if let Some(input) = input {
-            if let Some(at) = record.early(&input, now) {
-                self.timers().add(at, tenant, &record.key, input);
-                return Ok(record);
-            }
-            if let Input::Reported { task, report: Report::Started { .. } } = &input {
-                taken = Some(task.clone());
-            }
-            done = transition(machine, &mut record.run, input, now);
-            if done.events.is_empty() && done.effects.is_empty() {
-                return Ok(record);
-            }
-        }
-        record.note(&done.effects, now);
-        let key = record.key.to_string();
-        let over = record.run.status != Status::Running;
-        let stream = format!("workflow/{key}");
-        let actor = told.as_ref().map_or(&record.actor, |(actor, ..)| actor);
-        let mut transaction = Transaction::new(actor.clone(), now).put_indexed(
-            (EXECUTIONS, &key),
-            &record,
-            expect,
-            &record.indexes(),
-        )?;
-        let scheduled = done.effects.iter().filter_map(|effect| match effect {
-            Effect::Schedule(request) => Some(&request.task),
-            _ => None,
-        });
-        let begun = scheduled.chain(&taken).filter_map(|task| record.tasks.get(task));
-        for token in begun.filter_map(|open| open.token.as_ref()) {
-            transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
-        }
-        for event in &done.events {
-            transaction = transaction.append(&stream, &event.kind, event, None)?;
-        }
-        if let Some((_, kind, told)) = &told {
-            transaction = transaction.emit("workflow", kind, told)?;
-        }
-        let status = || {
-            let (status, caused_by) = (record.run.status, &record.caused_by);
-            serde_json::json!({"execution": key, "status": status, "caused_by": caused_by})
-        };
-        // A Map run's executions may be a million: the log tells of the one that began it.
-        if begins && record.place.is_none() {
-            transaction = transaction.emit("workflow", "execution.started", &status())?;
-        }
-        if over && record.place.is_none() {
-            transaction = transaction.emit("workflow", "execution.ended", &status())?;
-        }
-        self.shared.store.tenant(tenant).commit(transaction).await?;
-        self.act(tenant, &record, done.effects);
-        self.shared.moved.send_modify(|count| *count += 1);
-        Ok(record)
-    }
-
-    fn act(&self, tenant: &TenantId, record: &ExecutionRecord, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Schedule(request) => {
-                    let Some(open) = record.tasks.get(&request.task) else { continue };
-                    self.set_timers(tenant, &record.key, open.due());
-                    self.begin(tenant, record, open);
-                }
-                Effect::Cancel { task } => {
-                    let mut running = self.running();
-                    if let Some(task) = running.remove(&task) {
-                        task.abort();
-                    }
-                }
-                Effect::Timer { at, frame, epoch } => {
-                    self.timers().add(at, tenant, &record.key, Input::TimerFired { frame, epoch });
-                }
-                Effect::Deadline { at } => {
-                    self.timers().add(at, tenant, &record.key, Input::TimedOut);
-                }
-                Effect::Continue => {
-                    self.timers().add(
-                        self.shared.clock.now(),
-                        tenant,
-                        &record.key,
-                        Input::Continued,
-                    );
-                }
-                Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
-                Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
-                Effect::Finished => self.tell_of_end(tenant, record),
-            }
-        }
-        self.shared.sooner.notify_one();
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<String, tokio::task::AbortHandle>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -464,6 +319,7 @@ impl Engine {
         };
         let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
         let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
+        let call_tenant = tenant.clone();
         let call = TaskCall {
             tenant: tenant.clone(),
             actor: record.actor.clone(),
@@ -481,15 +337,12 @@ impl Engine {
                 (None, None) => Report::Missing(format!("Nothing here does {resource}.")),
             };
             engine.running().remove(&id);
-            let input = Input::Reported { task: id, report };
-            if let Err(error) = engine.advance(&tenant, &key, &input).await {
-                // The record still holds the task: the next start begins it again.
-                tracing::error!(%error, execution = %key, "a task's report could not be taken");
-            }
+            engine.told(&tenant, &key, (id, report)).await;
         };
         let mut running = self.running();
-        let handle = tokio::spawn(work).abort_handle();
-        running.insert(open.task.clone(), handle);
+        let work = tokio::spawn(work).abort_handle();
+        let (tenant, execution) = (call_tenant, record.key.clone());
+        running.insert(open.task.clone(), Running { tenant, execution, work });
     }
 
     async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {
@@ -630,20 +483,22 @@ impl TenantEngine {
             started_at: self.engine.shared.clock.now(),
             redrives: 0,
         };
-        let mut record = ExecutionRecord::new(key.clone(), self.actor.clone(), definition, about);
+        let node = self.engine.node();
+        let mut record =
+            ExecutionRecord::new(key.clone(), self.actor.clone(), (definition, node), about);
         (record.author, record.caused_by) = (author, caused_by);
-        let first = (record.clone(), Expect::Absent);
-        match self.engine.commit(&self.tenant, first, &parsed, Input::Started.into()).await {
+        let input = record.run.about.input.clone();
+        match self.engine.first(&self.tenant, record, &parsed).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
                 let known = self.execution(key).await?;
-                let same = known.run.about.input == record.run.about.input;
+                let same = known.run.about.input == input;
                 if same && known.run.status == Status::Running {
                     Ok(known)
                 } else {
                     Err(EngineError::Exists(key.clone()))
                 }
             }
-            started => started,
+            started => started.map(Arc::unwrap_or_clone),
         }
     }
 
@@ -674,7 +529,7 @@ impl TenantEngine {
     /// If there is no such execution.
     pub async fn history(&self, key: &ExecutionKey) -> Result<Vec<Event>, EngineError> {
         self.execution(key).await?;
-        let stream = format!("workflow/{key}");
+        let stream = transition::history_stream(key);
         let limit = usize::try_from(crate::interpreter::MAX_EVENTS).unwrap_or(usize::MAX) + PAGE;
         let events = self.store().stream(&stream, 0, limit).await?;
         Ok(events.iter().map(|event| event.read()).collect::<Result<_, _>>()?)
@@ -693,7 +548,8 @@ impl TenantEngine {
         if status != Status::Running {
             return Err(EngineError::Status { key: key.clone(), status });
         }
-        self.engine.advance(&self.tenant, key, &Input::Stopped(fault)).await
+        let stopped = self.engine.advance(&self.tenant, key, &Input::Stopped(fault)).await?;
+        Ok(Arc::unwrap_or_clone(stopped))
     }
 
     /// Tries again what failed in an execution; what succeeded is kept.
@@ -709,7 +565,8 @@ impl TenantEngine {
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }
-        self.engine.advance(&self.tenant, key, &Input::Redriven).await
+        let redriven = self.engine.advance(&self.tenant, key, &Input::Redriven).await?;
+        Ok(Arc::unwrap_or_clone(redriven))
     }
 
     /// Waits until an execution is over.
@@ -717,13 +574,14 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn ended(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
-        let mut moved = self.engine.shared.moved.subscribe();
+        let bell = self.engine.shared.ended.listen((self.tenant.clone(), key.clone()));
         loop {
-            moved.borrow_and_update();
+            let rung = bell.rung();
             let record = self.execution(key).await?;
-            if record.run.status != Status::Running || moved.changed().await.is_err() {
+            if record.run.status != Status::Running {
                 return Ok(record);
             }
+            rung.within(LISTEN).await;
         }
     }
 
@@ -761,11 +619,6 @@ impl TenantEngine {
     pub fn arn(&self) -> String {
         format!("arn:aws:states:local:{}", record::ACCOUNT)
     }
-}
-
-fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
-    let mut token = worker::token;
-    step(machine, run, input, &mut Moment { now, token: &mut token })
 }
 
 fn check_name(name: &str) -> Result<(), EngineError> {

@@ -4,14 +4,15 @@
 //! started the execution or made the schedule or rule that did, never may. It always has an end: a
 //! state without `TimeoutSeconds` fails.
 
+use std::sync::Arc;
+
 use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::List;
 
-use super::{
-    Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine,
-};
+use super::transition::Change;
+use super::{EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine};
 use crate::fault::Fault;
 use crate::interpreter::{Input, Report};
 
@@ -168,6 +169,6 @@ impl TenantEngine {
             let input = Some(Input::Reported { task: open.task.clone(), report });
             Ok(Change { input, told: Some((self.actor.clone(), "approval.decided", told)) })
         });
-        decided.await
+        decided.await.map(Arc::unwrap_or_clone)
     }
 }

@@ -15,14 +15,16 @@ mod drive;
 mod export;
 mod plan;
 
+use std::sync::Arc;
+
 use release::{Digest, PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Collection, Expect, List, StoreError};
+use store::{Collection, Expect, List, StoreError, Transaction};
 
 use super::Objects;
 use super::{
-    ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OPEN, PAGE,
+    ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, NODE, NodeId, PAGE,
     TenantEngine,
 };
 use crate::fault::Fault;
@@ -73,6 +75,8 @@ pub struct MapRunRecord {
     pub started_at: Timestamp,
     /// When it ended.
     pub stopped_at: Option<Timestamp>,
+    /// The server that drives it.
+    node: NodeId,
     stage: Stage,
     /// The redrive of the parent that it answers.
     answers: u32,
@@ -134,7 +138,7 @@ pub struct MapRunUpdate {
 
 impl MapRunRecord {
     /// What `parent` begins as `map_run`.
-    fn new(parent: &ExecutionRecord, map_run: MapRun, now: Timestamp) -> Self {
+    fn new(parent: &ExecutionRecord, map_run: MapRun, node: NodeId, now: Timestamp) -> Self {
         Self {
             map_run,
             execution: parent.key.clone(),
@@ -151,6 +155,7 @@ impl MapRunRecord {
             redriven_at: None,
             started_at: now,
             stopped_at: None,
+            node,
             stage: Stage::Planning,
             answers: parent.run.about.redrives,
             settled: 0,
@@ -167,9 +172,16 @@ impl MapRunRecord {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        let open = (self.stage != Stage::Over).then(|| (OPEN.0, OPEN.1.to_owned()));
+        let open = (self.stage != Stage::Over).then(|| (NODE, self.node.to_string()));
         let execution = (BY_EXECUTION, self.execution.to_string());
         open.into_iter().chain([execution]).collect()
+    }
+
+    /// Writes it, if it is still what `expect` says.
+    fn put(&self, expect: Expect, now: Timestamp) -> Result<Transaction, StoreError> {
+        let at = (MAP_RUNS, self.map_run.id.as_str());
+        let transaction = Transaction::new(self.origin.actor.clone(), now);
+        transaction.put_indexed(at, self, expect, &self.indexes())
     }
 
     /// The key of one of its executions. No workflow's name has a colon, so that those of its own
@@ -205,20 +217,59 @@ impl MapRunRecord {
 }
 
 impl Engine {
-    /// Takes up the Map runs that are under way, those too whose parents are over meanwhile.
-    pub(super) async fn recover_map_runs(&self, tenant: &TenantId) -> Result<(), EngineError> {
+    /// Has the Map runs driven that this server held when it was left, those too whose parents are
+    /// over meanwhile.
+    pub(super) async fn drive_held(
+        &self,
+        tenant: &TenantId,
+        own: &NodeId,
+    ) -> Result<(), EngineError> {
+        for (_, record) in self.held_map_runs(tenant, own).await? {
+            self.drive(tenant, &record.execution, &record.map_run.id);
+        }
+        Ok(())
+    }
+
+    /// Moves the Map runs that stand under another server's name to this one.
+    pub(super) async fn take_over_map_runs(
+        &self,
+        tenant: &TenantId,
+        from: &NodeId,
+    ) -> Result<(), EngineError> {
+        for (version, mut record) in self.held_map_runs(tenant, from).await? {
+            record.node = self.node();
+            let now = self.shared.clock.now();
+            let put = record.put(Expect::Version(version), now)?;
+            match self.shared.store.tenant(tenant).commit(put).await {
+                // Another server was faster.
+                Err(StoreError::Conflict { .. }) => {}
+                done => {
+                    done?;
+                    self.drive(tenant, &record.execution, &record.map_run.id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The Map runs under way that stand under a server's name, each with its record's version.
+    async fn held_map_runs(
+        &self,
+        tenant: &TenantId,
+        node: &NodeId,
+    ) -> Result<Vec<(u64, MapRunRecord)>, EngineError> {
+        let mut all = Vec::new();
         let mut after = None;
         loop {
-            let index = Some((OPEN.0, OPEN.1.to_owned()));
+            let index = Some((NODE, node.to_string()));
             let list = List { prefix: String::new(), index, after, limit: PAGE };
             let page = self.shared.store.tenant(tenant).list(MAP_RUNS, list).await?;
             for row in &page {
-                let record: MapRunRecord = row.read()?;
-                self.drive(tenant, &record.execution, &record.map_run.id);
+                all.push((row.version, row.read()?));
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return Ok(()),
+                _ => return Ok(all),
             }
         }
     }
@@ -279,8 +330,8 @@ impl TenantEngine {
             let count = tolerated_count.map(|count| count as f64);
             map_run.tolerated_count = count.or(map_run.tolerated_count);
             map_run.tolerated_percentage = tolerated_percentage.or(map_run.tolerated_percentage);
-            let (expect, indexes) = (Expect::Version(row.version), record.indexes());
-            let put = self.transaction().put_indexed((MAP_RUNS, id), &record, expect, &indexes)?;
+            let now = self.engine.shared.clock.now();
+            let put = record.put(Expect::Version(row.version), now)?;
             match self.store().commit(put).await {
                 Err(StoreError::Conflict { .. }) => {}
                 done => {
@@ -324,7 +375,8 @@ impl MapRunRecord {
         let Origin { actor, author, caused_by, definition, role_arn } = &self.origin;
         let about = self.map_run.about(role_arn, place.index, input, now);
         let key = self.key(place.index);
-        let mut record = ExecutionRecord::new(key, actor.clone(), *definition, about);
+        let mut record =
+            ExecutionRecord::new(key, actor.clone(), (*definition, self.node.clone()), about);
         (record.author, record.caused_by) = (author.clone(), caused_by.clone());
         record.run.scope = self.map_run.scope.clone();
         record.place = Some(place);
@@ -350,15 +402,12 @@ impl Engine {
         &self,
         tenant: &TenantId,
         record: ExecutionRecord,
-    ) -> Result<ExecutionRecord, EngineError> {
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
         let machine = self.machine(tenant, record.definition).await?;
         let key = record.key.clone();
-        let first = (record, Expect::Absent);
-        match self.commit(tenant, first, &machine, Input::Started.into()).await {
+        match self.first(tenant, record, &machine).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let row =
-                    self.shared.store.tenant(tenant).get(EXECUTIONS, &key.to_string()).await?;
-                Ok(row.ok_or(EngineError::UnknownExecution(key))?.read()?)
+                Ok(self.load(tenant, &key).await?.1)
             }
             begun => begun,
         }
@@ -370,7 +419,7 @@ impl Engine {
         tenant: &TenantId,
         key: &ExecutionKey,
         round: u32,
-    ) -> Result<ExecutionRecord, EngineError> {
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
         let redriven = self.change(tenant, key, |record| {
             if let Some(place) = &mut record.place {
                 place.round = round;

@@ -1,6 +1,6 @@
 //! What is stored of workflows and their executions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,8 +8,8 @@ use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::approval;
 use super::map_runs::{BY_MAP_RUN, Place};
+use super::{NodeId, approval};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -87,6 +87,8 @@ pub struct ExecutionRecord {
     pub place: Option<Place>,
     /// The definition it keeps to its end.
     pub definition: Digest,
+    /// The server that moved it last: it sees to what is due.
+    pub node: NodeId,
     /// What it is at this moment.
     pub run: Run,
     /// When it ended.
@@ -121,6 +123,8 @@ pub struct OpenTask {
     pub heartbeat_due: Option<Timestamp>,
     /// The digest of the token that reports for it; the token itself is not kept.
     pub token: Option<Digest>,
+    /// The server that does it, or has it done.
+    pub node: NodeId,
 }
 
 impl OpenTask {
@@ -162,7 +166,12 @@ struct Timer {
 
 impl ExecutionRecord {
     /// An execution that has not begun. What it draws at random follows from its name and start.
-    pub fn new(key: ExecutionKey, actor: PrincipalId, definition: Digest, about: About) -> Self {
+    pub fn new(
+        key: ExecutionKey,
+        actor: PrincipalId,
+        (definition, node): (Digest, NodeId),
+        about: About,
+    ) -> Self {
         let seed = Digest::of(format!("{}@{}", about.execution_arn, about.started_at).as_bytes());
         let seed = seed
             .to_string()
@@ -175,6 +184,7 @@ impl ExecutionRecord {
             caused_by: Causation::default(),
             place: None,
             definition,
+            node,
             run: Run::new(about, seed),
             stopped_at: None,
             tasks: BTreeMap::new(),
@@ -204,6 +214,7 @@ impl ExecutionRecord {
                         heartbeat_seconds: request.heartbeat_seconds,
                         heartbeat_due: None,
                         token: token.map(|token| Digest::of(token.as_bytes())),
+                        node: self.node.clone(),
                     };
                     if called {
                         open.beat(now);
@@ -232,17 +243,27 @@ impl ExecutionRecord {
         self.author.as_ref().unwrap_or(&self.actor)
     }
 
-    /// What it is found by: that it is under way, the activities whose workers it waits for, and
-    /// whether it waits for a person.
+    /// What stood under a server's name stands under another's from now on.
+    pub fn hand_over(&mut self, from: &NodeId, to: &NodeId) {
+        let tasks = self.tasks.values_mut().map(|open| &mut open.node);
+        for node in tasks.chain([&mut self.node]).filter(|node| *node == from) {
+            *node = to.clone();
+        }
+    }
+
+    /// What it is found by: the servers that hold it or a task of it while it is under way, the
+    /// activities whose workers it waits for, and whether it waits for a person.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let open = self.run.status == Status::Running;
-        let open = open.then(|| (super::OPEN.0, super::OPEN.1.to_owned()));
+        let running = self.run.status == Status::Running;
+        let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
+        let nodes: BTreeSet<_> = nodes.filter(|_| running).collect();
+        let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
         let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
-        open.into_iter().chain(waiting).chain(asks).chain(place).collect()
+        nodes.chain(waiting).chain(asks).chain(place).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

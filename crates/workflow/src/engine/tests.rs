@@ -15,7 +15,7 @@ use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 
 #[derive(Debug, Clone)]
-struct TestClock(ManualClock);
+pub struct TestClock(pub ManualClock);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -79,9 +79,10 @@ impl Fixture {
     /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
     pub(super) async fn restart(&mut self) {
         if let Some(old) = self.engine.take() {
-            for (_, task) in old.running().drain() {
-                task.abort();
+            for (_, running) in old.running().drain() {
+                running.work.abort();
             }
+            old.stop_driving();
             drop(old);
         }
         let path = self.directory.path().join("control.db");
@@ -95,7 +96,7 @@ impl Fixture {
         };
         let clock = Arc::new(TestClock(self.clock.clone()));
         let tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
-        let engine = Engine::new(store, clock, tasks);
+        let engine = Engine::new(store, clock, "here", tasks);
         engine.recover(&[TenantId::DEFAULT]).await.unwrap();
         self.engine = Some(engine);
     }

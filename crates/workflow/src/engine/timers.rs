@@ -33,6 +33,12 @@ impl Timers {
         self.due.insert(self.count, Due { tenant, key, input });
     }
 
+    /// Takes out all.
+    pub fn clear(&mut self) {
+        self.order.clear();
+        self.due.clear();
+    }
+
     /// When the next one is due.
     pub fn next(&self) -> Option<Timestamp> {
         self.order.peek().map(|Reverse((at, _))| *at)

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Collection, Expect, List, StoreError};
 
+use super::transition::Change;
 use super::{
-    ACTIVITY, ATTEMPTS, Change, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
+    ACTIVITY, ATTEMPTS, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, LISTEN, OpenTask,
     TenantEngine, check_name,
 };
 use crate::interpreter::{Input, Report};
@@ -16,8 +17,6 @@ use crate::interpreter::{Input, Report};
 const ACTIVITIES: Collection = Collection("workflow.activities");
 /// Which execution each token was given for, by the token's digest.
 pub const TOKENS: Collection = Collection("workflow.tokens");
-/// How long a worker waits without looking for what other servers have scheduled.
-const GLANCE: Duration = Duration::from_secs(1);
 /// Of how many executions that wait for an activity the one that has waited longest is taken.
 const CANDIDATES: usize = 100;
 
@@ -106,9 +105,10 @@ impl TenantEngine {
     ) -> Result<Option<GivenTask>, EngineError> {
         self.activity(activity).await?;
         let until = tokio::time::Instant::now() + patience;
-        let mut moved = self.engine.shared.moved.subscribe();
+        let bell = (self.tenant.clone(), activity.to_owned());
+        let bell = self.engine.shared.offered.listen(bell);
         loop {
-            moved.borrow_and_update();
+            let rung = bell.rung();
             if let Some(given) = self.take_waiting(activity, worker).await? {
                 return Ok(Some(given));
             }
@@ -116,9 +116,7 @@ impl TenantEngine {
             if now >= until {
                 return Ok(None);
             }
-            let wait = GLANCE.min(until - now);
-            // Either way it is looked again.
-            let _moved = tokio::time::timeout(wait, moved.changed()).await;
+            rung.within(LISTEN.min(until - now)).await;
         }
     }
 

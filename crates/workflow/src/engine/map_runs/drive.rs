@@ -1,12 +1,12 @@
 //! The driver of a Map run: takes it from stage to stage, and watches its executions.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Expect, StoreError, Transaction};
+use store::{Expect, StoreError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::plan::PAGE;
@@ -23,7 +23,14 @@ const GLANCE: Duration = Duration::from_secs(5);
 const UNWRITTEN: Duration = Duration::from_millis(500);
 
 /// Who is told what happens to each Map run.
-pub type Drivers = HashMap<(TenantId, String), UnboundedSender<Told>>;
+pub type Drivers = HashMap<(TenantId, String), Driving>;
+
+/// A driver at work.
+#[derive(Debug)]
+pub struct Driving {
+    told: UnboundedSender<Told>,
+    work: AbortHandle,
+}
 
 /// What a driver is told.
 #[derive(Debug)]
@@ -45,41 +52,43 @@ impl Engine {
         let at = (tenant.clone(), id.to_owned());
         let mut drivers = self.drivers();
         if let Some(driver) = drivers.get(&at)
-            && driver.send(Told::Look).is_ok()
+            && driver.told.send(Told::Look).is_ok()
         {
             return;
         }
         let (sender, mut told) = unbounded_channel();
-        drivers.insert(at.clone(), sender);
-        let (engine, tenant, parent) = (self.clone(), tenant.clone(), parent.clone());
-        let task = format!("{tenant}/map-run/{id}");
-        let own = task.clone();
+        let (engine, parent, own) = (self.clone(), parent.clone(), at.clone());
         let work = async move {
             loop {
-                let driven = Driver::drive(&engine, &at, &parent, &mut told).await;
+                let driven = Driver::drive(&engine, &own, &parent, &mut told).await;
                 if let Err(error) = driven {
                     // Whatever was done stands in the records: it goes on from there.
-                    tracing::warn!(%error, map_run = %at.1, "a Map run is taken up anew");
+                    tracing::warn!(%error, map_run = %own.1, "a Map run is taken up anew");
                     tokio::time::sleep(GLANCE).await;
                     continue;
                 }
                 let mut drivers = engine.drivers();
                 if told.try_recv().is_err() {
-                    drivers.remove(&at);
+                    drivers.remove(&own);
                     break;
                 }
             }
-            engine.running().remove(&own);
         };
-        let mut running = self.running();
-        let handle = tokio::spawn(work).abort_handle();
-        running.insert(task, handle);
+        let work = tokio::spawn(work).abort_handle();
+        drivers.insert(at, Driving { told: sender, work });
+    }
+
+    /// Lets go of all Map runs: other servers drive them.
+    pub(in crate::engine) fn stop_driving(&self) {
+        for (_, driver) in self.drivers().drain() {
+            driver.work.abort();
+        }
     }
 
     /// Tells the driver of a Map run something, if it is driven here.
     pub(in crate::engine) fn tell_driver(&self, tenant: &TenantId, id: &str, told: Told) {
         if let Some(driver) = self.drivers().get(&(tenant.clone(), id.to_owned()))
-            && driver.send(told).is_err()
+            && driver.told.send(told).is_err()
         {
             tracing::debug!(map_run = id, "a Map run is not driven any more");
         }
@@ -102,7 +111,7 @@ enum Todo {
     Redrive(u64, u64),
 }
 
-type Begun = Result<ExecutionRecord, EngineError>;
+type Begun = Result<Arc<ExecutionRecord>, EngineError>;
 
 struct Driver<'a> {
     engine: &'a Engine,
@@ -119,6 +128,8 @@ struct Driver<'a> {
     next: u64,
     page: Option<(u64, Vec<Portion>)>,
     starting: JoinSet<Begun>,
+    /// When every execution was last looked at, and counts were last written.
+    looked: Instant,
     written: Instant,
     /// Whether counts have changed since.
     counted: bool,
@@ -142,7 +153,8 @@ impl<'a> Driver<'a> {
                 let Some(map_run) = parent.run.map_runs().find(|one| one.id == *id).cloned() else {
                     return Ok(());
                 };
-                (MapRunRecord::new(&parent, map_run, engine.shared.clock.now()), 0)
+                let now = engine.shared.clock.now();
+                (MapRunRecord::new(&parent, map_run, engine.node(), now), 0)
             }
         };
         let mut driver = Self {
@@ -157,9 +169,14 @@ impl<'a> Driver<'a> {
             next: 0,
             page: None,
             starting: JoinSet::new(),
+            looked: Instant::now(),
             written: Instant::now(),
             counted: false,
         };
+        if driver.record.stage != Stage::Over && driver.record.node != engine.node() {
+            // Another server drives it.
+            return Ok(());
+        }
         if version == 0 {
             driver.write().await?;
         }
@@ -191,10 +208,8 @@ impl<'a> Driver<'a> {
             0 => Expect::Absent,
             version => Expect::Version(version),
         };
-        let now = self.engine.shared.clock.now();
-        let (at, indexes) = ((MAP_RUNS, record.map_run.id.as_str()), record.indexes());
-        let put = Transaction::new(record.origin.actor.clone(), now);
-        let put = put.put_indexed(at, record, expect, &indexes)?;
+        record.node = self.engine.node();
+        let put = record.put(expect, self.engine.shared.clock.now())?;
         self.engine.shared.store.tenant(self.tenant).commit(put).await?;
         self.version += 1;
         (self.written, self.counted) = (Instant::now(), false);
@@ -204,12 +219,11 @@ impl<'a> Driver<'a> {
     /// Goes to another stage.
     async fn turn(&mut self, stage: Stage) -> Result<(), EngineError> {
         self.record.stage = stage;
-        self.adopting(|_| ()).await
+        self.save().await
     }
 
     /// Writes the record; bounds that somebody set meanwhile are kept.
-    async fn adopting(&mut self, change: impl Fn(&mut MapRunRecord)) -> Result<(), EngineError> {
-        change(&mut self.record);
+    async fn save(&mut self) -> Result<(), EngineError> {
         loop {
             match self.write().await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => self.adopt().await?,
@@ -225,8 +239,8 @@ impl<'a> Driver<'a> {
         let row = row.ok_or(EngineError::UnknownMapRun(id))?;
         if row.version != self.version {
             let stored: MapRunRecord = row.read()?;
-            if stored.stage == Stage::Over && self.record.stage != Stage::Over {
-                // Another server was faster.
+            if stored.node != self.engine.node() {
+                // Another server drives it by now.
                 return Err(EngineError::MapRunOver(stored.map_run.id));
             }
             self.record.map_run = stored.map_run;
@@ -272,32 +286,31 @@ impl<'a> Driver<'a> {
                 return self.turn(Stage::Ending).await;
             }
             self.fill().await?;
-            if let ControlFlow::Break(look) = self.wait().await? {
-                if look == Look::AtAll {
-                    self.glance().await?;
-                }
+            let told_to_look = self.wait().await?;
+            let due = self.looked.elapsed() >= GLANCE;
+            if due {
+                self.glance().await?;
+                self.looked = Instant::now();
+            }
+            if told_to_look || due {
                 self.adopt().await?;
                 wanted = self.parent().await?.is_some();
             }
             if self.counted && self.written.elapsed() >= UNWRITTEN {
-                self.adopting(|_| ()).await?;
+                self.save().await?;
             }
         }
     }
 
-    /// Waits until something happens, and takes in all that has happened by then.
-    async fn wait(&mut self) -> Result<ControlFlow<Look>, EngineError> {
+    /// Waits until something happens, and takes in all that has happened by then. Whether the run
+    /// itself is to be looked at.
+    async fn wait(&mut self) -> Result<bool, EngineError> {
         let patience = if self.counted { UNWRITTEN } else { GLANCE };
-        let mut look = ControlFlow::Continue(());
         let mut told = Vec::new();
         tokio::select! {
             Some(begun) = self.starting.join_next() => self.begun(begun)?,
             one = self.told.recv() => told.extend(one),
-            () = tokio::time::sleep(patience) => {
-                if !self.counted {
-                    look = ControlFlow::Break(Look::AtAll);
-                }
-            }
+            () = tokio::time::sleep(patience) => {}
         }
         while let Ok(one) = self.told.try_recv() {
             told.push(one);
@@ -305,10 +318,11 @@ impl<'a> Driver<'a> {
         while let Some(begun) = self.starting.try_join_next() {
             self.begun(begun)?;
         }
+        let mut look = false;
         for one in told {
             match one {
                 Told::Ended { index, status } => self.ended(index, status),
-                Told::Look => look = ControlFlow::Break(Look::AtRun),
+                Told::Look => look = true,
             }
         }
         Ok(look)
@@ -328,7 +342,7 @@ impl<'a> Driver<'a> {
                 return Ok(());
             }
             for one in page {
-                let Some(place) = one.place else { continue };
+                let Some(place) = &one.place else { continue };
                 self.todo.extend((self.next..place.index).map(Todo::Start));
                 self.next = place.index + 1;
                 let status = one.run.status;
@@ -511,13 +525,4 @@ impl<'a> Driver<'a> {
         self.turn(if planned { Stage::Working } else { Stage::Planning }).await?;
         Ok(true)
     }
-}
-
-/// What a driver looks at.
-#[derive(PartialEq)]
-enum Look {
-    /// The run's record and its parent.
-    AtRun,
-    /// These, and every execution.
-    AtAll,
 }

@@ -1,0 +1,288 @@
+//! One transition of an execution, and what follows from it.
+//!
+//! An execution is taken from its slot or the store, decided on, stepped and committed; only then is
+//! anything done. Commit and effects are one piece of work of their own: whoever asked for the
+//! transition may go away in between.
+
+use std::sync::Arc;
+
+use release::{PrincipalId, TenantId, Timestamp};
+use serde_json::{Value, json};
+use store::{Expect, StoreError, Transaction};
+
+use super::{AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord};
+use super::{map_runs::Told, slots::Slot, worker};
+use crate::definition::Machine;
+use crate::interpreter::{Effect, Input, Moment, Report, Run, Status, Step, step};
+
+/// What happens to an execution, and what the event log is told with it.
+pub struct Change {
+    /// None if only the record changes.
+    pub input: Option<Input>,
+    /// By whom, of which kind, and what; else only beginnings and ends are told.
+    pub told: Option<(PrincipalId, &'static str, Value)>,
+}
+
+impl From<Input> for Change {
+    fn from(input: Input) -> Self {
+        Self { input: Some(input), told: None }
+    }
+}
+
+/// An execution about to move, and how often it has: never if it is about to begin.
+struct Moving {
+    record: Arc<ExecutionRecord>,
+    version: u64,
+}
+
+impl Engine {
+    /// Takes an execution through one transition and carries out its effects.
+    pub(super) async fn advance(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        input: &Input,
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
+        self.change(tenant, key, |_| Ok(input.clone().into())).await
+    }
+
+    /// As [`Engine::advance`], with a change that follows from the record; the record may be
+    /// changed with it.
+    pub(super) async fn change(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        decide: impl Fn(&mut ExecutionRecord) -> Result<Change, EngineError>,
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
+        let slot = self.slot(tenant, key);
+        let mut known = slot.lock().await;
+        for _ in 0..ATTEMPTS {
+            let (version, record) = match known.take() {
+                Some(known) => known,
+                None => self.load(tenant, key).await?,
+            };
+            let mut record = Arc::unwrap_or_clone(record);
+            let change = decide(&mut record)?;
+            let machine = self.machine(tenant, record.definition).await?;
+            let moving = Moving { record: Arc::new(record), version };
+            match self.commit(tenant, moving, &machine, change).await {
+                Err(EngineError::Store(StoreError::Conflict { .. })) => {}
+                Ok((version, record)) => {
+                    self.keep(&mut known, (version, &record), tenant);
+                    return Ok(record);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(EngineError::Contended(key.clone()))
+    }
+
+    /// The first transition of an execution.
+    pub(super) async fn first(
+        &self,
+        tenant: &TenantId,
+        record: ExecutionRecord,
+        machine: &Machine,
+    ) -> Result<Arc<ExecutionRecord>, EngineError> {
+        let slot = self.slot(tenant, &record.key);
+        let mut known = slot.lock().await;
+        let moving = Moving { record: Arc::new(record), version: 0 };
+        let (version, record) = self.commit(tenant, moving, machine, Input::Started.into()).await?;
+        self.keep(&mut known, (version, &record), tenant);
+        Ok(record)
+    }
+
+    /// Takes the report of a task that was done here. Nobody else will tell it, so it is told until
+    /// it is taken; what another server does by now is not this one's to report.
+    pub(super) async fn told(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+        (task, report): (String, Report),
+    ) {
+        loop {
+            let reported = self.change(tenant, key, |record| {
+                let own = self.node();
+                let open = record.tasks.get(&task).filter(|open| open.node == own);
+                open.ok_or(EngineError::TaskOver)?;
+                Ok(Input::Reported { task: task.clone(), report: report.clone() }.into())
+            });
+            match reported.await {
+                Ok(_) | Err(EngineError::TaskOver) => return,
+                Err(error @ (EngineError::Store(_) | EngineError::Contended(_))) => {
+                    tracing::error!(%error, execution = %key, "a report could not be taken; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, execution = %key, "a report could not be taken");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn slot(&self, tenant: &TenantId, key: &ExecutionKey) -> Slot {
+        self.slots().of(tenant, key)
+    }
+
+    pub(super) async fn load(
+        &self,
+        tenant: &TenantId,
+        key: &ExecutionKey,
+    ) -> Result<(u64, Arc<ExecutionRecord>), EngineError> {
+        let row = self.shared.store.tenant(tenant).get(EXECUTIONS, &key.to_string()).await?;
+        let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
+        Ok((row.version, Arc::new(row.read()?)))
+    }
+
+    fn keep(
+        &self,
+        known: &mut Option<(u64, Arc<ExecutionRecord>)>,
+        (version, record): (u64, &Arc<ExecutionRecord>),
+        tenant: &TenantId,
+    ) {
+        if record.run.status == Status::Running {
+            *known = Some((version, Arc::clone(record)));
+        } else {
+            self.slots().forget(tenant, &record.key);
+        }
+    }
+
+    /// Commits a transition and carries out its effects.
+    async fn commit(
+        &self,
+        tenant: &TenantId,
+        Moving { record, version }: Moving,
+        machine: &Machine,
+        Change { input, told }: Change,
+    ) -> Result<(u64, Arc<ExecutionRecord>), EngineError> {
+        let now = self.shared.clock.now();
+        let mut taken = None;
+        let mut done = Step::default();
+        let mut changed = Arc::unwrap_or_clone(record);
+        if let Some(input) = input {
+            if let Some(at) = changed.early(&input, now) {
+                self.set_timers(tenant, &changed.key, [(at, input)]);
+                return Ok((version, Arc::new(changed)));
+            }
+            if let Input::Reported { task, report: Report::Started { .. } } = &input {
+                taken = Some(task.clone());
+            }
+            done = transition(machine, &mut changed.run, input, now);
+            if done.events.is_empty() && done.effects.is_empty() {
+                return Ok((version, Arc::new(changed)));
+            }
+        }
+        let own = self.node();
+        let gained = version > 0 && changed.node != own;
+        changed.node = own;
+        changed.note(&done.effects, now);
+        let transaction = written((&changed, version), &done, (told, taken), now)?;
+        let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
+        let work = async move {
+            engine.shared.store.tenant(&tenant).commit(transaction).await?;
+            if gained {
+                engine.set_timers(&tenant, &record.key, record.due());
+            }
+            engine.act(&tenant, &record, done.effects);
+            Ok((version + 1, record))
+        };
+        tokio::spawn(work).await.map_err(|_| EngineError::Store(StoreError::Closed))?
+    }
+
+    /// Carries out effects that are committed.
+    fn act(&self, tenant: &TenantId, record: &ExecutionRecord, effects: Vec<Effect>) {
+        let mut due = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Schedule(request) => {
+                    let Some(open) = record.tasks.get(&request.task) else { continue };
+                    due.extend(open.due());
+                    if let Some(activity) = open.waits_for_worker() {
+                        self.shared.offered.ring(&(tenant.clone(), activity.to_owned()));
+                    }
+                    self.begin(tenant, record, open);
+                }
+                Effect::Cancel { task } => self.cancel(&task),
+                Effect::Timer { at, frame, epoch } => {
+                    due.push((at, Input::TimerFired { frame, epoch }));
+                }
+                Effect::Deadline { at } => due.push((at, Input::TimedOut)),
+                Effect::Continue => due.push((self.shared.clock.now(), Input::Continued)),
+                Effect::Finished => {
+                    self.shared.ended.ring(&(tenant.clone(), record.key.clone()));
+                    self.tell_of_end(tenant, record);
+                }
+                Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
+                Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
+            }
+        }
+        if !due.is_empty() {
+            self.set_timers(tenant, &record.key, due);
+        }
+    }
+
+    /// Lets go of a task whose result is no longer wanted, if it is done here.
+    pub(super) fn cancel(&self, task: &str) {
+        if let Some(running) = self.running().remove(task) {
+            running.work.abort();
+        }
+    }
+}
+
+/// The transaction of one transition: the record, its history, tokens, and what the log is told.
+fn written(
+    (record, version): (&ExecutionRecord, u64),
+    done: &Step,
+    (told, taken): (Option<(PrincipalId, &'static str, Value)>, Option<String>),
+    now: Timestamp,
+) -> Result<Transaction, StoreError> {
+    let key = record.key.to_string();
+    let actor = told.as_ref().map_or(&record.actor, |(actor, ..)| actor);
+    let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
+    let indexes = record.indexes();
+    let mut transaction = Transaction::new(actor.clone(), now).put_indexed(
+        (EXECUTIONS, &key),
+        record,
+        expect,
+        &indexes,
+    )?;
+    let scheduled = done.effects.iter().filter_map(|effect| match effect {
+        Effect::Schedule(request) => Some(&request.task),
+        _ => None,
+    });
+    let begun = scheduled.chain(&taken).filter_map(|task| record.tasks.get(task));
+    for token in begun.filter_map(|open| open.token.as_ref()) {
+        transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
+    }
+    let stream = history_stream(&record.key);
+    for event in &done.events {
+        transaction = transaction.append(&stream, &event.kind, event, None)?;
+    }
+    if let Some((_, kind, told)) = &told {
+        transaction = transaction.emit("workflow", kind, told)?;
+    }
+    let status = || {
+        let (status, caused_by) = (record.run.status, &record.caused_by);
+        json!({"execution": key, "status": status, "caused_by": caused_by})
+    };
+    // A Map run's executions may be a million: the log tells of the one that began it.
+    let of_map_run = record.place.is_some();
+    if version == 0 && !of_map_run {
+        transaction = transaction.emit("workflow", "execution.started", &status())?;
+    }
+    if done.effects.contains(&Effect::Finished) && !of_map_run {
+        transaction = transaction.emit("workflow", "execution.ended", &status())?;
+    }
+    Ok(transaction)
+}
+
+/// The stream of an execution's history.
+pub fn history_stream(key: &ExecutionKey) -> String {
+    format!("workflow/{key}")
+}
+
+fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
+    let mut token = worker::token;
+    step(machine, run, input, &mut Moment { now, token: &mut token })
+}
