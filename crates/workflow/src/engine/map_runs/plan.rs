@@ -155,7 +155,7 @@ impl Engine {
         }
         let key = text("Key").ok_or_else(|| missing("Key"))?;
         let body = objects.get(ObjectName { tenant, bucket, key }, MAX_OBJECT).await;
-        Ok(body.map_err(named)?.to_vec())
+        Ok(Vec::from(body.map_err(named)?))
     }
 }
 
