@@ -51,9 +51,9 @@ enum Chore {
     /// Measure, side by side with peers.
     Bench {
         /// What to measure.
-        #[arg(value_parser = ["gateway"])]
+        #[arg(value_parser = ["gateway", "workflow"])]
         what: String,
-        /// Peers to measure beside: nginx, litellm. Installed when missing.
+        /// Peers to measure beside: nginx and litellm, or moto and dbos. Installed when missing.
         #[arg(long)]
         peer: Vec<String>,
     },
@@ -67,7 +67,8 @@ fn main() -> ExitCode {
         Chore::Layers => layers::run(),
         Chore::Docs { check: true } => docs::check(),
         Chore::Docs { check: false } => docs::write(),
-        Chore::Bench { peer, .. } => bench::run_bench(&peer),
+        Chore::Bench { what, peer } if what == "workflow" => bench::workflow::run(&peer),
+        Chore::Bench { peer, .. } => bench::gateway::run(&peer),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

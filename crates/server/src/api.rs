@@ -6,6 +6,7 @@
 mod handlers;
 mod openapi;
 mod problem;
+mod versions;
 mod workflows;
 
 use std::sync::Arc;

@@ -6,7 +6,6 @@
 //! ARN are taken; only the name counts.
 
 mod events;
-mod map_runs;
 mod states;
 
 use std::sync::Arc;

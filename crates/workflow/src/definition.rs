@@ -376,6 +376,13 @@ impl Machine {
         }
     }
 
+    /// What of it a machine of type Express cannot have.
+    pub fn unfit_for_express(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        check::express(&self.states, "", &mut findings);
+        findings
+    }
+
     /// Reads a single state, as tests of one state hold it.
     ///
     /// # Errors

@@ -8,19 +8,26 @@
 //! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
+mod aliases;
 mod approval;
 mod bell;
 mod dead_letters;
+mod express;
+mod machines;
 mod map_runs;
+mod nested;
 mod node;
 mod objects;
 mod record;
 mod rules;
 mod schedules;
 mod slots;
+mod start;
+mod tags;
 mod task;
 mod timers;
 mod transition;
+mod versions;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,34 +38,38 @@ use futures::{StreamExt, stream};
 use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::definition::{Machine, refusal};
 use crate::fault::Fault;
 use crate::history::Event;
-use crate::interpreter::{About, Input, Report, Status, later};
-use crate::rule::Causation;
-use crate::weight::{NESTED, too_large};
+use crate::interpreter::{Input, Report, Status, later};
+use crate::weight::NESTED;
 
+pub use aliases::{AliasChange, AliasRecord, Route};
 pub use approval::{Approval, Asked, Decision};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
+pub use machines::{Defining, MachineRecord, MachineType};
 use map_runs::Drivers;
 pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
+pub use nested::Parent;
 pub use node::NodeId;
 pub use objects::{ObjectInfo, ObjectName, Objects};
 pub(crate) use record::ACCOUNT;
-pub use record::{ExecutionKey, ExecutionRecord, MachineRecord, OpenTask};
+pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
 pub use schedules::{ScheduleFile, ScheduleRecord};
 use slots::Slots;
+use start::Origin;
+pub use start::{Qualifier, qualified};
+pub use tags::{Tagged, check_tags};
 pub use task::{Task, TaskCall};
 use timers::Timers;
+pub use versions::VersionRecord;
 pub use worker::{ActivityRecord, GivenTask};
 
-const MACHINES: Collection = Collection("workflow.machines");
 const DEFINITIONS: Collection = Collection("workflow.definitions");
 const EXECUTIONS: Collection = Collection("workflow.executions");
 /// The index of executions that are under way, by the nodes that hold a part of them.
@@ -121,6 +132,20 @@ pub enum EngineError {
     /// Only the execution that began it tries again what failed in it.
     #[error("`{0}` is of a Map run: redrive the execution that began it")]
     OfMapRun(ExecutionKey),
+    /// It cannot be done to a workflow of this type.
+    #[error("the workflow `{machine}` is of type {}: {}", kind.as_str(), kind.lacks())]
+    Type {
+        /// The workflow.
+        machine: String,
+        /// Its type.
+        kind: MachineType,
+    },
+    /// It would contradict what is there, or somebody else was faster.
+    #[error("{0}")]
+    Conflict(String),
+    /// There are as many as there may be.
+    #[error("{0}")]
+    Limit(String),
     /// There is no such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),
@@ -192,6 +217,8 @@ struct Shared {
     /// Wakes workers that wait for a task of an activity.
     offered: Bell<(TenantId, String)>,
     machines: Mutex<HashMap<Digest, Arc<Machine>>>,
+    /// A slot for each express execution that may run.
+    express: Arc<Semaphore>,
     /// Tasks under way here, so that they can be cancelled.
     running: Mutex<HashMap<String, Running>>,
     /// Who drives which Map run here.
@@ -225,6 +252,7 @@ impl Engine {
             ended: Bell::default(),
             offered: Bell::default(),
             machines: Mutex::default(),
+            express: Arc::new(Semaphore::new(express::MOST)),
             running: Mutex::default(),
             drivers: Mutex::default(),
             objects: OnceLock::new(),
@@ -305,44 +333,61 @@ impl Engine {
         self.shared.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a task, or tells that nobody here can do it.
+    /// Begins a task that is done here.
     fn begin(&self, tenant: &TenantId, record: &ExecutionRecord, open: &OpenTask) {
+        if self.begin_nested(tenant, record, open) {
+            return;
+        }
+        let Some(work) = self.work(tenant, record, open) else { return };
+        let (engine, own, key) = (self.clone(), tenant.clone(), record.key.clone());
+        let id = open.task.clone();
+        let work = async move {
+            let report = work.await;
+            engine.running().remove(&id);
+            engine.told(&own, &key, (id, report)).await;
+        };
+        let mut running = self.running();
+        let work = tokio::spawn(work).abort_handle();
+        let (tenant, execution) = (tenant.clone(), record.key.clone());
+        running.insert(open.task.clone(), Running { tenant, execution, work });
+    }
+
+    /// What comes of a task that is done here, or that nobody here can do it; none if it is done by
+    /// a worker or a person.
+    fn work(
+        &self,
+        tenant: &TenantId,
+        record: &ExecutionRecord,
+        open: &OpenTask,
+    ) -> Option<impl Future<Output = Report> + Send + use<>> {
         let activity = record::activity(&open.resource);
         let name = activity.and_then(|name| name.strip_prefix(OWN));
         // Workers ask for the tasks of other activities by themselves.
         if activity.is_some() && name.is_none() {
-            return;
+            return None;
         }
         let refused = match open.waits_for_approval().then(|| Asked::of(open)) {
-            Some(Ok(_)) => return,
+            Some(Ok(_)) => return None,
             asked => asked.and_then(Result::err),
         };
         let task = name.and_then(|name| self.shared.tasks.get(name)).cloned();
-        let (engine, tenant, key) = (self.clone(), tenant.clone(), record.key.clone());
-        let call_tenant = tenant.clone();
         let call = TaskCall {
             tenant: tenant.clone(),
             actor: record.actor.clone(),
             key: open.task.clone(),
             input: open.arguments.clone(),
         };
-        let (id, resource) = (open.task.clone(), open.resource.clone());
-        let work = async move {
-            let report = match (refused, task) {
+        let resource = open.resource.clone();
+        Some(async move {
+            match (refused, task) {
                 (Some(fault), _) => Report::Failed(fault),
                 (None, Some(task)) => match task.run(call).await {
                     Ok(result) => Report::Succeeded(result),
                     Err(fault) => Report::Failed(fault),
                 },
                 (None, None) => Report::Missing(format!("Nothing here does {resource}.")),
-            };
-            engine.running().remove(&id);
-            engine.told(&tenant, &key, (id, report)).await;
-        };
-        let mut running = self.running();
-        let work = tokio::spawn(work).abort_handle();
-        let (tenant, execution) = (call_tenant, record.key.clone());
-        running.insert(open.task.clone(), Running { tenant, execution, work });
+            }
+        })
     }
 
     async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {
@@ -379,129 +424,6 @@ pub struct TenantEngine {
 }
 
 impl TenantEngine {
-    /// Defines a workflow, or a new definition of one: executions that are under way keep theirs.
-    ///
-    /// # Errors
-    /// If the name or the definition is refused.
-    pub async fn define(&self, name: &str, text: &str) -> Result<MachineRecord, EngineError> {
-        check_name(name)?;
-        Machine::parse(text).map_err(|found| EngineError::Refused(refusal(&found)))?;
-        let (store, now) = (self.store(), self.engine.shared.clock.now());
-        let digest = Digest::of(text.as_bytes());
-        let row = store.get(MACHINES, name).await?;
-        let known = row.as_ref().map(|row| row.read::<MachineRecord>()).transpose()?;
-        if let Some(known) = known.as_ref().filter(|known| known.definition == digest) {
-            return Ok(known.clone());
-        }
-        let record = MachineRecord {
-            name: name.to_owned(),
-            definition: digest,
-            created_at: known.map_or(now, |known| known.created_at),
-            changed_at: now,
-        };
-        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-        let transaction = Transaction::new(self.actor.clone(), now)
-            .put(DEFINITIONS, &digest.to_string(), &text, Expect::Any)?
-            .put(MACHINES, name, &record, expect)?
-            .emit("workflow", "workflow.defined", &record)?;
-        store.commit(transaction).await?;
-        Ok(record)
-    }
-
-    /// Removes a workflow. Executions that are under way keep their definition and go on.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
-        let machine = self.machine(name).await?;
-        self.forget((MACHINES, name), "workflow.removed", &machine).await
-    }
-
-    /// One workflow.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
-        let row = self.store().get(MACHINES, name).await?;
-        let row = row.ok_or_else(|| EngineError::UnknownMachine(name.to_owned()))?;
-        Ok(row.read()?)
-    }
-
-    /// The text of a definition.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn definition(&self, digest: Digest) -> Result<String, EngineError> {
-        self.engine.definition(&self.tenant, digest).await
-    }
-
-    /// The workflows, by name.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
-        self.all(MACHINES).await
-    }
-
-    /// Starts an execution. A second start of the same name with the same input, while the first is
-    /// under way, is the same execution.
-    ///
-    /// # Errors
-    /// If there is no such workflow, the name is taken, or the input is too large.
-    pub async fn start(
-        &self,
-        machine: &str,
-        name: Option<&str>,
-        input: Value,
-    ) -> Result<ExecutionRecord, EngineError> {
-        let generated = uuid::Uuid::new_v4().to_string();
-        let name = name.unwrap_or(&generated).to_owned();
-        let key = ExecutionKey { machine: machine.to_owned(), name };
-        self.begin(&key, input, (None, Causation::default())).await
-    }
-
-    async fn begin(
-        &self,
-        key: &ExecutionKey,
-        input: Value,
-        (author, caused_by): (Option<PrincipalId>, Causation),
-    ) -> Result<ExecutionRecord, EngineError> {
-        let ExecutionKey { machine, name } = key;
-        check_name(name)?;
-        if too_large(&input) {
-            return Err(EngineError::TooLarge);
-        }
-        let definition = self.machine(machine).await?.definition;
-        let parsed = self.engine.machine(&self.tenant, definition).await?;
-        let about = About {
-            execution_arn: format!("{}:execution:{machine}:{name}", self.arn()),
-            name: name.clone(),
-            input,
-            role_arn: format!("arn:aws:iam::{}:role/{}", record::ACCOUNT, self.actor),
-            machine_arn: format!("{}:stateMachine:{machine}", self.arn()),
-            machine_name: machine.clone(),
-            started_at: self.engine.shared.clock.now(),
-            redrives: 0,
-        };
-        let node = self.engine.node();
-        let mut record =
-            ExecutionRecord::new(key.clone(), self.actor.clone(), (definition, node), about);
-        (record.author, record.caused_by) = (author, caused_by);
-        let input = record.run.about.input.clone();
-        match self.engine.first(&self.tenant, record, &parsed).await {
-            Err(EngineError::Store(StoreError::Conflict { .. })) => {
-                let known = self.execution(key).await?;
-                let same = known.run.about.input == input;
-                if same && known.run.status == Status::Running {
-                    Ok(known)
-                } else {
-                    Err(EngineError::Exists(key.clone()))
-                }
-            }
-            started => started.map(Arc::unwrap_or_clone),
-        }
-    }
-
     /// One execution.
     ///
     /// # Errors
@@ -512,15 +434,23 @@ impl TenantEngine {
         Ok(row.read()?)
     }
 
-    /// The executions of a workflow, in the order of their names.
+    /// The executions of a workflow, or of a version or an alias of it, in the order of their names.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn executions(&self, machine: &str) -> Result<Vec<ExecutionRecord>, EngineError> {
+        let (machine, qualifier) = qualified(machine);
         let prefix = format!("{machine}/");
         let list = List { prefix, index: None, after: None, limit: PAGE };
         let rows = self.store().list(EXECUTIONS, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        let all = rows.iter().map(|row| row.read::<ExecutionRecord>());
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
+        all.retain(|record| match qualifier {
+            None => true,
+            Some(Qualifier::Version(version)) => record.version == Some(version),
+            Some(Qualifier::Alias(alias)) => record.alias.as_deref() == Some(alias),
+        });
+        Ok(all)
     }
 
     /// The history of an execution, whole.
@@ -590,9 +520,7 @@ impl TenantEngine {
         &self,
         collection: Collection,
     ) -> Result<Vec<T>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(collection, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.below(collection, "").await
     }
 
     /// Deletes a record, and tells the event log.

@@ -96,9 +96,82 @@ fn boto3_drives_workflows_with_a_signed_key_until_it_is_revoked() {
     let made = stage.json(&["key", "create", "user:admin", "--aws"]).unwrap();
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
     stage.script("stepfunctions.py", &[id, secret]).unwrap();
+    stage.script("stepfunctions_machines.py", &[id, secret]).unwrap();
     stage.groundcrew(&["key", "revoke", id]).unwrap();
     let error = stage.script("stepfunctions.py", &[id, secret]).unwrap_err().to_string();
     assert!(error.contains("UnrecognizedClientException"), "{error}");
+}
+
+#[test]
+fn what_an_execution_waits_for_ends_it_though_the_server_is_killed_on_the_way() {
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    let child = r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2,
+        "Next": "Give"}, "Give": {"Type": "Pass", "Result": {"n": 1}, "End": true}}}"#;
+    let parent = r#"{"StartAt": "Start", "States": {"Start": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": "arn:aws:states:local:000000000000:stateMachine:child"},
+        "OutputPath": "$.Output"}}}"#;
+    for (name, text) in [("child", child), ("parent", parent)] {
+        let file = format!("{name}.asl.json");
+        stage.write(&file, text).unwrap();
+        stage.groundcrew(&["workflow", "define", name, &file]).unwrap();
+    }
+    stage.groundcrew(&["workflow", "start", "parent", "--name", "one"]).unwrap();
+    for _ in 0..3 {
+        stage.kill().unwrap();
+        stage.start().unwrap();
+    }
+    let shown = ended(&stage, "parent/one");
+    assert_eq!(shown["output"], serde_json::json!({"n": 1}), "{shown:#}");
+    let children = stage.json(&["workflow", "list", "child"]).unwrap();
+    assert_eq!(children.as_array().unwrap().len(), 1, "{children:#}");
+    assert_eq!(children[0]["parent"], "parent/one");
+}
+
+#[test]
+fn an_alias_moves_from_version_to_version_and_express_answers_at_once() {
+    let mut stage = Stage::empty().unwrap();
+    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    stage.start().unwrap();
+    let giving = |stage: &Stage, result: &str| {
+        let text = format!(
+            r#"{{"StartAt": "Give", "States": {{"Give": {{"Type": "Pass", "Result": "{result}",
+                "End": true}}}}}}"#
+        );
+        stage.write("give.asl.json", &text).unwrap();
+    };
+    let publish = ["workflow", "define", "give", "give.asl.json", "--publish", "--description"];
+    for (version, result) in [(1, "old"), (2, "new")] {
+        giving(&stage, result);
+        let told = stage.groundcrew(&[&publish[..], &[result]].concat()).unwrap();
+        assert!(told.contains(&format!("is defined as version {version}")), "{told}");
+    }
+    stage.groundcrew(&["workflow", "alias", "give", "PROD", "1"]).unwrap();
+    let start = ["workflow", "start", "give:PROD", "--wait"];
+    let old = stage.json(&start).unwrap();
+    assert_eq!((&old["output"], &old["version"]), (&"old".into(), &1.into()), "{old:#}");
+    let busy = stage.groundcrew(&["workflow", "unpublish", "give", "1"]).unwrap_err().to_string();
+    assert!(busy.contains("the alias `PROD` leads to version 1"), "{busy}");
+    let wrong = ["workflow", "alias", "give", "PROD", "1=50", "2=49"];
+    let wrong = stage.groundcrew(&wrong).unwrap_err().to_string();
+    assert!(wrong.contains("the weights sum to 99"), "{wrong}");
+    let moved = stage.groundcrew(&["workflow", "alias", "give", "PROD", "2=100", "1=0"]).unwrap();
+    assert!(moved.contains("version 2 (100 %), version 1 (0 %)"), "{moved}");
+    assert_eq!(stage.json(&start).unwrap()["output"], "new");
+    let versions = stage.groundcrew(&["workflow", "versions", "give"]).unwrap();
+    assert!(versions.contains("old") && versions.contains("new"), "{versions}");
+    stage.groundcrew(&["workflow", "unalias", "give", "PROD"]).unwrap();
+    stage.groundcrew(&["workflow", "unpublish", "give", "1"]).unwrap();
+    let gone = stage.groundcrew(&["workflow", "start", "give:1"]).unwrap_err().to_string();
+    assert!(gone.contains("there is no workflow `give:1`"), "{gone}");
+
+    let express = ["workflow", "define", "quick", "give.asl.json", "--type", "express"];
+    stage.groundcrew(&express).unwrap();
+    let quick = stage.json(&["workflow", "start", "quick", "--name", "one", "--wait"]).unwrap();
+    assert_eq!((&quick["status"], &quick["output"]), (&"SUCCEEDED".into(), &"new".into()));
+    stage.groundcrew(&["workflow", "show", "quick/one"]).unwrap_err();
 }
 
 #[test]

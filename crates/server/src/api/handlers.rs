@@ -14,7 +14,7 @@ use security::{Action, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Problem, Route, json as to_json, openapi, workflows};
+use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
 
 /// What a handler gives.
 pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
@@ -250,6 +250,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(workflows::routes());
+    routes.extend(versions::routes());
     routes
 }
 

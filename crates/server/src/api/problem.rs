@@ -146,7 +146,10 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
-            EngineError::NoApproval(_)
+            EngineError::Conflict(_)
+            | EngineError::Limit(_)
+            | EngineError::Type { .. }
+            | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }
             | EngineError::TaskOver
             | EngineError::Exists(_)

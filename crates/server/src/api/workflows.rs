@@ -8,7 +8,8 @@ use security::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
-    Decision, ExecutionKey, ExecutionRecord, MapRunRecord, PostedEvent, ScheduleFile, TenantEngine,
+    Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, MapRunRecord, PostedEvent,
+    ScheduleFile, TenantEngine, qualified,
 };
 use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
@@ -27,6 +28,16 @@ pub struct DefineBody {
     pub name: String,
     /// Its definition in the Amazon States Language, as JSON text.
     pub definition: String,
+    /// Its type: `STANDARD` or `EXPRESS`. A workflow keeps its type; a new one is standard if
+    /// absent.
+    #[serde(default, rename = "type")]
+    pub kind: Option<MachineType>,
+    /// Whether the definition is published as a version.
+    #[serde(default)]
+    pub publish: bool,
+    /// What the version is, for people.
+    #[serde(default)]
+    pub description: Option<String>,
 }
 
 /// An execution to start.
@@ -37,6 +48,9 @@ pub struct StartBody {
     pub name: Option<String>,
     /// Its input.
     pub input: Value,
+    /// Whether the answer is given when it is over, or after 30 s at most; for a workflow of type
+    /// Express, whose executions nobody can look at later, always when it is over.
+    pub wait: bool,
 }
 
 /// Why an execution is stopped.
@@ -163,7 +177,8 @@ pub fn routes() -> Vec<(Route, Handler)> {
     ]
 }
 
-fn engine(call: &Call) -> TenantEngine {
+/// The tenant's workflows, acted on as whoever calls.
+pub fn engine(call: &Call) -> TenantEngine {
     call.api.workflows.tenant(&call.tenant, call.identity.principal.clone())
 }
 
@@ -176,8 +191,14 @@ async fn list(call: Call) -> Result<Value, Problem> {
 }
 
 async fn define(call: Call) -> Result<Value, Problem> {
-    let DefineBody { name, definition } = call.body()?;
-    to_json(&engine(&call).define(&name, &definition).await?)
+    let DefineBody { name, definition, kind, publish, description } = call.body()?;
+    let defining = Defining { kind, publish, description };
+    let (machine, version) = engine(&call).define_as(&name, &definition, &defining).await?;
+    let mut told = to_json(&machine)?;
+    if let Some(version) = version {
+        told["version"] = version.version.into();
+    }
+    Ok(told)
 }
 
 async fn executions(call: Call) -> Result<Value, Problem> {
@@ -187,9 +208,19 @@ async fn executions(call: Call) -> Result<Value, Problem> {
 }
 
 async fn start(call: Call) -> Result<Value, Problem> {
-    let StartBody { name, input } = call.body()?;
-    let workflow: String = call.path("workflow")?;
-    Ok(told(&engine(&call).start(&workflow, name.as_deref(), input).await?))
+    let StartBody { name, input, wait } = call.body()?;
+    let (engine, workflow): (_, String) = (engine(&call), call.path("workflow")?);
+    let name = name.as_deref();
+    if !wait {
+        return Ok(told(&engine.start(&workflow, name, input).await?));
+    }
+    let (machine, _) = qualified(&workflow);
+    if engine.machine(machine).await?.kind == MachineType::Express {
+        return Ok(told(&engine.start_sync(&workflow, name, input).await?));
+    }
+    let started = engine.start(&workflow, name, input).await?;
+    let ended = tokio::time::timeout(WAIT, engine.ended(&started.key)).await;
+    Ok(told(&ended.unwrap_or(Ok(started))?))
 }
 
 async fn show(call: Call) -> Result<Value, Problem> {
@@ -291,6 +322,9 @@ fn told(record: &ExecutionRecord) -> Value {
         "status": record.run.status,
         "actor": record.actor,
         "definition": record.definition,
+        "version": record.version,
+        "alias": record.alias,
+        "parent": record.parent.as_ref().map(|parent| &parent.execution),
         "input": record.run.about.input,
         "started_at": record.run.about.started_at,
         "stopped_at": record.stopped_at,

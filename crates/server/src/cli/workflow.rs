@@ -1,6 +1,8 @@
 //! The commands about workflows. Looking at a definition, running it with pretended tasks and
 //! scoring files of cases need no server.
 
+mod versions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +63,19 @@ pub enum WorkflowCommand {
         name: String,
         /// The definition.
         file: PathBuf,
+        /// Its type, which it keeps: `express` runs in memory, for five minutes at most.
+        #[arg(long, value_name = "TYPE", value_parser = ["standard", "express"])]
+        r#type: Option<String>,
+        /// Publish it as a version.
+        #[arg(long)]
+        publish: bool,
+        /// What the version is, for people.
+        #[arg(long, requires = "publish")]
+        description: Option<String>,
     },
+    /// Versions and aliases.
+    #[command(flatten)]
+    Versions(versions::VersionCommand),
     /// The workflows, or the executions of one.
     List {
         /// The workflow.
@@ -69,7 +83,7 @@ pub enum WorkflowCommand {
     },
     /// Start an execution.
     Start {
-        /// The workflow.
+        /// The workflow, a version of it (`NAME:3`) or an alias (`NAME:PROD`).
         workflow: String,
         /// The input: JSON, or `@FILE`.
         #[arg(long, default_value = "{}")]
@@ -184,11 +198,20 @@ pub async fn run(
             test(file, input, mocks.as_deref(), out)
         }
         WorkflowCommand::Test { file: None, cases, .. } => score(cases, out),
-        WorkflowCommand::Define { name, file } => {
-            let body = json!({"name": name, "definition": read(file)?});
+        WorkflowCommand::Define { name, file, r#type, publish, description } => {
+            let body = json!({"name": name, "definition": read(file)?, "publish": publish,
+                "type": r#type.as_ref().map(|name| name.to_uppercase()),
+                "description": description});
             let defined = client()?.post("/api/v1/workflows", &body).await?;
-            out.value(&defined, |defined| format!("workflow {} is defined", text(&defined["name"])))
+            out.value(&defined, |defined| {
+                let name = text(&defined["name"]);
+                match defined["version"].as_u64() {
+                    Some(version) => format!("workflow {name} is defined as version {version}"),
+                    None => format!("workflow {name} is defined"),
+                }
+            })
         }
+        WorkflowCommand::Versions(command) => versions::run(command, &client()?, out).await,
         WorkflowCommand::List { workflow: None } => {
             let all = client()?.get("/api/v1/workflows", &[]).await?;
             out.value(&all, |rows| super::show::column(rows, "name"))
@@ -199,7 +222,7 @@ pub async fn run(
         }
         WorkflowCommand::Start { workflow, input, name, wait } => {
             let client = client()?;
-            let body = json!({"name": name, "input": given(input)?});
+            let body = json!({"name": name, "input": given(input)?, "wait": wait});
             let path = format!("/api/v1/workflows/{workflow}/executions");
             let mut told = client.post(&path, &body).await?;
             while *wait && told["status"] == "RUNNING" {
@@ -339,7 +362,9 @@ fn map_runs(told: &Value) -> String {
 /// How an execution stands.
 fn ended(told: &Value) -> String {
     let mut lines = Vec::new();
-    for name in ["execution", "status", "states", "output", "error", "cause"] {
+    for name in
+        ["execution", "version", "alias", "parent", "status", "states", "output", "error", "cause"]
+    {
         if !told[name].is_null() {
             lines.push(format!("{name}: {}", text(&told[name])));
         }

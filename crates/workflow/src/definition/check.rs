@@ -71,6 +71,28 @@ fn container(states: &Container, at: &str, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Tells what executions of type Express do not have: whatever outlasts them.
+pub fn express(states: &Container, at: &str, findings: &mut Vec<Finding>) {
+    for (name, state) in &states.states {
+        let place = place(&format!("{at}/States"), name);
+        let unfit = match &state.kind {
+            Kind::Task(task) => task.resource.outlasting().map(|what| (what, "Resource")),
+            Kind::Map(map) if map.distributed => {
+                Some(("distributed Maps".to_owned(), map.processor_field))
+            }
+            _ => None,
+        };
+        if let Some((what, field)) = unfit {
+            let message = format!("Express state machines do not support {what}.");
+            let place = format!("{place}/{field}");
+            findings.push(Finding::new(Severity::Error, SCHEMA, message, &place));
+        }
+        for (below, field) in state.kind.containers().iter().zip(state.kind.fields()) {
+            express(below, &format!("{place}/{field}"), findings);
+        }
+    }
+}
+
 /// Where a state leads: the target, its field, and where that is below the state.
 pub fn targets(state: &State) -> Vec<(&str, &'static str, String)> {
     let mut targets: Vec<(&str, &'static str, String)> = Vec::new();

@@ -176,6 +176,22 @@ impl Resource {
         }
     }
 
+    /// What it waits for that an execution of five minutes cannot: somebody outside. The product's
+    /// own tasks are done here; only an approval is a person's.
+    pub fn outlasting(&self) -> Option<String> {
+        let own = |name: &str| name.starts_with("groundcrew.") && name != "groundcrew.approval";
+        match self {
+            Self::Function { .. } | Self::Service { waiting: Waiting::Response, .. } => None,
+            Self::Service { waiting, .. } => {
+                Some(format!("the '{}' service integration", waiting.suffix()))
+            }
+            Self::Activity { arn } => match arn.split_once(":activity:") {
+                Some((_, name)) if own(name) => None,
+                _ => Some(format!("the activity {arn}")),
+            },
+        }
+    }
+
     /// Whether somebody outside holds a token for it.
     pub fn has_token(&self) -> bool {
         match self {

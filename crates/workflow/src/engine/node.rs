@@ -298,6 +298,7 @@ impl Engine {
             for map_run in record.run.map_runs() {
                 self.drive(tenant, &record.key, &map_run.id);
             }
+            self.look_to_parent(tenant, record);
         }
         for open in record.tasks.values().filter(|open| open.node == own) {
             self.begin(tenant, record, open);

@@ -9,25 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::map_runs::{BY_MAP_RUN, Place};
-use super::{NodeId, approval};
+use super::nested::Parent;
+use super::{NodeId, approval, nested};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
 /// The account in the names that this installation gives: it has none.
 pub const ACCOUNT: &str = "000000000000";
-
-/// A workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MachineRecord {
-    /// Its name.
-    pub name: String,
-    /// The digest of its definition's text.
-    pub definition: Digest,
-    /// When it was first defined.
-    pub created_at: Timestamp,
-    /// When it was last defined anew.
-    pub changed_at: Timestamp,
-}
 
 /// Which execution: `WORKFLOW/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,8 +73,17 @@ pub struct ExecutionRecord {
     /// The Map run it is of, and where in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// The task of another execution that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// The definition it keeps to its end.
     pub definition: Digest,
+    /// The version that it was started as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The alias that led to that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// The server that moved it last: it sees to what is due.
     pub node: NodeId,
     /// What it is at this moment.
@@ -151,6 +148,12 @@ impl OpenTask {
     }
 }
 
+/// What decides all that is drawn for what has this name.
+pub fn seed(name: &str) -> u64 {
+    let digest = Digest::of(name.as_bytes()).to_string();
+    digest.bytes().fold(0, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte))
+}
+
 /// The activity that a resource names.
 pub fn activity(resource: &str) -> Option<&str> {
     let (_, name) = resource.split_once(":activity:")?;
@@ -172,18 +175,17 @@ impl ExecutionRecord {
         (definition, node): (Digest, NodeId),
         about: About,
     ) -> Self {
-        let seed = Digest::of(format!("{}@{}", about.execution_arn, about.started_at).as_bytes());
-        let seed = seed
-            .to_string()
-            .bytes()
-            .fold(0_u64, |seed, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+        let seed = seed(&format!("{}@{}", about.execution_arn, about.started_at));
         Self {
             key,
             actor,
             author: None,
             caused_by: Causation::default(),
             place: None,
+            parent: None,
             definition,
+            version: None,
+            alias: None,
             node,
             run: Run::new(about, seed),
             stopped_at: None,
@@ -233,8 +235,9 @@ impl ExecutionRecord {
         let Self { run, tasks, timers, .. } = self;
         tasks.retain(|task, _| run.waits_for(task));
         timers.retain(|timer| run.sleeps(timer.frame, timer.epoch));
-        if self.run.status == Status::Running {
-            self.stopped_at = None;
+        if self.run.status == Status::Running && self.stopped_at.take().is_some() {
+            // Tried again, it is on its own: the task that waited for it is over.
+            self.parent.iter_mut().for_each(|parent| parent.waits = false);
         }
     }
 
@@ -251,19 +254,22 @@ impl ExecutionRecord {
         }
     }
 
-    /// What it is found by: the servers that hold it or a task of it while it is under way, the
-    /// activities whose workers it waits for, and whether it waits for a person.
+    /// What it is found by: the servers that hold it or a task of it while it is under way or its
+    /// end is not told, the activities whose workers it waits for, whether it waits for a person,
+    /// and the task that waits for it.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
-        let running = self.run.status == Status::Running;
+        let parent = self.parent.as_ref().filter(|parent| parent.waits);
+        let held = self.run.status == Status::Running || parent.is_some();
         let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
-        let nodes: BTreeSet<_> = nodes.filter(|_| running).collect();
+        let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
         let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
+        let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
         let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
-        nodes.chain(waiting).chain(asks).chain(place).collect()
+        nodes.chain(waiting).chain(asks).chain(parent).chain(place).collect()
     }
 
     /// When a sign of life is due, if `input` says too early that it was missed.

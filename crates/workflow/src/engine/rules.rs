@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
-use super::{ACCOUNT, Engine, EngineError, ExecutionKey, PAGE, TenantEngine, check_name};
+use super::{ACCOUNT, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine, check_name};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
 
@@ -180,7 +180,8 @@ impl TenantEngine {
                 let refused = |error: Loop| EngineError::Refused(error.to_string());
                 let caused_by = led.then(name).map_err(refused)?;
                 let input = input.clone().map_err(EngineError::Refused)?;
-                self.begin(&key, input, (Some(record.author.clone()), caused_by)).await
+                let author = Some(record.author.clone());
+                self.begin(&key, input, Origin { author, caused_by, ..Origin::default() }).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{Collection, Expect, List, StoreError};
 
-use super::{Engine, EngineError, ExecutionKey, PAGE, Status, TenantEngine, check_name};
-use crate::rule::Causation;
+use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine, check_name};
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
 const SCHEDULES: Collection = Collection("workflow.schedules");
@@ -144,7 +143,8 @@ impl TenantEngine {
             } else {
                 let name = format!("{}-{}", record.name, moment.strftime("%Y%m%dT%H%M%SZ"));
                 let key = ExecutionKey { machine: workflow.clone(), name };
-                let origin = (Some(record.author.clone()), Causation::default());
+                let author = Some(record.author.clone());
+                let origin = Origin { author, ..Origin::default() };
                 let started = self.begin(&key, input.clone(), origin).await;
                 let wanted = (format!("schedule/{}", record.name), key.clone(), input.clone());
                 let settled = self.settle(started, wanted, transaction)?;

@@ -25,8 +25,8 @@ impl Clock for TestClock {
 
 /// Fails as often as told, then gives its input back; counts its calls.
 #[derive(Debug, Default)]
-struct Work {
-    calls: AtomicU64,
+pub struct Work {
+    pub calls: AtomicU64,
     failures: u64,
 }
 
@@ -59,15 +59,15 @@ impl Task for Hang {
     }
 }
 
-pub(super) struct Fixture {
+pub struct Fixture {
     directory: tempfile::TempDir,
-    clock: ManualClock,
-    work: Arc<Work>,
-    pub(super) engine: Option<Engine>,
+    pub clock: ManualClock,
+    pub work: Arc<Work>,
+    pub engine: Option<Engine>,
 }
 
 impl Fixture {
-    pub(super) async fn new(failures: u64) -> Self {
+    pub async fn new(failures: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let work = Arc::new(Work { failures, ..Work::default() });
@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     /// A new engine over the same data, as after a crash: the old one is dropped as it stands.
-    pub(super) async fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         if let Some(old) = self.engine.take() {
             for (_, running) in old.running().drain() {
                 running.work.abort();
@@ -101,7 +101,7 @@ impl Fixture {
         self.engine = Some(engine);
     }
 
-    pub(super) fn tenant(&self) -> TenantEngine {
+    pub fn tenant(&self) -> TenantEngine {
         let engine = self.engine.as_ref().unwrap();
         engine.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap())
     }
@@ -113,18 +113,18 @@ impl Fixture {
         record.tasks.is_empty() && record.due().iter().all(|(at, _)| *at > now)
     }
 
-    async fn pass(&self, seconds: u64) {
+    pub async fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
         self.engine.as_ref().unwrap().fire().await;
     }
 }
 
-pub(super) fn key(name: &str) -> ExecutionKey {
+pub fn key(name: &str) -> ExecutionKey {
     ExecutionKey { machine: "flow".to_owned(), name: name.to_owned() }
 }
 
-pub(super) const WORK: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.work";
-pub(super) const HANG: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.hang";
+pub const WORK: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.work";
+pub const HANG: &str = "arn:aws:states:local:000000000000:activity:groundcrew.test.hang";
 
 fn chain() -> String {
     json!({"StartAt": "Before", "States": {

@@ -203,7 +203,8 @@ impl Engine {
                     }
                     self.begin(tenant, record, open);
                 }
-                Effect::Cancel { task } => self.cancel(&task),
+                Effect::Cancel { task } if self.cancel(&task) => {}
+                Effect::Cancel { task } => self.stop_nested(tenant, record, task),
                 Effect::Timer { at, frame, epoch } => {
                     due.push((at, Input::TimerFired { frame, epoch }));
                 }
@@ -212,6 +213,7 @@ impl Engine {
                 Effect::Finished => {
                     self.shared.ended.ring(&(tenant.clone(), record.key.clone()));
                     self.tell_of_end(tenant, record);
+                    self.look_to_parent(tenant, record);
                 }
                 Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
                 Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
@@ -222,11 +224,13 @@ impl Engine {
         }
     }
 
-    /// Lets go of a task whose result is no longer wanted, if it is done here.
-    pub(super) fn cancel(&self, task: &str) {
-        if let Some(running) = self.running().remove(task) {
+    /// Lets go of a task whose result is no longer wanted; whether it was done here.
+    pub(super) fn cancel(&self, task: &str) -> bool {
+        let running = self.running().remove(task);
+        running.is_some_and(|running| {
             running.work.abort();
-        }
+            true
+        })
     }
 }
 
@@ -282,7 +286,8 @@ pub fn history_stream(key: &ExecutionKey) -> String {
     format!("workflow/{key}")
 }
 
-fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
+/// One transition.
+pub fn transition(machine: &Machine, run: &mut Run, input: Input, now: Timestamp) -> Step {
     let mut token = worker::token;
     step(machine, run, input, &mut Moment { now, token: &mut token })
 }

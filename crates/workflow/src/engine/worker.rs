@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Collection, Expect, List, StoreError};
 
+use super::tags::TAGS;
 use super::transition::Change;
 use super::{
     ACTIVITY, ATTEMPTS, EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, LISTEN, OpenTask,
-    TenantEngine, check_name,
+    Tagged, TenantEngine, check_name,
 };
 use crate::interpreter::{Input, Report};
 
@@ -89,7 +90,14 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn remove_activity(&self, name: &str) -> Result<(), EngineError> {
-        self.forget((ACTIVITIES, name), "activity.removed", &name).await
+        let tags = Tagged::Activity(name.to_owned()).key();
+        let transaction = self
+            .transaction()
+            .delete(ACTIVITIES, name, Expect::Any)
+            .delete(TAGS, &tags, Expect::Any)
+            .emit("workflow", "activity.removed", &name)?;
+        self.store().commit(transaction).await?;
+        Ok(())
     }
 
     /// Gives a worker the task of an activity that has waited longest, as soon as there is one

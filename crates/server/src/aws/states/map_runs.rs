@@ -5,25 +5,44 @@ use serde_json::{Value, json};
 use workflow::engine::{MapRunRecord, MapRunUpdate, TenantEngine};
 use workflow::seconds;
 
-use super::Exception;
-use super::states::{listed, named};
+use super::super::{Call, Exception};
+use super::executions::listed;
+use super::{Asked, named, unperformed};
+
+/// Performs an operation.
+pub async fn perform(
+    operation: &str,
+    engine: &TenantEngine,
+    call: &Call,
+    asked: Asked,
+) -> Result<Value, Exception> {
+    match operation {
+        "DescribeMapRun" => describe(engine, asked.map_run()).await,
+        "UpdateMapRun" => update(engine, asked.map_run(), &call.body()?).await,
+        "ListMapRuns" => {
+            let all = engine.map_runs(&asked.execution()?).await?;
+            asked.page("mapRuns", all.iter().map(|record| told(engine, record)).collect())
+        }
+        other => Err(unperformed(other)),
+    }
+}
 
 /// The bounds that `UpdateMapRun` sets.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Bounds {
+struct Bounds {
     max_concurrency: Option<u64>,
     tolerated_failure_count: Option<u64>,
     tolerated_failure_percentage: Option<f64>,
 }
 
 /// The name of the run in its ARN.
-pub fn name(arn: &str) -> Result<&str, Exception> {
+fn name(arn: &str) -> Result<&str, Exception> {
     Ok(named(arn, "mapRun")?.rsplit(':').next().unwrap_or_default())
 }
 
 /// `DescribeMapRun`.
-pub async fn describe(engine: &TenantEngine, arn: &str) -> Result<Value, Exception> {
+async fn describe(engine: &TenantEngine, arn: &str) -> Result<Value, Exception> {
     let record = engine.map_run(name(arn)?).await?;
     let map_run = &record.map_run;
     let mut told = told(engine, &record);
@@ -43,7 +62,7 @@ pub async fn describe(engine: &TenantEngine, arn: &str) -> Result<Value, Excepti
 }
 
 /// What `ListMapRuns` tells of one.
-pub fn told(engine: &TenantEngine, record: &MapRunRecord) -> Value {
+fn told(engine: &TenantEngine, record: &MapRunRecord) -> Value {
     let parent = &record.execution;
     let machine = parent.machine.replacen(':', "/", 1);
     let mut told = json!({
@@ -59,7 +78,7 @@ pub fn told(engine: &TenantEngine, record: &MapRunRecord) -> Value {
 }
 
 /// `UpdateMapRun`.
-pub async fn update(engine: &TenantEngine, arn: &str, bounds: &Bounds) -> Result<Value, Exception> {
+async fn update(engine: &TenantEngine, arn: &str, bounds: &Bounds) -> Result<Value, Exception> {
     if bounds.tolerated_failure_percentage.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
         let why = "toleratedFailurePercentage is a number from 0 to 100";
         return Err(Exception::new("ValidationException", why));
