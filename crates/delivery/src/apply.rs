@@ -47,7 +47,9 @@ pub struct Applied {
     pub promoted: Vec<DeploymentEntry>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Apps and knowledge bases removed (only with `prune`).
+    /// Workflows, schedules and event rules that are new or changed, as `workflow NAME`.
+    pub defined: Vec<String>,
+    /// Apps, knowledge bases, workflows, schedules and rules removed (only with `prune`).
     pub removed: Vec<String>,
     /// What the files no longer define and was kept.
     pub kept: Vec<String>,
@@ -95,6 +97,7 @@ impl TenantDelivery {
             changes: Vec::new(),
             promoted: Vec::new(),
             waiting: Vec::new(),
+            defined: Vec::new(),
             removed: Vec::new(),
             kept: Vec::new(),
             warnings: found,
@@ -118,6 +121,8 @@ impl TenantDelivery {
             transaction = self.release_app(record, &proposal, transaction, &mut applied).await?;
         }
         transaction = self.prune(&project, upload.prune, transaction, &mut applied).await?;
+        transaction =
+            self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }

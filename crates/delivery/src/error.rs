@@ -6,6 +6,7 @@ use release::{
     EnvironmentName, InvalidName, ReleaseDigest, ReleaseError,
 };
 use store::{BlobError, StoreError};
+use workflow::engine::EngineError;
 
 /// An error of the release path.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,9 @@ pub enum DeliveryError {
         /// The project that defines it.
         project: ArtifactName,
     },
+    /// A workflow, schedule or rule of the project cannot be kept.
+    #[error(transparent)]
+    Workflows(#[from] EngineError),
     /// A slot's artifact may not go live.
     #[error("`{artifact}` is {state} and may not go live")]
     Unusable {
@@ -106,6 +110,23 @@ pub enum DeliveryError {
     /// A blob could not be read or written.
     #[error(transparent)]
     Blob(#[from] BlobError),
+}
+
+impl DeliveryError {
+    /// The error's name where a workflow's Retry and Catch see it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownApp(_)
+            | Self::UnknownEnvironment { .. }
+            | Self::UnknownRelease { .. }
+            | Self::UnknownKnowledge(_) => "Groundcrew.NotFound",
+            Self::Environment(EnvironmentError::Held { .. }) => "Groundcrew.Held",
+            Self::Unusable { .. } => "Groundcrew.Unusable",
+            Self::Environment(_) | Self::Taken { .. } => "Groundcrew.Conflict",
+            Self::Knowledge(_) => "Groundcrew.Knowledge",
+            _ => "Groundcrew.Failed",
+        }
+    }
 }
 
 impl From<DigestMismatch> for DeliveryError {

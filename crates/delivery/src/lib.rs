@@ -26,6 +26,7 @@ mod reconcile;
 mod refresh;
 mod rollout;
 mod tasks;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -37,11 +38,11 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{AppRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
-pub use propose::{Proposal, Proposed};
+pub use propose::{Proposal, Proposed, ProposedApp};
 pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
 pub use rollout::{Promotion, Rollback};
-pub use tasks::{PromoteTask, RefreshTask};
+pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 
 /// The release path of one installation.
 #[derive(Debug, Clone)]

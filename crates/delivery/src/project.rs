@@ -4,6 +4,7 @@
 
 pub mod document;
 pub mod files;
+mod workflows;
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use document::{BAD_VALUE, Document, suggestion};
 use files::{AppFile, Files, Folder, ProjectFile};
+use workflows::Named;
+
+pub use workflows::Workflows;
 
 /// A file that is not UTF-8, too large or wrongly named.
 const UNREADABLE: Code = Code::new("GC0106");
 /// A project without `groundcrew.toml`.
 const NO_PROJECT: Code = Code::new("GC0107");
-/// A slot names something that no file defines.
+/// Something is named that no file defines.
 const DANGLING: Code = Code::new("GC0108");
 /// Guardrails whose rules do not compile.
 const BAD_RULES: Code = Code::new("GC0109");
@@ -70,6 +74,8 @@ pub struct Project {
     pub apps: BTreeMap<AppName, App>,
     /// Its knowledge bases.
     pub knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
+    /// Its workflows, and what starts them.
+    pub workflows: Workflows,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -95,6 +101,8 @@ struct Loader {
     guardrails: BTreeMap<ArtifactName, Prepared>,
     knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
+    workflows: Workflows,
+    named: Vec<Named>,
     /// Names whose file is there but broken: naming them is not one more mistake.
     broken: Vec<(Folder, String)>,
 }
@@ -120,6 +128,9 @@ impl Loader {
                 Folder::Prompts => self.prompt(path, name, text, &fragments),
                 Folder::Guardrails => self.guardrails(path, name, text),
                 Folder::Knowledge => self.knowledge(path, name, text),
+                Folder::Workflows => self.workflow(path, name, text),
+                Folder::Schedules => self.schedule(path, name, text),
+                Folder::Rules => self.rule(path, name, text),
             }
         }
         if !files.contains_key("groundcrew.toml") {
@@ -130,6 +141,7 @@ impl Loader {
                 .push(finding.hint("run `groundcrew init`, or change to the project's folder"));
         }
         let apps = self.resolve_slots();
+        let workflows = self.resolve_workflows();
         let artifacts = [&self.models, &self.prompts, &self.guardrails];
         let artifacts = artifacts.into_iter().flat_map(BTreeMap::values).cloned();
         let configs = apps.values().filter_map(|(_, config)| config.clone());
@@ -138,6 +150,7 @@ impl Loader {
             artifacts: artifacts.chain(configs).collect(),
             apps: apps.into_iter().map(|(name, (app, _))| (name, app)).collect(),
             knowledge: std::mem::take(&mut self.knowledge),
+            workflows,
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }

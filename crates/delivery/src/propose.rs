@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use release::{
-    AppName, ArtifactRef, Change, ChangeId, Release, ReleaseDigest, SlotName, slot_diff,
+    AppName, ArtifactRef, Change, ChangeId, DeploymentEntry, Release, ReleaseDigest, SlotName,
+    slot_diff,
 };
 use serde::Serialize;
 use store::{Expect, Transaction};
@@ -13,6 +14,7 @@ use crate::catalog::{
     APPS, AppRecord, CHANGES, Filled, KNOWLEDGE, KnowledgeRecord, RELEASES, ReleaseRecord,
     Versioned, change_key, expect, release_key, snapshot_ref,
 };
+use crate::project::files::Entry;
 use crate::{DeliveryError, TenantDelivery};
 
 /// Why something is proposed.
@@ -46,7 +48,40 @@ pub enum Proposed {
     },
 }
 
+/// What a proposal led to.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProposedApp {
+    /// What came of it.
+    #[serde(flatten)]
+    pub proposed: Proposed,
+    /// The move into the first environment that the app's policy made at once.
+    pub promoted: Option<DeploymentEntry>,
+}
+
 impl TenantDelivery {
+    /// Proposes what fills an app's slots now; its policy may let the candidate into the first
+    /// environment at once. Doing it twice proposes once.
+    ///
+    /// # Errors
+    /// If there is no such app, or a record cannot be written.
+    pub async fn propose_app(
+        &self,
+        app: &AppName,
+        proposal: &Proposal,
+    ) -> Result<ProposedApp, DeliveryError> {
+        let (app, fresh) = (self.app(app).await?, BTreeMap::new());
+        let (mut transaction, app, proposed) =
+            self.propose(app, &fresh, proposal, self.transaction()).await?;
+        let mut promoted = None;
+        if let Proposed::Candidate(change) = &proposed {
+            if app.policy.enter == Entry::Automatic {
+                (transaction, promoted) = self.enter(&app, change, transaction).await?;
+            }
+            self.store.commit(transaction).await?;
+        }
+        Ok(ProposedApp { proposed, promoted })
+    }
+
     /// Seals the slots of `app` as a release and adds it, with its change, to `transaction`.
     /// `fresh` holds artifacts that the same transaction registers.
     pub(crate) async fn propose(

@@ -3,7 +3,7 @@
 
 use release::{
     AppName, ArtifactState, Cause, Change, DeploymentEntry, Environment, EnvironmentError,
-    EnvironmentName, Move, MoveRequest, ReleaseDigest,
+    EnvironmentName, Move, MoveRequest, ReleaseDigest, Timestamp,
 };
 use store::{Expect, StoreError, Transaction};
 
@@ -77,6 +77,29 @@ impl TenantDelivery {
             Ok(promotion(environment, &release, wish.expected))
         })
         .await
+    }
+
+    /// Promotes at once, unless that was done since a moment already: then the move that did it. For
+    /// the deed of a person that may be begun twice.
+    ///
+    /// # Errors
+    /// As [`TenantDelivery::promote`].
+    pub async fn promote_since(
+        &self,
+        wish: &Promotion,
+        since: Timestamp,
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let (app, release) = self.promotable(wish).await?;
+        let log = self.deployments(&app.name, &wish.environment).await?;
+        let own = |entry: &&DeploymentEntry| {
+            let promoted = matches!(entry.cause, Cause::Promotion { .. });
+            let here = entry.actor == self.actor && entry.at >= since;
+            promoted && here && makes_stable(entry, release.release)
+        };
+        match log.iter().rev().find(own) {
+            Some(entry) => Ok(entry.clone()),
+            None => self.promote(wish).await,
+        }
     }
 
     /// The app, and the release that a wish means: one that may be used where it is wanted.

@@ -4,19 +4,29 @@ use async_trait::async_trait;
 use release::{AppName, ArtifactName, EnvironmentName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
-use crate::{Delivery, DeliveryError, Promotion};
+use crate::{Delivery, DeliveryError, Promotion, Proposal};
+
+/// How many documents of a kind the result of a refresh names at most.
+const NAMED: usize = 1_000;
+/// How many bytes they have, about, at most: four kinds of them fit into a result.
+const SHOWN: usize = 48 << 10;
 
 /// `knowledge.refresh`: reads a knowledge base's sources anew. Content decides what comes of it, so
 /// doing it twice changes nothing more.
 #[derive(Debug)]
 pub struct RefreshTask(pub Delivery);
 
-/// `release.promote`: makes a release the stable one of an environment. If it is that already,
-/// nothing moves.
+/// `release.propose`: makes what fills an app's slots a candidate, unless its newest one has exactly
+/// these; either way it tells which release that is.
+#[derive(Debug)]
+pub struct ProposeTask(pub Delivery);
+
+/// `release.promote`: makes a release the stable one of an environment. In a workflow it is
+/// automation: if it is that already nothing moves, and what is held stays held.
 #[derive(Debug)]
 pub struct PromoteTask(pub Delivery);
 
@@ -28,11 +38,21 @@ struct Refresh {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Propose {
+    app: AppName,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Promote {
     app: AppName,
     environment: EnvironmentName,
     /// A change, a sequence number or a digest; the newest candidate if absent.
     release: Option<String>,
+    /// The environment's generation that the caller looked at, if it insists on it.
+    expected: Option<u64>,
 }
 
 #[async_trait]
@@ -44,7 +64,23 @@ impl Task for RefreshTask {
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let Refresh { knowledge } = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        output(&delivery.refresh(&knowledge).await.map_err(failed)?)
+        let mut refreshed = output(&delivery.refresh(&knowledge).await.map_err(failed)?)?;
+        shorten(&mut refreshed["report"]);
+        Ok(refreshed)
+    }
+}
+
+#[async_trait]
+impl Task for ProposeTask {
+    fn name(&self) -> &'static str {
+        "release.propose"
+    }
+
+    async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
+        let Propose { app, reason } = input(&call)?;
+        let delivery = self.0.tenant(&call.tenant, call.actor);
+        let proposal = Proposal { commit: None, reason };
+        output(&delivery.propose_app(&app, &proposal).await.map_err(failed)?)
     }
 }
 
@@ -55,10 +91,14 @@ impl Task for PromoteTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Promote { app, environment, release } = input(&call)?;
+        let Promote { app, environment, release, expected } = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        let wish = Promotion { app, environment, release, expected: None };
-        output(&delivery.promote_once(&wish).await.map_err(failed)?)
+        let wish = Promotion { app, environment, release, expected };
+        let moved = match call.by_hand {
+            true => delivery.promote_since(&wish, call.since).await,
+            false => delivery.promote_once(&wish).await,
+        };
+        output(&moved.map_err(failed)?)
     }
 }
 
@@ -72,15 +112,31 @@ fn output(value: &impl Serialize) -> Result<Value, Fault> {
     serde_json::to_value(value).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
 }
 
+/// Leaves names of documents out of a report that has more than a result can hold, and says how
+/// many; the event log has them all.
+fn shorten(report: &mut Value) {
+    let mut left_off = Map::new();
+    for list in ["added", "changed", "removed", "skipped"] {
+        let Some(names) = report.get_mut(list).and_then(Value::as_array_mut) else { continue };
+        let (mut kept, mut bytes) = (0, 0);
+        while let Some(name) = names.get(kept).filter(|_| kept < NAMED && bytes < SHOWN) {
+            bytes += name.to_string().len();
+            kept += 1;
+        }
+        if kept < names.len() {
+            left_off.insert(list.to_owned(), (names.len() - kept).into());
+            names.truncate(kept);
+        }
+    }
+    if !left_off.is_empty() {
+        report["left_off"] = left_off.into();
+    }
+}
+
 /// The failure as Retry and Catch see it: what waiting may cure is told apart.
 fn failed(error: DeliveryError) -> Fault {
-    let name = match &error {
-        DeliveryError::UnknownApp(_)
-        | DeliveryError::UnknownEnvironment { .. }
-        | DeliveryError::UnknownRelease { .. }
-        | DeliveryError::UnknownKnowledge(_) => "Groundcrew.NotFound",
-        DeliveryError::Environment(_) | DeliveryError::Unusable { .. } => "Groundcrew.Refused",
-        _ => "Groundcrew.Failed",
-    };
-    Fault::new(name, error.to_string())
+    Fault::new(error.name(), error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@
 //! With another installation's key, or none, no key of either kind is accepted any more.
 
 mod access;
+mod statement;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,6 +37,7 @@ use crate::{Identity, Role, SecurityError};
 
 use access::Seal;
 pub use access::{AccessKey, IssuedAccessKey};
+pub use statement::Forged;
 
 const TENANTS: Collection = Collection("tenants");
 const PRINCIPALS: Collection = Collection("principals");
@@ -164,6 +166,7 @@ pub struct KeyRing {
     clock: Arc<dyn Clock>,
     hmac: hmac::Key,
     seal: Seal,
+    statements: hmac::Key,
     known: RwLock<HashMap<String, Known>>,
     /// Held while the keys are read anew: an older reading never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
@@ -185,6 +188,7 @@ impl KeyRing {
             clock,
             hmac,
             seal: Seal::new(pepper)?,
+            statements: statement::key(pepper)?,
             known: RwLock::default(),
             reloading: tokio::sync::Mutex::default(),
         };
@@ -375,6 +379,21 @@ impl KeyRing {
         let found = self.system().get(PRINCIPALS, &id.to_string()).await?;
         let found = found.ok_or_else(|| SecurityError::UnknownPrincipal(id.clone()))?;
         Ok(found.read()?)
+    }
+
+    /// The identity of a principal that proves itself with a signed statement instead of a key.
+    ///
+    /// # Errors
+    /// [`SecurityError::UnknownPrincipal`] if there is none, or it was shut out: it had keys, and
+    /// all of them were revoked.
+    pub async fn by_statement(&self, id: &PrincipalId) -> Result<Identity, SecurityError> {
+        let PrincipalRecord { id: principal, tenant, role, .. } = self.principal(id).await?;
+        let mut keys = self.keys().await?;
+        keys.retain(|key| key.principal == principal);
+        if !keys.is_empty() && keys.iter().all(|key| key.revoked_at.is_some()) {
+            return Err(SecurityError::UnknownPrincipal(principal));
+        }
+        Ok(Identity { principal, tenant, role, key: KeyId("statement".to_owned()) })
     }
 
     /// One key.

@@ -25,7 +25,7 @@ pub mod sigv4;
 pub use authorize::{Action, Denied, Identity, Resource, Role, authorize};
 pub use error::SecurityError;
 pub use keys::{
-    AccessKey, Invalid, IssuedAccessKey, IssuedKey, KeyId, KeyProof, KeyRecord, KeyRing,
+    AccessKey, Forged, Invalid, IssuedAccessKey, IssuedKey, KeyId, KeyProof, KeyRecord, KeyRing,
     PrincipalRecord, TenantRecord,
 };
 pub use secrets::SecretRef;

@@ -6,6 +6,7 @@
 mod handlers;
 mod openapi;
 mod problem;
+mod tasks;
 mod versions;
 mod workflows;
 
@@ -29,6 +30,7 @@ use store::Blobs;
 use tokio::sync::watch;
 use workflow::engine::Engine;
 
+use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
 
@@ -150,7 +152,13 @@ async fn answer(
         Err(problem) => return problem.into_response(),
     };
     match handler(call).await {
-        Ok(value) => axum::Json(value).into_response(),
+        Ok(Answer::Json(value)) => axum::Json(value).into_response(),
+        // It holds no script, and would run none.
+        Ok(Answer::Svg(text)) => {
+            let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+            let head = [("content-type", "image/svg+xml"), ("content-security-policy", policy)];
+            (head, text).into_response()
+        }
         Err(problem) => problem.into_response(),
     }
 }

@@ -1,11 +1,13 @@
-//! The AWS JSON APIs of Step Functions and, for posting events, EventBridge, at `POST /`, so that
-//! boto3 and the AWS CLI work with `--endpoint-url`. Requests are signed (SigV4) with a key of
+//! The AWS JSON APIs of Step Functions and EventBridge at `POST /`, and the REST API of EventBridge
+//! Scheduler below `/schedules`, so that boto3 and the AWS CLI work with `--endpoint-url`. Requests
+//! are signed (SigV4) with a key of
 //! `groundcrew key create --aws`.
 //!
 //! Shapes and error codes are those of the service's API reference. Any account and region in an
 //! ARN are taken; only the name counts.
 
 mod events;
+mod scheduler;
 mod states;
 
 use std::sync::Arc;
@@ -14,18 +16,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{any, get, post};
 use release::{TenantId, Timestamp};
-use security::{Identity, Resource, authorize, sigv4};
+use security::{Action, Identity, Resource, authorize, sigv4};
 use serde::Serialize;
 use serde_json::{Value, json};
+use workflow::engine::TenantEngine;
 
 use crate::api::Api;
 
 /// The most bytes of a request: the largest definition and the largest payload fit twice.
 const MAX_BODY: usize = 4 << 20;
+/// How many rows a page has where nothing is said, and at most.
+const PAGE: (usize, usize) = (100, 1_000);
 /// How long a request's body may take to arrive: it is read before anybody knows who asks.
 const BODY: Duration = Duration::from_secs(60);
 
@@ -43,6 +49,11 @@ impl Exception {
         Self { status: StatusCode::BAD_REQUEST, code: code.to_owned(), message: message.into() }
     }
 
+    /// The same with another status.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// Our mistake.
     pub fn internal(message: impl Into<String>) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -53,7 +64,11 @@ impl Exception {
 impl IntoResponse for Exception {
     fn into_response(self) -> Response {
         let body = json!({"__type": self.code, "message": self.message});
-        answer(self.status, &body)
+        let mut response = answer(self.status, &body);
+        if let Ok(code) = HeaderValue::from_str(&self.code) {
+            response.headers_mut().insert("x-amzn-errortype", code);
+        }
+        response
     }
 }
 
@@ -65,6 +80,14 @@ pub struct Call {
 }
 
 impl Call {
+    /// The workflows of the caller's tenant, if they may do `action` there.
+    fn engine(&self, api: &Api, action: Action) -> Result<TenantEngine, Exception> {
+        let tenant = self.identity.tenant.clone().unwrap_or(TenantId::DEFAULT);
+        authorize(&self.identity, action, Resource::Tenant(&tenant))
+            .map_err(|denied| Exception::new("AccessDeniedException", denied.to_string()))?;
+        Ok(api.workflows.tenant(&tenant, self.identity.principal.clone()))
+    }
+
     /// The body, as `T`.
     pub fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Exception> {
         let body = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
@@ -73,24 +96,34 @@ impl Call {
     }
 }
 
-/// The route of all AWS JSON APIs.
+/// The routes of all AWS APIs.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new().route("/", post(call)).with_state(api)
+    Router::new()
+        .route("/", post(call))
+        .route("/schedules", get(schedule))
+        .route("/schedules/{name}", any(schedule))
+        .route("/schedule-groups", get(schedule))
+        .route("/schedule-groups/{name}", any(schedule))
+        .with_state(api)
 }
 
 async fn call(State(api): State<Arc<Api>>, request: Request) -> Response {
-    match serve(api, request).await {
+    told(serve(&api, request).await)
+}
+
+async fn schedule(State(api): State<Arc<Api>>, request: Request) -> Response {
+    told(scheduler::serve(&api, request).await)
+}
+
+fn told(answered: Result<Value, Exception>) -> Response {
+    match answered {
         Ok(value) => answer(StatusCode::OK, &value),
         Err(exception) => exception.into_response(),
     }
 }
 
-async fn serve(api: Arc<Api>, request: Request) -> Result<Value, Exception> {
-    let (parts, body) = request.into_parts();
-    let body = read(body).await?;
-    let now = api.clock.now();
-    let signed = sigv4::verify(&parts, &body, now, |id| api.keys.access_key(id))
-        .map_err(|error| Exception::new(error.code(), error.to_string()))?;
+async fn serve(api: &Api, request: Request) -> Result<Value, Exception> {
+    let (parts, call) = admit(api, request).await?;
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let unknown = || {
         let said = format!("there is no operation `{}` here", target.unwrap_or_default());
@@ -102,16 +135,45 @@ async fn serve(api: Arc<Api>, request: Request) -> Result<Value, Exception> {
         events::SERVICE => events::action(operation),
         _ => None,
     };
-    let action = action.ok_or_else(unknown)?;
-    let tenant = signed.identity.tenant.clone().unwrap_or(TenantId::DEFAULT);
-    authorize(&signed.identity, action, Resource::Tenant(&tenant))
-        .map_err(|denied| Exception::new("AccessDeniedException", denied.to_string()))?;
-    let engine = api.workflows.tenant(&tenant, signed.identity.principal.clone());
-    let call = Call { identity: signed.identity, now, body };
+    let engine = call.engine(api, action.ok_or_else(unknown)?)?;
     match service {
-        events::SERVICE => events::put_events(&engine, &call).await,
+        events::SERVICE => events::perform(operation, &engine, &call).await,
         _ => states::perform(operation, &engine, &call).await,
     }
+}
+
+/// Reads a request and checks its signature.
+async fn admit(api: &Api, request: Request) -> Result<(Parts, Call), Exception> {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?;
+    let now = api.clock.now();
+    let signed = sigv4::verify(&parts, &body, now, |id| api.keys.access_key(id))
+        .map_err(|error| Exception::new(error.code(), error.to_string()))?;
+    Ok((parts, Call { identity: signed.identity, now, body }))
+}
+
+/// The rows of one page, and the token of those after them, under these names; `from` is such a
+/// token, and `limit` how many rows are wanted.
+fn page(
+    (name, token): (&str, &str),
+    rows: Vec<Value>,
+    (from, limit): (Option<&str>, Option<usize>),
+) -> Result<Value, Exception> {
+    let from = match from {
+        Some(from) => from
+            .parse::<usize>()
+            .map_err(|_| Exception::new("InvalidToken", format!("Invalid Token: '{from}'")))?,
+        None => 0,
+    };
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(PAGE.0).min(PAGE.1);
+    let more = rows.len() > from.saturating_add(limit);
+    let rows: Vec<_> = rows.into_iter().skip(from).take(limit).collect();
+    let mut page = json!({});
+    page[name] = rows.into();
+    if more {
+        page[token] = (from + limit).to_string().into();
+    }
+    Ok(page)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Exception> {

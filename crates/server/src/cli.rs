@@ -110,6 +110,33 @@ enum Command {
     },
 }
 
+/// Whether a long piece of work is waited for.
+#[derive(Debug, clap::Args)]
+struct Waiting {
+    /// Do not wait: print the execution that does it, for `workflow show` and `workflow watch`.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Waiting {
+    /// Has a long piece of work done, and prints what came of it or who does it.
+    async fn post(
+        &self,
+        client: &Client,
+        (path, body): (&str, Value),
+        out: &show::Output,
+        shown: impl FnOnce(&Value) -> String,
+    ) -> Result<()> {
+        let query = [("wait", !self.no_wait)];
+        let request = client.request(Method::POST, path).query(&query).json(&body);
+        let answer = client.send(request).await?;
+        match self.no_wait {
+            true => out.value(&answer, |begun| show::text(&begun["execution"])),
+            false => out.value(&answer, shown),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum ReleaseCommand {
     /// An app's releases, newest first.
@@ -133,6 +160,16 @@ enum ReleaseCommand {
         /// To.
         to: String,
     },
+    /// Make what fills an app's slots now a candidate release, unless its newest one has the same.
+    Propose {
+        /// The app.
+        app: String,
+        /// Why.
+        #[arg(long, short = 'm', default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
     /// Make a release the stable one of an environment.
     Promote {
         /// The app.
@@ -142,6 +179,8 @@ enum ReleaseCommand {
         /// The environment.
         #[arg(long)]
         env: String,
+        #[command(flatten)]
+        waiting: Waiting,
     },
     /// Return an environment to an earlier release, all slots at once.
     Rollback {
@@ -176,6 +215,8 @@ enum KnowledgeCommand {
     Refresh {
         /// The knowledge base.
         name: String,
+        #[command(flatten)]
+        waiting: Waiting,
     },
     /// The knowledge bases and their newest snapshots.
     Status,
@@ -379,9 +420,15 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
             let diff = client.get(&format!("/api/v1/apps/{app}/diff"), &query).await?;
             out.value(&diff, show::diff)
         }
-        ReleaseCommand::Promote { app, release, env } => {
+        ReleaseCommand::Propose { app, reason, waiting } => {
+            let path = format!("/api/v1/apps/{app}/propose");
+            let asked = (path.as_str(), json!({"reason": reason}));
+            waiting.post(client, asked, out, show::proposed).await
+        }
+        ReleaseCommand::Promote { app, release, env, waiting } => {
             let path = format!("/api/v1/apps/{app}/environments/{env}/promote");
-            out.value(&client.post(&path, &json!({"release": release})).await?, show::moved)
+            let asked = (path.as_str(), json!({"release": release}));
+            waiting.post(client, asked, out, show::moved).await
         }
         ReleaseCommand::Rollback { app, env, to, reason } => {
             let path = format!("/api/v1/apps/{app}/environments/{env}/rollback");
@@ -398,9 +445,9 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
 
 async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Output) -> Result<()> {
     match command {
-        KnowledgeCommand::Refresh { name } => {
+        KnowledgeCommand::Refresh { name, waiting } => {
             let path = format!("/api/v1/knowledge/{name}/refresh");
-            out.value(&client.post(&path, &json!({})).await?, show::refreshed)
+            waiting.post(client, (path.as_str(), json!({})), out, show::refreshed).await
         }
         KnowledgeCommand::Status => {
             out.value(&client.get("/api/v1/knowledge", &[]).await?, show::knowledge)

@@ -73,6 +73,11 @@ impl Client {
         Ok(Self { http, url, key, tenant: target.tenant.clone() })
     }
 
+    /// The server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A request with the key.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request =

@@ -34,6 +34,8 @@ pub struct ServerFile {
     pub blobs: BlobsFile,
     /// How answers are recorded.
     pub traces: TracesFile,
+    /// How workflows are kept.
+    pub workflows: WorkflowsFile,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
     /// Buckets that workflows may read from and write to, by name.
@@ -54,6 +56,7 @@ impl Default for ServerFile {
             store: StoreFile::default(),
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
+            workflows: WorkflowsFile::default(),
             directories: BTreeMap::new(),
             buckets: BTreeMap::new(),
             providers: BTreeMap::new(),
@@ -129,6 +132,22 @@ pub struct TracesFile {
 impl Default for TracesFile {
     fn default() -> Self {
         Self { durability: Durability::Group, max_bytes: 8 << 30 }
+    }
+}
+
+/// How workflows are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkflowsFile {
+    /// For how many days after its end an execution is kept, with its history. Then its name can be
+    /// given anew.
+    #[schemars(range(min = 1))]
+    pub keep_days: u32,
+}
+
+impl Default for WorkflowsFile {
+    fn default() -> Self {
+        Self { keep_days: 90 }
     }
 }
 

@@ -19,6 +19,7 @@ mod client;
 mod clock;
 mod config;
 mod explain;
+mod links;
 mod listen;
 mod reference;
 mod wiring;

@@ -16,6 +16,8 @@ use prompts::FrontMatter;
 use schemars::{Schema, schema_for};
 use security::guardrails::GuardrailsSpec;
 use serde_json::Value;
+use workflow::engine::ScheduleFile;
+use workflow::rule::RuleSpec;
 
 use crate::api;
 use crate::cli::Cli;
@@ -39,6 +41,8 @@ fn kinds() -> Vec<Kind> {
         kind("prompt", "prompts/NAME.md, between its `+++` lines", schema_for!(FrontMatter)),
         kind("guardrails", "guardrails/NAME.toml", schema_for!(GuardrailsSpec)),
         kind("knowledge", "knowledge/NAME.toml", schema_for!(KnowledgeSpec)),
+        kind("schedule", "workflows/NAME.schedule.toml", schema_for!(ScheduleFile)),
+        kind("rule", "workflows/NAME.rule.toml", schema_for!(RuleSpec)),
         kind("server", "server.toml", schema_for!(ServerFile)),
     ]
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Delivery, PromoteTask, Reconciler, RefreshTask};
+use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
@@ -25,10 +25,13 @@ use crate::api::{self, Api};
 use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::links;
 use crate::listen;
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often old executions are deleted.
+const SWEEP: Duration = Duration::from_secs(15 * 60);
 
 /// What stands in the data directory.
 pub struct DataDirectory(pub PathBuf);
@@ -77,8 +80,11 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
-    let tasks: Vec<Arc<dyn Task>> =
-        vec![Arc::new(RefreshTask(delivery.clone())), Arc::new(PromoteTask(delivery.clone()))];
+    let tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(ProposeTask(delivery.clone())),
+        Arc::new(PromoteTask(delivery.clone())),
+    ];
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node(&data)?, tasks);
     workflows.offer(config.buckets(base));
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
@@ -111,6 +117,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .route("/health", get(|| async { "ok" }))
         .merge(gateway.router())
         .merge(aws::router(Arc::clone(&api)))
+        .merge(links::router(Arc::clone(&api)))
         .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
@@ -122,6 +129,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         tracing::info!(open, "executions are taken up where they were left");
     }
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
+    let keep_days = config.workflows.keep_days;
+    background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 
@@ -152,6 +161,23 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
         if let Err(error) = kept.await {
             tracing::warn!(%error, "schedules and rules could not be kept; trying again");
         }
+    }
+}
+
+/// Deletes, every quarter of an hour, what ended longer ago than is kept.
+async fn forget_ended(workflows: Engine, keys: Arc<KeyRing>, keep_days: u32) {
+    loop {
+        match keys.tenants().await {
+            Ok(tenants) => {
+                let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+                let deleted = workflows.forget_ended(&tenants, keep_days).await;
+                if deleted > 0 {
+                    tracing::info!(deleted, "executions that ended long ago are deleted");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "old executions stay; trying again"),
+        }
+        tokio::time::sleep(SWEEP).await;
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Done {
 
 /// An event that waits for its global position.
 struct Unplaced {
+    /// Which job emitted it.
+    job: usize,
     scope: String,
     stream: String,
     sequence: i64,
@@ -80,14 +82,13 @@ pub async fn run(
     jobs: &[Job],
 ) -> Result<(Vec<Result<Done, StoreError>>, Option<u64>), StoreError> {
     let mut outcomes = Vec::with_capacity(jobs.len());
-    let mut unplaced: Vec<(usize, Vec<Unplaced>)> = Vec::new();
+    let mut unplaced: Vec<Unplaced> = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
         session.execute("SAVEPOINT logical", &[]).await?;
-        let mut emitted = Vec::new();
-        match perform(session, job, &mut emitted).await {
+        let before = unplaced.len();
+        match perform(session, (index, job), &mut unplaced).await {
             Ok(done) => {
                 session.execute("RELEASE SAVEPOINT logical", &[]).await?;
-                unplaced.push((index, emitted));
                 outcomes.push(Ok(done));
             }
             Err(error @ StoreError::Aborted(_)) => return Err(error),
@@ -95,43 +96,37 @@ pub async fn run(
             Err(error) => {
                 session.execute("ROLLBACK TO SAVEPOINT logical", &[]).await?;
                 session.execute("RELEASE SAVEPOINT logical", &[]).await?;
+                unplaced.truncate(before);
                 outcomes.push(Err(error));
             }
         }
     }
-    let count = unplaced.iter().map(|(_, events)| events.len() as i64).sum();
+    let count = unplaced.len() as i64;
     if count == 0 {
         return Ok((outcomes, None));
     }
     let last = session.integer(schema::ADVANCE_LOG, &[Param::Int(count)]).await?;
     let last = last.ok_or_else(|| StoreError::Engine("the log has no counter".to_owned()))?;
     let mut position = last - count;
-    for (index, events) in unplaced {
-        for event in events {
-            position += 1;
-            let Unplaced { scope, stream, sequence } = &event;
-            let params = [
-                Param::Int(position),
-                Param::Text(scope),
-                Param::Text(stream),
-                Param::Int(*sequence),
-            ];
-            session.execute(schema::PLACE_EVENT, &params).await?;
-            outcomes[index] = Ok(Done::Committed(Committed { position: Some(position as u64) }));
-        }
+    for Unplaced { job, scope, stream, sequence } in &unplaced {
+        position += 1;
+        let params =
+            [Param::Int(position), Param::Text(scope), Param::Text(stream), Param::Int(*sequence)];
+        session.execute(schema::PLACE_EVENT, &params).await?;
+        outcomes[*job] = Ok(Done::Committed(Committed { position: Some(position as u64) }));
     }
     Ok((outcomes, Some(last as u64)))
 }
 
 async fn perform(
     session: &mut impl Session,
-    job: &Job,
-    emitted: &mut Vec<Unplaced>,
+    (index, job): (usize, &Job),
+    unplaced: &mut Vec<Unplaced>,
 ) -> Result<Done, StoreError> {
     match &job.work {
         Work::Commit(transaction) => {
             for step in &transaction.steps {
-                take(session, &job.scope, transaction, step, emitted).await?;
+                take(session, (index, &job.scope), transaction, step, unplaced).await?;
             }
             Ok(Done::Committed(Committed::default()))
         }
@@ -151,10 +146,10 @@ async fn perform(
 
 async fn take(
     session: &mut impl Session,
-    scope: &str,
+    (job, scope): (usize, &str),
     transaction: &Transaction,
     step: &Step,
-    emitted: &mut Vec<Unplaced>,
+    unplaced: &mut Vec<Unplaced>,
 ) -> Result<(), StoreError> {
     let scope_param = Param::Text(scope);
     match step {
@@ -223,8 +218,20 @@ async fn take(
             session.execute(schema::INSERT_EVENT, &params).await?;
             if *global {
                 let (scope, stream) = (scope.to_owned(), stream.clone());
-                emitted.push(Unplaced { scope, stream, sequence });
+                unplaced.push(Unplaced { job, scope, stream, sequence });
             }
+            Ok(())
+        }
+        Step::DeleteStream { stream } => {
+            let place = [scope_param, Param::Text(stream)];
+            let logs = |event: &Unplaced| event.scope == scope && event.stream == *stream;
+            if unplaced.iter().any(logs)
+                || session.integer(schema::COUNT_LOGGED, &place).await? != Some(0)
+            {
+                return Err(StoreError::Logged { stream: stream.clone() });
+            }
+            session.execute(schema::DELETE_EVENTS, &place).await?;
+            session.execute(schema::DELETE_STREAM, &place).await?;
             Ok(())
         }
     }

@@ -29,6 +29,7 @@ pub async fn engine(store: &Store, other: &Store) {
     writes_meet_their_expectation_or_change_nothing(store).await;
     lists_are_ordered_bounded_and_indexed(store).await;
     records_and_events_commit_together(store).await;
+    a_deleted_stream_begins_anew_and_the_log_is_kept(store).await;
     tenants_see_only_their_own(store).await;
     leases_are_exclusive_and_fenced(store).await;
     a_reader_racing_writers_misses_nothing(store, other).await;
@@ -96,6 +97,34 @@ async fn records_and_events_commit_together(store: &Store) {
     assert!(matches!(late, Err(StoreError::StreamConflict { found: 1, .. })), "{late:?}");
     let quiet = notes.stream("quiet", 0, 10).await.expect("a stream");
     assert_eq!(quiet[0].position, None);
+}
+
+async fn a_deleted_stream_begins_anew_and_the_log_is_kept(store: &Store) {
+    let (ours, theirs) = (store.tenant(&tenant("deleting")), store.tenant(&tenant("keeping")));
+    let entry = |n: u64| write().append("history/a", "h", &n, None).expect("JSON");
+    for n in 0..3 {
+        ours.commit(entry(n)).await.expect("an entry");
+        theirs.commit(entry(n)).await.expect("an entry");
+    }
+    let beside = write().append("history/ab", "h", &0, None).expect("JSON");
+    ours.commit(beside).await.expect("an entry of another stream");
+    ours.commit(write().delete_stream("history/a")).await.expect("a deletion");
+    ours.commit(write().delete_stream("history/none")).await.expect("nothing to delete");
+    assert_eq!(ours.stream("history/a", 0, 9).await.expect("a stream"), []);
+    assert_eq!(ours.stream("history/ab", 0, 9).await.expect("a stream").len(), 1);
+    assert_eq!(theirs.stream("history/a", 0, 9).await.expect("a stream").len(), 3);
+    let anew = write().append("history/a", "h", &7, Some(0)).expect("JSON");
+    ours.commit(anew).await.expect("an entry of the stream that begins anew");
+
+    let told = write().emit("told", "t", &1).expect("JSON");
+    ours.commit(told.clone()).await.expect("an event");
+    let both = write().put(NOTES, "x", &1, Expect::Any).expect("JSON").delete_stream("told");
+    for refused in [both, told.delete_stream("told")] {
+        let refused = ours.commit(refused).await;
+        assert!(matches!(refused, Err(StoreError::Logged { .. })), "{refused:?}");
+    }
+    assert_eq!(ours.get(NOTES, "x").await.expect("a read"), None);
+    assert_eq!(ours.stream("told", 0, 9).await.expect("a stream").len(), 1);
 }
 
 async fn tenants_see_only_their_own(store: &Store) {

@@ -26,6 +26,12 @@ pub enum StoreError {
         /// The last sequence number it has.
         found: u64,
     },
+    /// A stream cannot be deleted.
+    #[error("stream `{stream}` has entries of the global event log, which is kept for good")]
+    Logged {
+        /// The stream.
+        stream: String,
+    },
     /// The data was written by a newer version of this program.
     #[error(
         "the data has schema {found}, this program knows schemas up to {known}: use a newer one"

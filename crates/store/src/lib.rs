@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!  Store ── tenant(id) ─► TenantStore ── commit(Transaction) ─► writer ─► one database commit
-//!    └───── system() ───► SystemStore        (put, delete, append, emit)   for many transactions
+//!    └───── system() ───► SystemStore        (put, delete, append, emit, …) for many transactions
 //!  Blobs ── tenant(id) ─► TenantBlobs ── put(bytes) ─► Digest
 //! ```
 //!

@@ -74,6 +74,10 @@ pub const NEXT_SEQUENCE: &str = "INSERT INTO streams (scope, stream, last) VALUE
     ON CONFLICT (scope, stream) DO UPDATE SET last = streams.last + 1 RETURNING last";
 pub const INSERT_EVENT: &str = "INSERT INTO events \
     (scope, stream, sequence, kind, payload, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub const COUNT_LOGGED: &str = "SELECT COUNT(*) FROM events \
+    WHERE scope = $1 AND stream = $2 AND position IS NOT NULL";
+pub const DELETE_EVENTS: &str = "DELETE FROM events WHERE scope = $1 AND stream = $2";
+pub const DELETE_STREAM: &str = "DELETE FROM streams WHERE scope = $1 AND stream = $2";
 pub const ADVANCE_LOG: &str = "UPDATE log SET last = last + $1 WHERE id = 1 RETURNING last";
 pub const PLACE_EVENT: &str =
     "UPDATE events SET position = $1 WHERE scope = $2 AND stream = $3 AND sequence = $4";

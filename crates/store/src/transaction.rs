@@ -57,6 +57,9 @@ pub(crate) enum Step {
         expected_last: Option<u64>,
         global: bool,
     },
+    DeleteStream {
+        stream: String,
+    },
 }
 
 /// What a commit did.
@@ -126,6 +129,14 @@ impl Transaction {
         let (stream, kind) = (stream.to_owned(), kind.to_owned());
         self.steps.push(Step::Append { stream, kind, payload, expected_last, global: false });
         Ok(self)
+    }
+
+    /// Deletes a stream with all its entries; one of its name then begins anew. The global event
+    /// log is kept for good, so a stream with entries of it is refused when this is committed.
+    #[must_use]
+    pub fn delete_stream(mut self, stream: &str) -> Self {
+        self.steps.push(Step::DeleteStream { stream: stream.to_owned() });
+        self
     }
 
     /// Appends to a stream and to the global event log.

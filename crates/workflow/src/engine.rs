@@ -9,16 +9,20 @@
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
 mod aliases;
+mod alone;
 mod approval;
 mod bell;
 mod dead_letters;
+mod definitions;
 mod express;
+mod graphs;
 mod machines;
 mod map_runs;
 mod nested;
 mod node;
 mod objects;
 mod record;
+mod retention;
 mod rules;
 mod schedules;
 mod slots;
@@ -35,7 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
+use release::{ArtifactName, Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Collection, Expect, List, Store, StoreError, Transaction};
@@ -48,9 +52,10 @@ use crate::interpreter::{Input, Report, Status, later};
 use crate::weight::NESTED;
 
 pub use aliases::{AliasChange, AliasRecord, Route};
-pub use approval::{Approval, Asked, Decision};
+pub use approval::{Approval, Asked, Decision, Link};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
+pub use definitions::{Defined, Definitions};
 pub use machines::{Defining, MachineRecord, MachineType};
 use map_runs::Drivers;
 pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
@@ -60,7 +65,7 @@ pub use objects::{ObjectInfo, ObjectName, Objects};
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
 pub use rules::{PostedEvent, RuleRecord};
-pub use schedules::{ScheduleFile, ScheduleRecord};
+pub use schedules::{Keep, ScheduleFile, ScheduleRecord};
 use slots::Slots;
 use start::Origin;
 pub use start::{Qualifier, qualified};
@@ -132,6 +137,14 @@ pub enum EngineError {
     /// Only the execution that began it tries again what failed in it.
     #[error("`{0}` is of a Map run: redrive the execution that began it")]
     OfMapRun(ExecutionKey),
+    /// Another project defines it.
+    #[error("{what} belongs to project `{project}`: rename one, or remove it there first")]
+    Taken {
+        /// What: `workflow NAME`, `schedule NAME` or `rule NAME`.
+        what: String,
+        /// The project that defines it.
+        project: ArtifactName,
+    },
     /// It cannot be done to a workflow of this type.
     #[error("the workflow `{machine}` is of type {}: {}", kind.as_str(), kind.lacks())]
     Type {
@@ -374,6 +387,8 @@ impl Engine {
         let call = TaskCall {
             tenant: tenant.clone(),
             actor: record.actor.clone(),
+            by_hand: record.by_hand,
+            since: open.scheduled_at,
             key: open.task.clone(),
             input: open.arguments.clone(),
         };
@@ -495,8 +510,12 @@ impl TenantEngine {
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }
-        let redriven = self.engine.advance(&self.tenant, key, &Input::Redriven).await?;
-        Ok(Arc::unwrap_or_clone(redriven))
+        let redriven = self.engine.change(&self.tenant, key, |record| {
+            // Whoever tries it again asks for it anew, and maybe much later.
+            record.by_hand = false;
+            Ok(Input::Redriven.into())
+        });
+        Ok(Arc::unwrap_or_clone(redriven.await?))
     }
 
     /// Waits until an execution is over.
@@ -549,9 +568,17 @@ impl TenantEngine {
     }
 }
 
+/// The names of the product's own workflows are nobody else's.
+fn check_machine_name(name: &str) -> Result<(), EngineError> {
+    if name.starts_with(OWN) {
+        let why = format!("`{name}` is Groundcrew's own: name yours without `{OWN}` before it");
+        return Err(EngineError::Refused(why));
+    }
+    check_name(name)
+}
+
 fn check_name(name: &str) -> Result<(), EngineError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 80 || !name.chars().all(allowed) {
+    if !crate::name::is_name(name) {
         return Err(EngineError::Name(name.chars().take(80).collect()));
     }
     Ok(())

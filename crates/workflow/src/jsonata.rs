@@ -69,6 +69,11 @@ impl Expression {
         Ok(Self { text: text.to_owned(), tree: Arc::new(tree) })
     }
 
+    /// The expression as it was written, without its marks.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// The variables that it reads and neither binds itself nor finds in the language.
     pub fn variables(&self) -> BTreeSet<&str> {
         let (mut read, mut bound) = (BTreeSet::new(), BTreeSet::from(["", "$", "states"]));

@@ -34,11 +34,13 @@ pub mod definition;
 mod draw;
 pub mod engine;
 mod fault;
+pub mod graph;
 mod hash;
 mod history;
 mod interpreter;
 mod intrinsic;
 mod jsonata;
+mod name;
 mod path;
 pub mod pattern;
 pub mod portable;
@@ -61,3 +63,4 @@ pub use interpreter::{
     About, Effect, FrameId, Input, MAX_PAYLOAD, MapRun, Moment, Outcome, Report, Run, Status, Step,
     TaskRequest, step,
 };
+pub use name::{NotAName, WorkflowName};

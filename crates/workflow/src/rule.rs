@@ -11,9 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::name::{WorkflowName, is_name};
 use crate::pattern::{Pattern, PatternError};
 use crate::transform::{Transform, TransformError, TransformSpec};
 
+/// The longest id of a target, in characters.
+const MAX_ID: usize = 64;
 /// The most targets of a rule.
 pub const MAX_TARGETS: usize = 5;
 /// The most rules that may act in consequence of each other.
@@ -56,14 +59,23 @@ pub enum PatternSpec {
 pub enum TargetSpec {
     /// Start an execution.
     Execution {
+        /// What the target is called among the rule's (default: its number).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// The workflow: `workflows/NAME.asl.json`.
-        workflow: ArtifactName,
+        workflow: WorkflowName,
+        /// How old an event may be, in seconds: an older one is kept as a dead letter instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_age_seconds: Option<u32>,
         /// What of the event is its input (default: all).
         #[serde(default)]
         input: TransformSpec,
     },
     /// Call a webhook.
     Webhook {
+        /// What the target is called among the rule's (default: its number).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// Its name, as `server.toml` defines it.
         name: ArtifactName,
         /// What of the event is sent (default: all).
@@ -86,6 +98,10 @@ pub struct Rule {
 /// A target and what it is given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
+    /// What it is called among the rule's: what its executions are named after.
+    pub id: String,
+    /// How old an event may be, in seconds.
+    pub max_age_seconds: Option<u32>,
     /// What is done.
     pub action: Action,
     /// What of the event it is given.
@@ -96,7 +112,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Starts an execution of the workflow.
-    StartExecution(ArtifactName),
+    StartExecution(WorkflowName),
     /// Calls the webhook.
     CallWebhook(ArtifactName),
 }
@@ -110,6 +126,9 @@ pub enum RuleError {
     /// No targets, or too many.
     #[error("a rule has 1 to {MAX_TARGETS} targets, not {0}")]
     Targets(usize),
+    /// Two targets of one name, or a name that none may have.
+    #[error("`{0}` is not the id of one target: use 1 to 64 of letters, digits, `-`, `_` and `.`")]
+    Id(String),
     /// What a target is given.
     #[error("target {number}: {why}")]
     Input {
@@ -129,18 +148,30 @@ impl RuleSpec {
     /// # Errors
     /// Everything that is wrong.
     pub fn compile(&self) -> Result<Rule, Vec<RuleError>> {
+        let rule = self.compile_any()?;
+        if rule.targets.is_empty() { Err(vec![RuleError::Targets(0)]) } else { Ok(rule) }
+    }
+
+    /// As [`RuleSpec::compile`], but there may be no targets yet.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn compile_any(&self) -> Result<Rule, Vec<RuleError>> {
         let mut wrong = Vec::new();
         let pattern = match &self.pattern {
             PatternSpec::Text(text) => text.parse(),
             PatternSpec::Table(fields) => Pattern::parse(&Value::Object(fields.clone())),
         };
         let pattern = pattern.map_err(|error| wrong.push(error.into())).ok();
-        if !(1..=MAX_TARGETS).contains(&self.targets.len()) {
+        if self.targets.len() > MAX_TARGETS {
             wrong.push(RuleError::Targets(self.targets.len()));
         }
         let mut targets = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
             match target.compile(index + 1) {
+                Ok(target) if targets.iter().any(|one: &Target| one.id == target.id) => {
+                    wrong.push(RuleError::Id(target.id));
+                }
                 Ok(target) => targets.push(target),
                 Err(error) => wrong.push(error),
             }
@@ -154,19 +185,40 @@ impl RuleSpec {
     }
 }
 
+impl RuleSpec {
+    /// Gives each target without an id its number, so that it keeps it when others go.
+    pub fn name_targets(&mut self) {
+        for (index, target) in self.targets.iter_mut().enumerate() {
+            let name = target.id(index + 1);
+            let (TargetSpec::Execution { id, .. } | TargetSpec::Webhook { id, .. }) = target;
+            *id = Some(name);
+        }
+    }
+}
+
 impl TargetSpec {
+    /// What the target of that number is called.
+    pub fn id(&self, number: usize) -> String {
+        let (Self::Execution { id, .. } | Self::Webhook { id, .. }) = self;
+        id.clone().unwrap_or_else(|| number.to_string())
+    }
+
     fn compile(&self, number: usize) -> Result<Target, RuleError> {
-        let (action, input) = match self {
-            Self::Execution { workflow, input } => {
-                (Action::StartExecution(workflow.clone()), input)
+        let (action, input, max_age_seconds) = match self {
+            Self::Execution { workflow, input, max_age_seconds, .. } => {
+                (Action::StartExecution(workflow.clone()), input, *max_age_seconds)
             }
-            Self::Webhook { name, input } => (Action::CallWebhook(name.clone()), input),
+            Self::Webhook { name, input, .. } => (Action::CallWebhook(name.clone()), input, None),
         };
+        let id = self.id(number);
+        if id.len() > MAX_ID || !is_name(&id) {
+            return Err(RuleError::Id(id));
+        }
         let input = input.compile().map_err(|why| RuleError::Input { number, why })?;
         if matches!(action, Action::StartExecution(_)) && !input.gives_json() {
             return Err(RuleError::InputNotJson(number));
         }
-        Ok(Target { action, input })
+        Ok(Target { id, max_age_seconds, action, input })
     }
 }
 

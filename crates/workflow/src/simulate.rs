@@ -6,14 +6,12 @@
 mod maps;
 mod mocks;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use release::Timestamp;
 use serde_json::Value;
 
 use crate::definition::Machine;
-use crate::draw::Draw;
 use crate::fault::Fault;
 use crate::history::Event;
 use crate::interpreter::{
@@ -56,10 +54,8 @@ pub struct Setting {
     pub input: Value,
     /// When it starts.
     pub start: Timestamp,
-    /// Decides all that is drawn at random, and the order of what happens at one moment.
+    /// Decides all that is drawn at random.
     pub seed: u64,
-    /// Whether what happens at one moment comes in an order drawn from the seed, not in its own.
-    pub shuffled: bool,
     /// Whether there is a crash at every commit: before it, so that the step is lost and taken again,
     /// and after it, so that the run is read back and what happened is told once more.
     pub crashes: bool,
@@ -69,7 +65,7 @@ impl Setting {
     /// An execution with `input`, in the order of its events.
     pub fn of(input: Value) -> Self {
         let start = Timestamp::UNIX_EPOCH;
-        Self { input, start, seed: 0, shuffled: false, crashes: false }
+        Self { input, start, seed: 0, crashes: false }
     }
 }
 
@@ -93,7 +89,7 @@ pub fn simulate(machine: &Machine, setting: &Setting, world: &mut dyn World) -> 
         begun: 1,
         map_runs: MapRuns::default(),
         history: Vec::new(),
-        agenda: Agenda::new(setting),
+        agenda: Agenda::default(),
         now: setting.start,
         tokens: 0,
         crashes: setting.crashes,
@@ -217,37 +213,21 @@ fn stored(run: &Run) -> Run {
     stored.unwrap_or_else(|_| run.clone())
 }
 
-/// What is going to happen, by its time.
+/// What is going to happen, by its time; at one moment in the order it was noted.
+#[derive(Default)]
 struct Agenda {
-    due: BinaryHeap<Reverse<(Timestamp, u64, u64)>>,
-    inputs: BTreeMap<u64, (Who, Input)>,
+    due: BTreeMap<(Timestamp, u64), (Who, Input)>,
     count: u64,
-    order: Option<Draw>,
 }
 
 impl Agenda {
-    fn new(setting: &Setting) -> Self {
-        let order = setting.shuffled.then(|| Draw::seeded(setting.seed));
-        Self { due: BinaryHeap::new(), inputs: BTreeMap::new(), count: 0, order }
-    }
-
     fn add(&mut self, at: Timestamp, who: Who, input: Input) {
         self.count += 1;
-        // The reports of one task keep their order: its first one decides where all of them stand.
-        let order = match (&mut self.order, &input) {
-            (Some(draw), input) if !matches!(input, Input::Reported { .. }) => draw.bits(),
-            (Some(_), Input::Reported { task, .. }) => {
-                task.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte))
-            }
-            _ => 0,
-        };
-        self.inputs.insert(self.count, (who, input));
-        self.due.push(Reverse((at, order, self.count)));
+        self.due.insert((at, self.count), (who, input));
     }
 
     fn next(&mut self) -> Option<(Timestamp, Who, Input)> {
-        let Reverse((at, _, number)) = self.due.pop()?;
-        let (who, input) = self.inputs.remove(&number)?;
+        let ((at, _), (who, input)) = self.due.pop_first()?;
         Some((at, who, input))
     }
 }

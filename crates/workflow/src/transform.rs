@@ -1,7 +1,7 @@
 //! Input transformers: what of an event a target of a rule is given, in EventBridge's language.
 //!
-//! A target gets the whole event, the part at a path, or a template in which `<name>` stands for
-//! what a path finds. A template is JSON, or lines in double quotes. Outside quotes a variable
+//! A target gets the whole event, a fixed value, the part at a path, or a template in which `<name>`
+//! stands for what a path finds. A template is JSON, or lines in double quotes. Outside quotes a variable
 //! becomes a JSON value, quotes of texts included; inside quotes it becomes text, and objects and
 //! arrays lose their own quotes. What a path does not find is an empty text outside quotes and
 //! nothing inside. Unlike the service, we escape what goes between quotes, so that no event can
@@ -32,6 +32,9 @@ const MAX_NAME: usize = 256;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransformSpec {
+    /// A fixed value to give, whatever the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constant: Option<Value>,
     /// The path of the part to give, such as `$.detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -51,8 +54,8 @@ pub struct TransformSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransformError {
     /// Two ways at once.
-    #[error("`path` and `template` exclude each other")]
-    PathAndTemplate,
+    #[error("`constant`, `path` and `template` exclude each other")]
+    Several,
     /// Variables of no template.
     #[error("`variables` need a `template`")]
     NoTemplate,
@@ -96,6 +99,8 @@ pub enum TransformError {
 /// A transformer that can be applied.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transform {
+    /// Gives a fixed value.
+    Constant(Value),
     /// Gives the whole event.
     Whole,
     /// Gives what is at the path.
@@ -123,16 +128,18 @@ impl TransformSpec {
     /// # Errors
     /// The first thing that is wrong.
     pub fn compile(&self) -> Result<Transform, TransformError> {
+        let ways = [self.constant.is_some(), self.path.is_some(), self.template.is_some()];
+        if ways.into_iter().filter(|way| *way).count() > 1 {
+            return Err(TransformError::Several);
+        }
         let Some(template) = &self.template else {
-            return match &self.path {
+            return match (&self.path, &self.constant) {
                 _ if !self.variables.is_empty() => Err(TransformError::NoTemplate),
-                None => Ok(Transform::Whole),
-                Some(path) => Ok(Transform::Part(self::path(path)?)),
+                (None, None) => Ok(Transform::Whole),
+                (None, Some(constant)) => Ok(Transform::Constant(constant.clone())),
+                (Some(path), _) => Ok(Transform::Part(self::path(path)?)),
             };
         };
-        if self.path.is_some() {
-            return Err(TransformError::PathAndTemplate);
-        }
         if self.variables.len() > MAX_PATHS {
             return Err(TransformError::TooManyVariables(self.variables.len()));
         }
@@ -156,7 +163,7 @@ impl Transform {
     /// Whether what it gives is always JSON, as the input of an execution must be.
     pub fn gives_json(&self) -> bool {
         match self {
-            Self::Whole | Self::Part(_) => true,
+            Self::Constant(_) | Self::Whole | Self::Part(_) => true,
             Self::Template(template) => template.is_json(),
         }
     }
@@ -167,6 +174,7 @@ impl Transform {
     /// The event has nothing at the path of the part to give, or makes the template too long.
     pub fn apply(&self, delivery: Delivery<'_>) -> Result<String, TransformError> {
         match self {
+            Self::Constant(constant) => Ok(constant.to_string()),
             Self::Whole => Ok(delivery.event.to_string()),
             Self::Part(path) => match select(path, delivery.event, &Allowance::default())? {
                 Some(part) => Ok(part.to_string()),

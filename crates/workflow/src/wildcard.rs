@@ -1,5 +1,7 @@
 //! Texts in which `*` stands for any text, matched in time linear in the text.
 
+use std::fmt;
+
 /// A parsed pattern: the literal parts between its stars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wildcard {
@@ -7,6 +9,13 @@ pub struct Wildcard {
     first: String,
     /// What comes after each star. All but the last may be anywhere, in order.
     rest: Vec<String>,
+}
+
+impl fmt::Display for Wildcard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first)?;
+        self.rest.iter().try_for_each(|part| write!(f, "*{part}"))
+    }
 }
 
 impl Wildcard {

@@ -104,11 +104,18 @@ pub enum Folder {
     Guardrails,
     /// `knowledge/NAME.toml`.
     Knowledge,
+    /// `workflows/NAME.asl.json`.
+    Workflows,
+    /// `workflows/NAME.schedule.toml`.
+    Schedules,
+    /// `workflows/NAME.rule.toml`.
+    Rules,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 5] = ["apps", "models", "prompts", "guardrails", "knowledge"];
+    pub const NAMES: [&str; 6] =
+        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows"];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -123,6 +130,9 @@ impl Folder {
             "prompts" => (Self::Prompts, ".md"),
             "guardrails" => (Self::Guardrails, ".toml"),
             "knowledge" => (Self::Knowledge, ".toml"),
+            "workflows" if file.ends_with(".schedule.toml") => (Self::Schedules, ".schedule.toml"),
+            "workflows" if file.ends_with(".rule.toml") => (Self::Rules, ".rule.toml"),
+            "workflows" => (Self::Workflows, ".asl.json"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))

@@ -2,7 +2,15 @@
 
 use release::{ChangeId, Digest, PrincipalId, Timestamp};
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use knowledge::Directories;
+use release::{Clock, TenantId};
+use store::{Blobs, Store};
+
 use super::*;
+use crate::{Delivery, Upload};
 
 fn release(n: u8) -> ReleaseDigest {
     ReleaseDigest::new(Digest::of(&[n]))
@@ -46,4 +54,44 @@ fn rolling_back_twice_goes_back_two_promotions() {
     assert_eq!(restore_point(&once), Some(release(1)));
     let all = log(&[(1, false), (2, false), (2, false), (1, true)]);
     assert_eq!(restore_point(&all), None);
+}
+
+#[derive(Debug)]
+struct Fixed(Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_by_hand_that_is_begun_twice_moves_once_and_asked_for_anew_once_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
+    let blobs = Blobs::disk(directory.path().join("blobs"));
+    let (now, nothing) = (Timestamp::UNIX_EPOCH, Arc::new(Directories::new(BTreeMap::new())));
+    let delivery = Delivery::new(store, blobs, nothing, Arc::new(Fixed(now)));
+    let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
+    let app = "[slots]\nmodel = \"m\"\nprompt = \"p\"\n[delivery]\nenter = \"manual\"\n";
+    let files = [
+        ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
+        ("apps/a.toml", app),
+        ("models/m.toml", "provider = \"extractive\"\nmodel = \"extractive-1\"\n"),
+        ("prompts/p.md", "Hello.\n"),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
+    let wish = Promotion {
+        app: "a".parse().unwrap(),
+        environment: "prod".parse().unwrap(),
+        release: None,
+        expected: None,
+    };
+    let first = ada.promote_since(&wish, now).await.unwrap();
+    assert_eq!(ada.promote_since(&wish, now).await.unwrap(), first);
+    let bob = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("bob").unwrap());
+    assert_eq!(bob.promote_since(&wish, now).await.unwrap().generation, 2);
+    let later = now + std::time::Duration::from_secs(1);
+    assert_eq!(ada.promote_since(&wish, later).await.unwrap().generation, 3);
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod crash;
+mod doors;
 mod engines;
 mod release;
 mod sdks;

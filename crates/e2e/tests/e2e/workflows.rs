@@ -254,10 +254,8 @@ fn a_schedule_starts_an_execution_and_what_it_cannot_start_is_kept() {
 
 #[test]
 fn an_event_that_is_posted_starts_what_the_rule_says() {
+    // The rule, and the workflow that it starts, were applied with the project.
     let stage = Stage::support_desk().unwrap();
-    define(&stage);
-    let file = "workflows/handbook-published.rule.toml";
-    stage.groundcrew(&["workflow", "rule", "published", file]).unwrap();
     let emit = ["workflow", "emit", "handbook.editor"];
     stage.groundcrew(&[&emit[..], &["drafted"]].concat()).unwrap();
     stage
@@ -273,7 +271,100 @@ fn an_event_that_is_posted_starts_what_the_rule_says() {
     let watched = stage.groundcrew(&["workflow", "watch", &started]).unwrap();
     assert!(watched.contains("SucceedStateEntered Nothing to do"), "{watched}");
     assert!(watched.contains("status: SUCCEEDED"), "{watched}");
-    stage.groundcrew(&["workflow", "unrule", "published"]).unwrap();
+    stage.groundcrew(&["workflow", "unrule", "handbook-published"]).unwrap();
     let own = stage.groundcrew(&["workflow", "emit", "groundcrew", "x"]).unwrap_err().to_string();
     assert!(own.contains("a `source` of its own"), "{own}");
+}
+
+#[test]
+fn workflows_schedules_and_rules_are_applied_and_pruned_with_their_project() {
+    let stage = Stage::support_desk().unwrap();
+    let names = |rows: &Value| -> Vec<String> {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let list = ["workflow", "list"];
+    let own = ["groundcrew.knowledge.refresh", "groundcrew.release.promote"];
+    let found = names(&stage.json(&list).unwrap());
+    for name in ["approved-handbook", "fresh-handbook", own[0], own[1]] {
+        assert!(found.iter().any(|one| one == name), "{found:?} has no {name}");
+    }
+    assert_eq!(stage.json(&["apply"]).unwrap()["defined"], serde_json::json!([]));
+
+    let bad = r#"{"StartAt": "A",
+  "States": {"A": {"Type": "Pass"}}}"#;
+    stage.write("workflows/bad.asl.json", bad).unwrap();
+    let when = "workflow = \"fresh-handbok\"\n[when]\nexpression = \"rate(0 hours)\"\n";
+    stage.write("workflows/bad.schedule.toml", when).unwrap();
+    let error = stage.groundcrew(&["apply"]).unwrap_err().to_string();
+    for told in [
+        "workflows/bad.asl.json:2:14: error[GC0111]: One of [Next, End] is required",
+        "workflows/bad.schedule.toml:1:12: error[GC0108]: there is no `workflows/fresh-handbok.asl.json`",
+        "did you mean `fresh-handbook`?",
+        "workflows/bad.schedule.toml:3:14: error[GC0105]",
+    ] {
+        assert!(error.contains(told), "{error}");
+    }
+    for gone in ["bad.asl.json", "bad.schedule.toml", "fresh-handbook.schedule.toml"] {
+        std::fs::remove_file(stage.path().join("workflows").join(gone)).unwrap();
+    }
+    let kept = stage.json(&["apply"]).unwrap()["kept"].to_string();
+    assert!(kept.contains("schedule fresh-handbook: not in the files"), "{kept}");
+    let pruned = stage.json(&["apply", "--prune"]).unwrap();
+    assert_eq!(pruned["removed"], serde_json::json!(["schedule fresh-handbook"]));
+    assert_eq!(stage.json(&["workflow", "schedules"]).unwrap(), serde_json::json!([]));
+
+    let other = stage.path().join("other");
+    std::fs::create_dir_all(other.join("workflows")).unwrap();
+    std::fs::write(other.join("groundcrew.toml"), "name = \"other\"\n").unwrap();
+    let from = stage.path().join("workflows/fresh-handbook.asl.json");
+    std::fs::copy(from, other.join("workflows/fresh-handbook.asl.json")).unwrap();
+    let taken = stage.groundcrew(&["apply", "other"]).unwrap_err().to_string();
+    assert!(taken.contains("workflow fresh-handbook belongs to project `support-desk`"), "{taken}");
+}
+
+#[test]
+fn a_long_command_is_an_execution_and_still_the_deed_of_who_gave_it() {
+    let stage = Stage::support_desk().unwrap();
+    let refresh = ["knowledge", "refresh", "handbook"];
+    let begun = stage.groundcrew(&[&refresh[..], &["--no-wait"]].concat()).unwrap();
+    let watched = stage.groundcrew(&["workflow", "watch", begun.trim()]).unwrap();
+    assert!(watched.contains("TaskStateEntered knowledge.refresh"), "{watched}");
+    assert!(watched.contains("status: SUCCEEDED"), "{watched}");
+    let proposed = stage.json(&["release", "propose", "support"]).unwrap();
+    assert_eq!(proposed["outcome"], "unchanged");
+    let first = proposed["release"].as_str().unwrap().to_owned();
+
+    let (from, to) = ("variations/prompt/support.md", "prompts/support.md");
+    std::fs::copy(stage.path().join(from), stage.path().join(to)).unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    let promote = ["release", "promote", "support", "--env", "prod"];
+    let moved = stage.json(&promote).unwrap();
+    assert_eq!((&moved["move"]["from"], &moved["actor"]), (&first.into(), &"user:admin".into()));
+    stage.groundcrew(&["release", "rollback", "support", "--env", "prod"]).unwrap();
+    // A workflow does not promote what is held, whoever starts it; a person who asks for it does.
+    let input = r#"{"app": "support", "environment": "prod"}"#;
+    let start = ["workflow", "start", "groundcrew.release.promote", "--wait", "--input", input];
+    let held = stage.groundcrew(&start).unwrap_err().to_string();
+    assert!(held.contains("is FAILED"), "{held}");
+    let all = stage.groundcrew(&["workflow", "list", "groundcrew.release.promote"]).unwrap();
+    assert!(all.contains("FAILED") && all.contains("SUCCEEDED"), "{all}");
+    assert_eq!(stage.json(&promote).unwrap()["move"]["to"], moved["move"]["to"]);
+
+    for (wrong, code) in [
+        (&["release", "promote", "support", "999", "--env", "prod"][..], "[GC0404]"),
+        (&["release", "promote", "nobody", "--env", "prod"], "[GC0404]"),
+        (&["release", "propose", "nobody"], "[GC0404]"),
+        (&["knowledge", "refresh", "nothing"], "there is no knowledge base `nothing` [GC0404]"),
+    ] {
+        let error = stage.groundcrew(wrong).unwrap_err().to_string();
+        assert!(error.contains(code), "{wrong:?}: {error}");
+    }
+    std::fs::remove_dir_all(stage.path().join("handbook")).unwrap();
+    let error = stage.groundcrew(&refresh).unwrap_err().to_string();
+    assert!(error.contains("[GC0305]"), "{error}");
+    assert!(error.contains("hint: the snapshot before keeps serving"), "{error}");
+    let own = ["workflow", "define", "groundcrew.mine", "workflows/fresh-handbook.asl.json"];
+    let error = stage.groundcrew(&own).unwrap_err().to_string();
+    assert!(error.contains("is Groundcrew's own"), "{error}");
 }

@@ -5,19 +5,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::Method;
-use delivery::{Promotion, Rollback, Upload};
+use delivery::{Rollback, Upload};
 use knowledge::SnapshotCache;
 use monitoring::{Filter, TraceId};
-use release::{AppName, PrincipalId, TenantId, Timestamp};
+use release::{
+    AppName, ArtifactName, DeploymentEntry, EnvironmentName, PrincipalId, TenantId, Timestamp,
+};
 use schemars::{JsonSchema, schema_for};
 use security::{Action, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tasks::Done;
 use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
 
+/// What a handler answers.
+pub enum Answer {
+    Json(Value),
+    Svg(String),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
 /// What a handler gives.
-pub type Answered = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
+pub type Answered = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
 /// A handler.
 pub type Handler = Arc<dyn Fn(Call) -> Answered + Send + Sync>;
 
@@ -47,6 +62,14 @@ pub struct PromoteBody {
     pub release: Option<String>,
     /// The environment's generation that the caller looked at.
     pub expected: Option<u64>,
+}
+
+/// Why a candidate is proposed.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProposeBody {
+    /// Why.
+    pub reason: String,
 }
 
 /// What to return to, and why.
@@ -161,10 +184,20 @@ pub fn routes() -> Vec<(Route, Handler)> {
         .to(history),
         Route::new(
             Method::POST,
+            "/api/v1/apps/{app}/propose",
+            Action::Promote,
+            "Make what fills an app's slots a candidate.",
+        )
+        .query(&["wait"])
+        .body::<ProposeBody>()
+        .to(propose),
+        Route::new(
+            Method::POST,
             "/api/v1/apps/{app}/environments/{environment}/promote",
             Action::Promote,
             "Make a release the stable one.",
         )
+        .query(&["wait"])
         .body::<PromoteBody>()
         .to(promote),
         Route::new(
@@ -196,6 +229,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             Action::RefreshKnowledge,
             "Read a knowledge base's sources anew.",
         )
+        .query(&["wait"])
         .to(refresh),
         Route::new(
             Method::GET,
@@ -276,14 +310,18 @@ impl Route {
         Self { installation: true, ..self }
     }
 
-    pub(super) fn to<F>(
+    pub(super) fn to<F, A: Into<Answer>>(
         self,
         handler: impl Fn(Call) -> F + Send + Sync + 'static,
     ) -> (Self, Handler)
     where
-        F: Future<Output = Result<Value, Problem>> + Send + 'static,
+        F: Future<Output = Result<A, Problem>> + Send + 'static,
     {
-        (self, Arc::new(move |call| Box::pin(handler(call))))
+        let handle = move |call| -> Answered {
+            let answered = handler(call);
+            Box::pin(async { answered.await.map(Into::into) })
+        };
+        (self, Arc::new(handle))
     }
 }
 
@@ -388,11 +426,38 @@ async fn history(call: Call) -> Result<Value, Problem> {
 
 async fn promote(call: Call) -> Result<Value, Problem> {
     let PromoteBody { release, expected } = call.body()?;
-    let (app, environment) = (call.path("app")?, call.path("environment")?);
-    let wish = Promotion { app, environment, release, expected };
-    let entry = call.delivery().promote(&wish).await?;
-    call.serving(std::slice::from_ref(&entry)).await;
-    to_json(&entry)
+    let (app, environment): (AppName, EnvironmentName) =
+        (call.path("app")?, call.path("environment")?);
+    let input = json!({
+        "app": app, "environment": environment, "release": release, "expected": expected,
+    });
+    match call.done("release.promote", input).await? {
+        Done::Begun(execution) => Ok(execution),
+        Done::Result(entry) => {
+            call.serving(&moves(std::slice::from_ref(&entry))?).await;
+            Ok(entry)
+        }
+    }
+}
+
+async fn propose(call: Call) -> Result<Value, Problem> {
+    let ProposeBody { reason } = call.body()?;
+    let app: AppName = call.path("app")?;
+    match call.done("release.propose", json!({"app": app, "reason": reason})).await? {
+        Done::Begun(execution) => Ok(execution),
+        Done::Result(proposed) => {
+            let promoted = Some(&proposed["promoted"]).filter(|entry| !entry.is_null());
+            call.serving(&moves(promoted)?).await;
+            Ok(proposed)
+        }
+    }
+}
+
+/// The moves of environments that a task tells.
+fn moves<'a>(told: impl IntoIterator<Item = &'a Value>) -> Result<Vec<DeploymentEntry>, Problem> {
+    let read = |entry: &Value| serde_json::from_value(entry.clone());
+    let moves: Result<_, _> = told.into_iter().map(read).collect();
+    moves.map_err(|error| Problem::internal(error.to_string()))
 }
 
 async fn rollback(call: Call) -> Result<Value, Problem> {
@@ -416,13 +481,18 @@ async fn knowledge(call: Call) -> Result<Value, Problem> {
 }
 
 async fn refresh(call: Call) -> Result<Value, Problem> {
-    let refreshed = call.delivery().refresh(&call.path("name")?).await?;
-    call.serving(&refreshed.promoted).await;
-    to_json(&refreshed)
+    let name: ArtifactName = call.path("name")?;
+    match call.done("knowledge.refresh", json!({"knowledge": name})).await? {
+        Done::Begun(execution) => Ok(execution),
+        Done::Result(refreshed) => {
+            call.serving(&moves(refreshed["promoted"].as_array().into_iter().flatten())?).await;
+            Ok(refreshed)
+        }
+    }
 }
 
 async fn search(call: Call) -> Result<Value, Problem> {
-    let name: release::ArtifactName = call.path("name")?;
+    let name: ArtifactName = call.path("name")?;
     let question: String = call.query("q")?.unwrap_or_default();
     let limit: usize = call.query("limit")?.unwrap_or(5).min(50);
     let bases = call.delivery().knowledge_bases().await?;
@@ -472,7 +542,7 @@ async fn trace(call: Call) -> Result<Value, Problem> {
 }
 
 /// Whether a principal is one the caller manages: of the same tenant, or any for the installation.
-fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
+pub fn manages(call: &Call, tenant: Option<&TenantId>) -> bool {
     call.identity.tenant.is_none() || tenant == Some(&call.tenant)
 }
 

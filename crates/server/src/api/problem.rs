@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use delivery::DeliveryError;
-use release::{Diagnostic, EnvironmentError};
+use release::Diagnostic;
 use security::{Denied, SecurityError};
 use serde::Serialize;
 use store::StoreError;
@@ -46,6 +46,24 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "GC0404", message)
     }
 
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "GC0409", message)
+    }
+
+    /// The failure of one of the product's tasks, by its name.
+    pub fn of_task(name: &str, message: impl Into<String>) -> Self {
+        match name {
+            "Groundcrew.NotFound" => Self::not_found(message),
+            "Groundcrew.BadInput" => Self::bad_request(message),
+            "Groundcrew.Unusable" => Self::new(StatusCode::CONFLICT, "GC0303", message),
+            "Groundcrew.Held" => Self::new(StatusCode::CONFLICT, "GC0304", message),
+            "Groundcrew.Knowledge" => Self::new(StatusCode::CONFLICT, "GC0305", message)
+                .hint("the snapshot before keeps serving"),
+            "Groundcrew.Conflict" => Self::conflict(message),
+            _ => Self::internal(message),
+        }
+    }
+
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "GC0500", message)
     }
@@ -70,7 +88,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Conflict { .. } | StoreError::StreamConflict { .. } => {
-                Self::new(StatusCode::CONFLICT, "GC0409", error.to_string()).hint("try again")
+                Self::conflict(error.to_string()).hint("try again")
             }
             _ => Self::internal(error.to_string()),
         }
@@ -83,9 +101,7 @@ impl From<SecurityError> for Problem {
             SecurityError::UnknownPrincipal(_)
             | SecurityError::UnknownTenant(_)
             | SecurityError::UnknownKey(_) => Self::not_found(error.to_string()),
-            SecurityError::Exists(_) => {
-                Self::new(StatusCode::CONFLICT, "GC0409", error.to_string())
-            }
+            SecurityError::Exists(_) => Self::conflict(error.to_string()),
             SecurityError::Name(_) => Self::bad_request(error.to_string()),
             SecurityError::Store(error) => error.into(),
             error => Self::internal(error.to_string()),
@@ -105,27 +121,13 @@ impl From<DeliveryError> for Problem {
                 Self::new(StatusCode::CONFLICT, "GC0301", message)
                     .hint("read the project again, look at what changed, and apply again")
             }
-            DeliveryError::UnknownApp(_)
-            | DeliveryError::UnknownEnvironment { .. }
-            | DeliveryError::UnknownRelease { .. }
-            | DeliveryError::UnknownKnowledge(_) => Self::not_found(message),
             DeliveryError::NothingToRestore { .. } | DeliveryError::NeverLive { .. } => {
                 Self::new(StatusCode::CONFLICT, "GC0302", message)
                     .hint("name a release with --to; `groundcrew release list` shows them")
             }
-            DeliveryError::Unusable { .. } => Self::new(StatusCode::CONFLICT, "GC0303", message),
-            DeliveryError::Environment(EnvironmentError::Held { .. }) => {
-                Self::new(StatusCode::CONFLICT, "GC0304", message)
-            }
-            DeliveryError::Taken { .. } | DeliveryError::Environment(_) => {
-                Self::new(StatusCode::CONFLICT, "GC0409", message)
-            }
-            DeliveryError::Knowledge(error) => {
-                Self::new(StatusCode::CONFLICT, "GC0305", error.to_string())
-                    .hint("the snapshot before keeps serving")
-            }
+            DeliveryError::Workflows(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
-            _ => Self::internal(message),
+            error => Self::of_task(error.name(), message),
         }
     }
 }
@@ -152,11 +154,12 @@ impl From<EngineError> for Problem {
             | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }
             | EngineError::TaskOver
+            | EngineError::Taken { .. }
             | EngineError::Exists(_)
             | EngineError::MapRunOver(_)
             | EngineError::OfMapRun(_)
             | EngineError::Status { .. }
-            | EngineError::Contended(_) => Self::new(StatusCode::CONFLICT, "GC0409", message),
+            | EngineError::Contended(_) => Self::conflict(message),
             EngineError::Store(error) => error.into(),
         }
     }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use workflow::engine::{AliasChange, EngineError, Route as AliasRoute};
 
 use super::handlers::Handler;
-use super::workflows::engine;
 use super::{Call, Problem, Route, json as to_json};
 
 /// A version to publish.
@@ -70,7 +69,7 @@ fn workflow(call: &Call) -> Result<String, Problem> {
 }
 
 async fn versions(call: Call) -> Result<Value, Problem> {
-    let (engine, workflow) = (engine(&call), workflow(&call)?);
+    let (engine, workflow) = (call.workflows(), workflow(&call)?);
     engine.machine(&workflow).await?;
     to_json(&engine.versions(&workflow).await?)
 }
@@ -78,24 +77,24 @@ async fn versions(call: Call) -> Result<Value, Problem> {
 async fn publish(call: Call) -> Result<Value, Problem> {
     let PublishBody { revision, description } = call.body()?;
     let workflow = workflow(&call)?;
-    to_json(&engine(&call).publish(&workflow, revision.as_deref(), description).await?)
+    to_json(&call.workflows().publish(&workflow, revision.as_deref(), description).await?)
 }
 
 async fn remove_version(call: Call) -> Result<Value, Problem> {
     let (workflow, version) = (workflow(&call)?, call.path("version")?);
-    engine(&call).remove_version(&workflow, version).await?;
+    call.workflows().remove_version(&workflow, version).await?;
     Ok(json!({"removed": format!("{workflow}:{version}")}))
 }
 
 async fn aliases(call: Call) -> Result<Value, Problem> {
-    let (engine, workflow) = (engine(&call), workflow(&call)?);
+    let (engine, workflow) = (call.workflows(), workflow(&call)?);
     engine.machine(&workflow).await?;
     to_json(&engine.aliases(&workflow).await?)
 }
 
 async fn alias(call: Call) -> Result<Value, Problem> {
     let AliasBody { name, routes, description } = call.body()?;
-    let (engine, workflow) = (engine(&call), workflow(&call)?);
+    let (engine, workflow) = (call.workflows(), workflow(&call)?);
     let change = AliasChange { description, routes: Some(routes) };
     match engine.alias(&workflow, &name).await {
         Ok(_) => to_json(&engine.update_alias(&workflow, &name, change).await?),
@@ -108,6 +107,6 @@ async fn alias(call: Call) -> Result<Value, Problem> {
 
 async fn remove_alias(call: Call) -> Result<Value, Problem> {
     let (workflow, alias): (String, String) = (workflow(&call)?, call.path("alias")?);
-    engine(&call).remove_alias(&workflow, &alias).await?;
+    call.workflows().remove_alias(&workflow, &alias).await?;
     Ok(json!({"removed": format!("{workflow}:{alias}")}))
 }

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use release::PrincipalId;
 use schemars::JsonSchema;
-use security::Action;
+use security::{Action, Resource, authorize};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
     Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, MapRunRecord, PostedEvent,
-    ScheduleFile, TenantEngine, qualified,
+    ScheduleFile, qualified,
 };
+use workflow::graph::Graph;
 use workflow::rule::RuleSpec;
 use workflow::{Event, Fault};
 
-use super::handlers::Handler;
+use super::handlers::{Answer, Handler, manages};
 use super::{Call, Problem, Route, json as to_json};
+use crate::links;
 
 /// How long a request waits for an execution at most.
 const WAIT: Duration = Duration::from_secs(30);
@@ -75,6 +78,21 @@ pub struct DecideBody {
     /// Why.
     #[serde(default)]
     pub reason: String,
+}
+
+/// Whom a link to decide an approval is for.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkBody {
+    /// In whose name it decides: `user:NAME` or `service:NAME`.
+    pub principal: String,
+    /// The state that waits; may be left out where only one does.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// How long it may be used, in seconds (default a day, at most 30); no longer than the approval
+    /// is waited for.
+    #[serde(default)]
+    pub expires_seconds: Option<u32>,
 }
 
 /// A schedule to make.
@@ -138,6 +156,32 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .body::<DecideBody>()
         .to(decide),
+        Route::new(
+            Method::POST,
+            "/api/v1/workflows/{workflow}/executions/{execution}/approval-link",
+            Action::DecideApprovals,
+            "Make a link to decide with what an execution waits for: for oneself, or as an \
+             administrator for others.",
+        )
+        .body::<LinkBody>()
+        .to(approval_link),
+        Route::new(
+            Method::GET,
+            "/api/v1/workflows/{workflow}/executions/{execution}/graph",
+            read,
+            "An execution as a graph, with how each state stands; as JSON or, with `format=svg`, \
+             as a picture.",
+        )
+        .query(&["format"])
+        .to(execution_graph),
+        Route::new(
+            Method::GET,
+            "/api/v1/workflows/{workflow}/graph",
+            read,
+            "A workflow as a graph; as JSON or, with `format=svg`, as a picture.",
+        )
+        .query(&["format"])
+        .to(graph),
         Route::new(Method::GET, "/api/v1/schedules", read, "The schedules.").to(schedules),
         Route::new(Method::POST, "/api/v1/schedules", Action::DefineWorkflows, "Make a schedule.")
             .body::<ScheduleBody>()
@@ -177,23 +221,18 @@ pub fn routes() -> Vec<(Route, Handler)> {
     ]
 }
 
-/// The tenant's workflows, acted on as whoever calls.
-pub fn engine(call: &Call) -> TenantEngine {
-    call.api.workflows.tenant(&call.tenant, call.identity.principal.clone())
-}
-
 fn key(call: &Call) -> Result<ExecutionKey, Problem> {
     Ok(ExecutionKey { machine: call.path("workflow")?, name: call.path("execution")? })
 }
 
 async fn list(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).machines().await?)
+    to_json(&call.workflows().machines().await?)
 }
 
 async fn define(call: Call) -> Result<Value, Problem> {
     let DefineBody { name, definition, kind, publish, description } = call.body()?;
     let defining = Defining { kind, publish, description };
-    let (machine, version) = engine(&call).define_as(&name, &definition, &defining).await?;
+    let (machine, version) = call.workflows().define_as(&name, &definition, &defining).await?;
     let mut told = to_json(&machine)?;
     if let Some(version) = version {
         told["version"] = version.version.into();
@@ -203,13 +242,13 @@ async fn define(call: Call) -> Result<Value, Problem> {
 
 async fn executions(call: Call) -> Result<Value, Problem> {
     let workflow: String = call.path("workflow")?;
-    let all = engine(&call).executions(&workflow).await?;
+    let all = call.workflows().executions(&workflow).await?;
     Ok(all.iter().map(told).collect())
 }
 
 async fn start(call: Call) -> Result<Value, Problem> {
     let StartBody { name, input, wait } = call.body()?;
-    let (engine, workflow): (_, String) = (engine(&call), call.path("workflow")?);
+    let (engine, workflow): (_, String) = (call.workflows(), call.path("workflow")?);
     let name = name.as_deref();
     if !wait {
         return Ok(told(&engine.start(&workflow, name, input).await?));
@@ -224,7 +263,7 @@ async fn start(call: Call) -> Result<Value, Problem> {
 }
 
 async fn show(call: Call) -> Result<Value, Problem> {
-    let (engine, key) = (engine(&call), key(&call)?);
+    let (engine, key) = (call.workflows(), key(&call)?);
     if call.query("wait")? == Some(true) {
         // Whoever waits longer asks again.
         if let Ok(ended) = tokio::time::timeout(WAIT, engine.ended(&key)).await {
@@ -240,66 +279,111 @@ async fn show(call: Call) -> Result<Value, Problem> {
 
 async fn stop(call: Call) -> Result<Value, Problem> {
     let StopBody { error, cause } = call.body()?;
-    Ok(told(&engine(&call).stop(&key(&call)?, Fault { error, cause }).await?))
+    Ok(told(&call.workflows().stop(&key(&call)?, Fault { error, cause }).await?))
 }
 
 async fn schedules(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).schedules().await?)
+    to_json(&call.workflows().schedules().await?)
 }
 
 async fn schedule(call: Call) -> Result<Value, Problem> {
     let ScheduleBody { name, schedule } = call.body()?;
-    to_json(&engine(&call).schedule(&name, schedule).await?)
+    to_json(&call.workflows().schedule(&name, schedule).await?)
 }
 
 async fn unschedule(call: Call) -> Result<Value, Problem> {
     let name: String = call.path("schedule")?;
-    engine(&call).unschedule(&name).await?;
+    call.workflows().unschedule(&name).await?;
     Ok(json!({"removed": name}))
 }
 
 async fn rules(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).rules().await?)
+    to_json(&call.workflows().rules().await?)
 }
 
 async fn rule(call: Call) -> Result<Value, Problem> {
     let RuleBody { name, rule } = call.body()?;
-    to_json(&engine(&call).rule(&name, rule).await?)
+    to_json(&call.workflows().rule(&name, rule).await?)
 }
 
 async fn remove_rule(call: Call) -> Result<Value, Problem> {
     let name: String = call.path("rule")?;
-    engine(&call).remove_rule(&name).await?;
+    call.workflows().remove_rule(&name).await?;
     Ok(json!({"removed": name}))
 }
 
 async fn post_event(call: Call) -> Result<Value, Problem> {
-    engine(&call).post(&call.body()?).await?;
+    call.workflows().post(&call.body()?).await?;
     Ok(json!({"kept": true}))
 }
 
 async fn dead_letters(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).dead_letters().await?)
+    to_json(&call.workflows().dead_letters().await?)
 }
 
 async fn deliver(call: Call) -> Result<Value, Problem> {
     let id: String = call.path("letter")?;
-    Ok(told(&engine(&call).deliver(&id).await?))
+    Ok(told(&call.workflows().deliver(&id).await?))
 }
 
 async fn approvals(call: Call) -> Result<Value, Problem> {
-    to_json(&engine(&call).approvals().await?)
+    to_json(&call.workflows().approvals().await?)
 }
 
 async fn decide(call: Call) -> Result<Value, Problem> {
     let DecideBody { approve: approved, state, reason } = call.body()?;
     let role = call.identity.role.to_string();
-    let decision = Decision { state, approved, reason, role };
-    Ok(told(&engine(&call).decide(&key(&call)?, &decision).await?))
+    let decision = Decision { state, approved, reason, role, link: None };
+    Ok(told(&call.workflows().decide(&key(&call)?, &decision).await?))
+}
+
+async fn approval_link(call: Call) -> Result<Value, Problem> {
+    let LinkBody { principal, state, expires_seconds } = call.body()?;
+    let principal: PrincipalId =
+        principal.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let own = principal == call.identity.principal;
+    if !own {
+        // Who has the link can decide in the other's name, as with a key.
+        authorize(&call.identity, Action::ManageKeys, Resource::Tenant(&call.tenant))?;
+    }
+    let identity = links::approver(&call.api, &call.tenant, &principal).await?;
+    if !own && !manages(&call, identity.tenant.as_ref()) {
+        return Err(Problem::not_found(format!("there is no principal `{principal}`")));
+    }
+    let seconds = expires_seconds.unwrap_or(links::DEFAULT_SECONDS);
+    if !(1..=links::MAX_SECONDS).contains(&seconds) {
+        let why = format!("`expires_seconds` is 1 to {}, not {seconds}", links::MAX_SECONDS);
+        return Err(Problem::bad_request(why));
+    }
+    let end = call.api.clock.now().checked_add(std::time::Duration::from_secs(seconds.into()));
+    let end = end.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let (key, role) = (key(&call)?, identity.role.to_string());
+    let asked = (&key, state.as_deref());
+    let link = call.workflows().approval_link(asked, (&principal, &role), end).await?;
+    let path = links::path(&call.api, &link)?;
+    Ok(json!({"path": path, "principal": principal, "expires_at": link.expires_at}))
+}
+
+async fn execution_graph(call: Call) -> Result<Answer, Problem> {
+    drawn(&call, call.workflows().execution_graph(&key(&call)?).await?)
+}
+
+async fn graph(call: Call) -> Result<Answer, Problem> {
+    let workflow: String = call.path("workflow")?;
+    drawn(&call, call.workflows().graph(&workflow).await?)
+}
+
+/// A graph in the form that is asked for.
+fn drawn(call: &Call, graph: Graph) -> Result<Answer, Problem> {
+    match call.query::<String>("format")?.as_deref() {
+        None | Some("json") => Ok(Answer::Json(to_json(&graph)?)),
+        Some("svg") => Ok(Answer::Svg(graph.svg())),
+        Some(other) => Err(Problem::bad_request(format!("`format` is json or svg, not `{other}`"))),
+    }
 }
 
 async fn redrive(call: Call) -> Result<Value, Problem> {
-    Ok(told(&engine(&call).redrive(&key(&call)?).await?))
+    Ok(told(&call.workflows().redrive(&key(&call)?).await?))
 }
 
 /// A Map run as the API tells it.
@@ -313,7 +397,7 @@ fn map_run(record: &MapRunRecord) -> Value {
 }
 
 /// An execution as the API tells it.
-fn told(record: &ExecutionRecord) -> Value {
+pub(super) fn told(record: &ExecutionRecord) -> Value {
     let outcome = record.run.outcome.as_ref();
     let fault = outcome.and_then(|outcome| outcome.fault.as_ref());
     let states = outcome.is_none().then(|| record.run.active_states());

@@ -10,18 +10,15 @@ use std::collections::BTreeMap;
 
 use security::Action;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use workflow::engine::{
     Defining, EngineError, ExecutionKey, MachineType, Tagged, TenantEngine, check_tags, qualified,
 };
 
-use super::{Call, Exception};
+use super::{Call, Exception, PAGE, page};
 
 /// What the names of its operations begin with.
 pub const SERVICE: &str = "AWSStepFunctions";
-
-/// How many rows a page has where nothing is said, and at most.
-const PAGE: (usize, usize) = (100, 1_000);
 
 /// What an operation is about.
 #[derive(Debug, Clone, Copy)]
@@ -238,26 +235,12 @@ impl Asked {
 
     /// The rows from `nextToken` on, and the token of those after them.
     fn page(&self, name: &str, rows: Vec<Value>) -> Result<Value, Exception> {
-        let from = match &self.next_token {
-            Some(token) => token
-                .parse::<usize>()
-                .map_err(|_| Exception::new("InvalidToken", format!("Invalid Token: '{token}'")))?,
-            None => 0,
-        };
-        let limit = self.limit();
-        let more = rows.len() > from.saturating_add(limit);
-        let rows: Vec<_> = rows.into_iter().skip(from).take(limit).collect();
-        let mut page = json!({});
-        page[name] = rows.into();
-        if more {
-            page["nextToken"] = (from + limit).to_string().into();
-        }
-        Ok(page)
+        page((name, "nextToken"), rows, (self.next_token.as_deref(), self.max_results))
     }
 }
 
 /// The name in an ARN of that kind.
-fn named<'a>(arn: &'a str, kind: &str) -> Result<&'a str, Exception> {
+pub fn named<'a>(arn: &'a str, kind: &str) -> Result<&'a str, Exception> {
     let invalid = || Exception::new("InvalidArn", format!("Invalid Arn: '{arn}'"));
     let parts: Vec<&str> = arn.splitn(7, ':').collect();
     match parts.as_slice() {
@@ -270,7 +253,8 @@ fn named<'a>(arn: &'a str, kind: &str) -> Result<&'a str, Exception> {
     }
 }
 
-fn machine_arn(engine: &TenantEngine, name: &str) -> String {
+/// The ARN of a workflow.
+pub fn machine_arn(engine: &TenantEngine, name: &str) -> String {
     format!("{}:stateMachine:{name}", engine.arn())
 }
 
@@ -295,6 +279,7 @@ impl From<EngineError> for Exception {
             EngineError::Type { .. } => "StateMachineTypeNotSupported",
             EngineError::Limit(_) => "ServiceQuotaExceededException",
             EngineError::Conflict(_)
+            | EngineError::Taken { .. }
             | EngineError::NoApproval(_)
             | EngineError::SeveralApprovals { .. }
             | EngineError::Contended(_) => "ConflictException",

@@ -108,6 +108,7 @@ pub fn applied(applied: &Value) -> String {
             text(&waiting["app"])
         ));
     }
+    out.extend(rows(&applied["defined"]).map(|item| format!("  defined {}", text(item))));
     out.extend(rows(&applied["removed"]).map(|item| format!("  removed {}", text(item))));
     out.extend(rows(&applied["kept"]).map(|item| format!("  kept {}", text(item))));
     for warning in rows(&applied["warnings"]) {
@@ -297,7 +298,8 @@ pub fn knowledge(bases: &Value) -> String {
 /// What a refresh led to.
 pub fn refreshed(refreshed: &Value) -> String {
     let report = &refreshed["report"];
-    let count = |name: &str| rows(&report[name]).count();
+    let left_off = |name: &str| report["left_off"][name].as_u64().unwrap_or_default();
+    let count = |name: &str| rows(&report[name]).count() as u64 + left_off(name);
     let mut out = vec![format!(
         "{}: snapshot {}{}, {} documents, {} passages ({} added, {} changed, {} removed)",
         text(&refreshed["knowledge"]),
@@ -312,8 +314,32 @@ pub fn refreshed(refreshed: &Value) -> String {
     for skipped in rows(&report["skipped"]) {
         out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));
     }
+    if left_off("skipped") > 0 {
+        out.push(format!("  skipped {} more", left_off("skipped")));
+    }
     out.extend(proposals(refreshed));
     out.join("\n")
+}
+
+/// What a proposal led to.
+pub fn proposed(proposed: &Value) -> String {
+    let mut out = match proposed["outcome"].as_str() {
+        Some("unchanged") => format!(
+            "{}: {} is the newest candidate, with the same slots",
+            text(&proposed["app"]),
+            short(&proposed["release"])
+        ),
+        Some("waiting") => {
+            let base = text(&proposed["knowledge"]);
+            let app = text(&proposed["app"]);
+            format!("app {app} waits for the first snapshot of {base}")
+        }
+        _ => format!("{}: {} is a candidate", text(&proposed["id"]), short(&proposed["release"])),
+    };
+    if !proposed["promoted"].is_null() {
+        out.push_str(&format!("\n{}", moved(&proposed["promoted"])));
+    }
+    out
 }
 
 /// Passages that were found.

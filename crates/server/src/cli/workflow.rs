@@ -4,6 +4,7 @@
 mod versions;
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
 use workflow::engine::ScheduleFile;
+use workflow::graph::{Graph, Look};
 use workflow::rule::RuleSpec;
 use workflow::simulate::{Mocks, Setting, simulate};
 use workflow::{Machine, portable};
@@ -95,10 +97,16 @@ pub enum WorkflowCommand {
         #[arg(long)]
         wait: bool,
     },
-    /// One execution with its history.
+    /// Draw a workflow, or an execution with the state that each of its steps is in.
     Show {
-        /// The execution, as `WORKFLOW/NAME`.
+        /// The execution, as `WORKFLOW/NAME`, or the workflow.
         execution: String,
+        /// Write the picture to this file as SVG instead.
+        #[arg(long)]
+        svg: Option<PathBuf>,
+        /// Print the history as well.
+        #[arg(long)]
+        history: bool,
     },
     /// Follow an execution to its end, event by event.
     Watch {
@@ -165,6 +173,21 @@ pub enum WorkflowCommand {
     },
     /// The approvals that are waited for.
     Approvals,
+    /// Make a link with which somebody can decide what an execution waits for: a bearer of it
+    /// decides in their name.
+    ApprovalLink {
+        /// The execution, as `WORKFLOW/NAME`.
+        execution: String,
+        /// The state that waits, where several do.
+        #[arg(long)]
+        state: Option<String>,
+        /// Who decides with it, as `user:ada`: one of those who are asked.
+        #[arg(long = "for")]
+        principal: String,
+        /// How long it counts, as `30m`, `24h` or `7d` (at most 30d).
+        #[arg(long, default_value = "24h", value_parser = seconds)]
+        expires: u32,
+    },
     /// Approve what an execution waits for, or reject it.
     Approve {
         /// The execution, as `WORKFLOW/NAME`.
@@ -235,10 +258,26 @@ pub async fn run(
             }
             Ok(())
         }
-        WorkflowCommand::Show { execution: key } => out
-            .value(&client()?.get(&execution(key)?, &[]).await?, |told| {
-                history(told) + &map_runs(told) + &ended(told)
-            }),
+        WorkflowCommand::Show { execution: key, svg: Some(file), .. } => {
+            let path = execution(key).unwrap_or_else(|_| format!("/api/v1/workflows/{key}"));
+            let graph = graph(&client()?, &path).await?;
+            fs::write(file, graph.svg())
+                .with_context(|| format!("cannot write `{}`", file.display()))?;
+            out.value(&json!({"written": file}), |_| format!("wrote `{}`", file.display()))
+        }
+        WorkflowCommand::Show { execution: key, history: whole, .. } => {
+            let client = client()?;
+            let Ok(path) = execution(key) else {
+                let graph = graph(&client, &format!("/api/v1/workflows/{key}")).await?;
+                return out.value(&serde_json::to_value(&graph)?, |_| drawn(&graph));
+            };
+            let told = client.get(&path, &[]).await?;
+            let graph = graph(&client, &path).await?;
+            out.value(&told, |told| {
+                let before = if *whole { history(told) } else { String::new() };
+                format!("{before}{}\n\n{}{}", drawn(&graph), map_runs(told), ended(told))
+            })
+        }
         WorkflowCommand::Watch { execution: key } => {
             let (client, path) = (client()?, execution(key)?);
             let mut seen = 0;
@@ -307,12 +346,49 @@ pub async fn run(
         WorkflowCommand::Approvals => {
             out.value(&client()?.get("/api/v1/approvals", &[]).await?, approvals)
         }
+        WorkflowCommand::ApprovalLink { execution: key, state, principal, expires } => {
+            let client = client()?;
+            let path = format!("{}/approval-link", execution(key)?);
+            let body = json!({"principal": principal, "state": state, "expires_seconds": expires});
+            let mut made = client.post(&path, &body).await?;
+            made["url"] = format!("{}{}", client.url(), text(&made["path"])).into();
+            out.value(&made, |made| {
+                let until = super::show::moment(&made["expires_at"]);
+                let principal = text(&made["principal"]);
+                format!("{}\ndecides as {principal} until {until}", text(&made["url"]))
+            })
+        }
         WorkflowCommand::Approve { execution: key, state, reject, reason } => {
             let path = format!("{}/decision", execution(key)?);
             let body = json!({"approve": !reject, "state": state, "reason": reason});
             out.value(&client()?.post(&path, &body).await?, ended)
         }
     }
+}
+
+/// The graph at a path of the API.
+async fn graph(client: &Client, path: &str) -> Result<Graph> {
+    let graph = client.get(&format!("{path}/graph"), &[]).await?;
+    serde_json::from_value(graph).context("the server's graph does not fit this command line")
+}
+
+/// The graph as wide as the terminal, and coloured if it is one.
+fn drawn(graph: &Graph) -> String {
+    let terminal = std::io::stdout().is_terminal();
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let width = columns.unwrap_or(80).clamp(40, 160);
+    graph.text(Look { width, colour })
+}
+
+/// A length of time such as `30m`, `24h` or `7d`, in seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let known = units.iter().find_map(|(unit, seconds)| {
+        let count: u32 = text.strip_suffix(*unit)?.parse().ok()?;
+        count.checked_mul(*seconds)
+    });
+    known.ok_or_else(|| format!("`{text}` is no length of time: write 30m, 24h or 7d"))
 }
 
 /// A TOML file, or every mistake in it.

@@ -1,5 +1,7 @@
 //! Postgres: the same writer over a connection pool; several processes may share a database.
 
+mod bulk;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -128,8 +130,24 @@ type Outcomes = (Vec<Result<Done, StoreError>>, Option<u64>);
 
 async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, StoreError> {
     let mut connection = pool.acquire().await?;
+    if let Some(plan) = bulk::Plan::of(jobs) {
+        let mut transaction = connection.begin().await?;
+        match plan.run(&mut transaction).await {
+            Ok(Some(outcomes)) => return end(transaction, outcomes).await,
+            Err(error @ StoreError::Aborted(_)) => return Err(error),
+            // Something is not as expected or refused: which it is, the careful way tells.
+            Ok(None) | Err(_) => transaction.rollback().await?,
+        }
+    }
     let mut transaction = connection.begin().await?;
     let outcomes = batch::run(&mut Transactional(&mut transaction), jobs).await?;
+    end(transaction, outcomes).await
+}
+
+async fn end(
+    transaction: sqlx::Transaction<'_, Database>,
+    outcomes: Outcomes,
+) -> Result<Outcomes, StoreError> {
     // What the database itself refuses was not written; anything else nobody knows.
     transaction.commit().await.map_err(|error| match error.as_database_error() {
         Some(_) => StoreError::from(error),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use release::{Digest, PrincipalId, Timestamp};
+use release::{Digest, PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::List;
@@ -84,6 +84,28 @@ pub struct Decision {
     pub reason: String,
     /// The role of whoever decides.
     pub role: String,
+    /// The link they decide with, if it is by one.
+    pub link: Option<Link>,
+}
+
+/// A link to decide an approval with, in somebody's name. It is worth nothing but with a signature,
+/// which others make and check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The execution.
+    pub execution: ExecutionKey,
+    /// When that was started: a later one may have its name.
+    pub started_at: Timestamp,
+    /// The task that waits; it is decided once.
+    pub task: String,
+    /// In whose name it decides.
+    pub principal: PrincipalId,
+    /// Who had it made.
+    pub issuer: PrincipalId,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 impl OpenTask {
@@ -132,33 +154,19 @@ impl TenantEngine {
     ) -> Result<ExecutionRecord, EngineError> {
         let now = self.engine.shared.clock.now();
         let decided = self.engine.change(&self.tenant, key, |record| {
-            let wanted = |open: &&OpenTask| {
-                let state = decision.state.as_ref();
-                open.waits_for_approval() && state.is_none_or(|state| *state == open.state)
-            };
-            let mut waiting = record.tasks.values().filter(wanted);
-            let open = waiting.next().ok_or_else(|| EngineError::NoApproval(key.clone()))?;
-            if let Some(other) = waiting.next() {
-                let (one, other) = (open.state.clone(), other.state.clone());
-                return Err(EngineError::SeveralApprovals { one, other });
-            }
-            let asked = Asked::of(open).map_err(|_| EngineError::NoApproval(key.clone()))?;
+            let (state, link) = (decision.state.as_deref(), decision.link.as_ref());
+            let (open, asked) = waiting(record, state, link)?;
+            may_decide(record, &asked, (&self.actor, &decision.role))?;
             let who = self.actor.to_string();
-            let role = format!("role:{}", decision.role);
-            if self.actor == *record.requester() {
-                let why = format!("`{who}` asked for it and may not decide it");
-                return Err(EngineError::MayNotDecide(why));
-            }
-            if !asked.approvers.iter().any(|one| *one == who || *one == role) {
-                let why = format!("`{who}` is not among {}", asked.approvers.join(", "));
-                return Err(EngineError::MayNotDecide(why));
-            }
             let verdict = if decision.approved { "approved" } else { "rejected" };
-            let told = json!({
+            let mut told = json!({
                 "execution": key, "state": open.state, "requester": record.requester(),
                 "decision": verdict, "by": who, "at": now, "reason": decision.reason,
                 "evidence": Digest::of(asked.evidence.to_string().as_bytes()),
             });
+            if let Some(link) = link {
+                told["link"] = json!({"issued_by": link.issuer});
+            }
             let report = match decision.approved {
                 true => Report::Succeeded(told.clone()),
                 false => Report::Failed(Fault::new(
@@ -171,4 +179,99 @@ impl TenantEngine {
         });
         decided.await.map(Arc::unwrap_or_clone)
     }
+
+    /// A link for `principal`, who has `role`, to decide an approval with; that it was made is on
+    /// the event log.
+    ///
+    /// # Errors
+    /// If nothing waits for it, the principal may not decide, or who asked for it wants the link.
+    pub async fn approval_link(
+        &self,
+        (key, state): (&ExecutionKey, Option<&str>),
+        (principal, role): (&PrincipalId, &str),
+        expires_at: Timestamp,
+    ) -> Result<Link, EngineError> {
+        let record = self.execution(key).await?;
+        let (open, asked) = waiting(&record, state, None)?;
+        may_decide(&record, &asked, (principal, role))?;
+        if self.actor == *record.requester() {
+            let why = format!(
+                "`{}` asked for it and may not have a link to decide it: another has it made",
+                self.actor
+            );
+            return Err(EngineError::MayNotDecide(why));
+        }
+        let link = Link {
+            tenant: self.tenant.clone(),
+            execution: key.clone(),
+            started_at: record.run.about.started_at,
+            task: open.task.clone(),
+            principal: principal.clone(),
+            issuer: self.actor.clone(),
+            expires_at: open.times_out_at.map_or(expires_at, |end| end.min(expires_at)),
+        };
+        let told = json!({"execution": key, "state": open.state, "for": principal,
+            "expires_at": link.expires_at});
+        let transaction = self.transaction().emit("workflow", "approval.link_made", &told)?;
+        self.store().commit(transaction).await?;
+        Ok(link)
+    }
+
+    /// What a link is about, if it can still be decided by it; `role` is its principal's.
+    ///
+    /// # Errors
+    /// If it was decided or is over, or the principal may not decide any more.
+    pub async fn linked_approval(&self, link: &Link, role: &str) -> Result<Approval, EngineError> {
+        let record = self.execution(&link.execution).await?;
+        let (open, asked) = waiting(&record, None, Some(link))?;
+        may_decide(&record, &asked, (&link.principal, role))?;
+        Ok(Approval {
+            execution: record.key.clone(),
+            state: open.state.clone(),
+            requester: record.requester().clone(),
+            asked,
+            times_out_at: open.times_out_at,
+        })
+    }
+}
+
+/// The task of an execution that waits for a person's word: of that state, or that a link is for.
+fn waiting<'a>(
+    record: &'a ExecutionRecord,
+    state: Option<&str>,
+    link: Option<&Link>,
+) -> Result<(&'a OpenTask, Asked), EngineError> {
+    let none = || EngineError::NoApproval(record.key.clone());
+    let linked = |open: &OpenTask| {
+        link.is_none_or(|link| {
+            link.task == open.task && link.started_at == record.run.about.started_at
+        })
+    };
+    let mut all = record.tasks.values().filter(|open| {
+        open.waits_for_approval() && linked(open) && state.is_none_or(|state| state == open.state)
+    });
+    let open = all.next().ok_or_else(none)?;
+    if let Some(other) = all.next() {
+        let (one, other) = (open.state.clone(), other.state.clone());
+        return Err(EngineError::SeveralApprovals { one, other });
+    }
+    Ok((open, Asked::of(open).map_err(|_| none())?))
+}
+
+/// Whether a principal of that role is among those who are asked, and did not ask itself.
+fn may_decide(
+    record: &ExecutionRecord,
+    asked: &Asked,
+    (principal, role): (&PrincipalId, &str),
+) -> Result<(), EngineError> {
+    if principal == record.requester() {
+        let why = format!("`{principal}` asked for it and may not decide it");
+        return Err(EngineError::MayNotDecide(why));
+    }
+    let (who, role) = (principal.to_string(), format!("role:{role}"));
+    if !asked.approvers.iter().any(|one| *one == who || *one == role) {
+        let why = format!("`{who}` is not among {}", asked.approvers.join(", "));
+        return Err(EngineError::MayNotDecide(why));
+    }
+    Ok(())
 }

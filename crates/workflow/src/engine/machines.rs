@@ -1,6 +1,6 @@
 //! Workflows: what is defined under a name, and of which type it is.
 
-use release::{Digest, Timestamp};
+use release::{ArtifactName, Digest, Timestamp};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use store::{Collection, Expect, List, StoreError, Transaction};
 use super::aliases::ALIASES;
 use super::tags::TAGS;
 use super::versions::{VERSIONS, VersionRecord};
-use super::{DEFINITIONS, EngineError, PAGE, Tagged, TenantEngine, check_name};
+use super::{DEFINITIONS, EngineError, PAGE, Tagged, TenantEngine, check_machine_name};
 use crate::definition::{Machine, refusal};
 
 pub const MACHINES: Collection = Collection("workflow.machines");
@@ -66,6 +66,41 @@ pub struct MachineRecord {
     pub created_at: Timestamp,
     /// When it was last defined anew.
     pub changed_at: Timestamp,
+    /// The project whose files define it; none if it was defined by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
+}
+
+impl MachineRecord {
+    /// What is kept of a workflow that gets this definition: `known`, changed if it has another.
+    pub(super) fn defined(
+        known: Option<Self>,
+        (name, kind): (&str, MachineType),
+        definition: Digest,
+        now: Timestamp,
+    ) -> Self {
+        match known {
+            Some(known) if known.definition == definition => known,
+            Some(known) => Self {
+                definition,
+                revision: Some(uuid::Uuid::new_v4().to_string()),
+                published: None,
+                changed_at: now,
+                ..known
+            },
+            None => Self {
+                name: name.to_owned(),
+                kind,
+                definition,
+                revision: None,
+                published: None,
+                last_version: 0,
+                created_at: now,
+                changed_at: now,
+                project: None,
+            },
+        }
+    }
 }
 
 /// What is to be defined besides the definition's text.
@@ -80,7 +115,7 @@ pub struct Defining {
 }
 
 /// Refuses a definition that a workflow of type `kind` cannot have.
-fn check(text: &str, kind: MachineType) -> Result<(), EngineError> {
+pub(super) fn check(text: &str, kind: MachineType) -> Result<(), EngineError> {
     let refused = |found: &[_]| EngineError::Refused(refusal(found));
     let (machine, _) = Machine::parse(text).map_err(|found| refused(&found))?;
     let unfit = match kind {
@@ -110,7 +145,7 @@ impl TenantEngine {
         text: &str,
         defining: &Defining,
     ) -> Result<(MachineRecord, Option<VersionRecord>), EngineError> {
-        check_name(name)?;
+        check_machine_name(name)?;
         let now = self.engine.shared.clock.now();
         let definition = Digest::of(text.as_bytes());
         let row = self.store().get(MACHINES, name).await?;
@@ -122,26 +157,7 @@ impl TenantEngine {
         }
         check(text, kind)?;
         let same = known.as_ref().is_some_and(|known| known.definition == definition);
-        let mut record = match known {
-            Some(known) if same => known,
-            Some(known) => MachineRecord {
-                definition,
-                revision: Some(uuid::Uuid::new_v4().to_string()),
-                published: None,
-                changed_at: now,
-                ..known
-            },
-            None => MachineRecord {
-                name: name.to_owned(),
-                kind,
-                definition,
-                revision: None,
-                published: None,
-                last_version: 0,
-                created_at: now,
-                changed_at: now,
-            },
-        };
+        let mut record = MachineRecord::defined(known, (name, kind), definition, now);
         let mut version = None;
         if defining.publish && record.published.is_none() {
             let description = defining.description.clone();
@@ -172,6 +188,7 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        check_machine_name(name)?;
         let (machine, expect) = self.machine_row(name).await?;
         let mut transaction = self.transaction().delete(MACHINES, name, expect);
         let tags = Tagged::Machine(name.to_owned()).key();
@@ -190,7 +207,10 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn machine(&self, name: &str) -> Result<MachineRecord, EngineError> {
-        Ok(self.machine_row(name).await?.0)
+        match self.own_task(name) {
+            Some(task) => self.machine_of(task).await,
+            None => Ok(self.machine_row(name).await?.0),
+        }
     }
 
     /// One workflow, and what a change of it must find.
@@ -216,6 +236,9 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn machines(&self) -> Result<Vec<MachineRecord>, EngineError> {
+        for task in self.engine.shared.tasks.keys() {
+            self.machine_of(task).await?;
+        }
         self.all(MACHINES).await
     }
 

@@ -175,7 +175,7 @@ impl TenantEngine {
             Ok(asked) => asked,
             Err(fault) => return Ok(Err(fault)),
         };
-        let origin = Origin { author, caused_by, parent: Some(parent.clone()) };
+        let origin = Origin { author, caused_by, parent: Some(parent.clone()), by_hand: false };
         let (child, exists) = match self.begin(&key, input, origin).await {
             Ok(child) => (child, false),
             Err(EngineError::Exists(key)) => (self.execution(&key).await?, true),

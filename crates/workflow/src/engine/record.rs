@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::map_runs::{BY_MAP_RUN, Place};
 use super::nested::Parent;
-use super::{NodeId, approval, nested};
+use super::{NodeId, approval, nested, retention};
 use crate::interpreter::{About, Effect, FrameId, Input, Report, Run, Status, later};
 use crate::rule::Causation;
 
@@ -73,6 +73,9 @@ pub struct ExecutionRecord {
     /// The Map run it is of, and where in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Whether somebody asked for exactly its one task, and waits for it as for their own deed.
+    #[serde(default)]
+    pub by_hand: bool,
     /// The task of another execution that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
@@ -182,6 +185,7 @@ impl ExecutionRecord {
             author: None,
             caused_by: Causation::default(),
             place: None,
+            by_hand: false,
             parent: None,
             definition,
             version: None,
@@ -239,6 +243,9 @@ impl ExecutionRecord {
             // Tried again, it is on its own: the task that waited for it is over.
             self.parent.iter_mut().for_each(|parent| parent.waits = false);
         }
+        if self.run.status != Status::Running {
+            self.deadline = None;
+        }
     }
 
     /// Who wanted it, and so may not approve it.
@@ -255,7 +262,7 @@ impl ExecutionRecord {
     }
 
     /// What it is found by: the servers that hold it or a task of it while it is under way or its
-    /// end is not told, the activities whose workers it waits for, whether it waits for a person,
+    /// end is not told, and then the day it ended; the activities whose workers it waits for, whether it waits for a person,
     /// and the task that waits for it.
     pub fn indexes(&self) -> Vec<(&'static str, String)> {
         let parent = self.parent.as_ref().filter(|parent| parent.waits);
@@ -263,18 +270,22 @@ impl ExecutionRecord {
         let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
         let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
         let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
+        let ended = self.stopped_at.filter(|_| !held);
+        let ended = ended.map(|at| (retention::ENDED, retention::day(at).to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
         let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
         let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
-        nodes.chain(waiting).chain(asks).chain(parent).chain(place).collect()
+        nodes.chain(ended).chain(waiting).chain(asks).chain(parent).chain(place).collect()
     }
 
-    /// When a sign of life is due, if `input` says too early that it was missed.
+    /// When a sign of life or the end is due, if `input` says too early that it was missed: a worker
+    /// may have given one, and a redrive sets another end.
     pub fn early(&self, input: &Input, now: Timestamp) -> Option<Timestamp> {
         match input {
+            Input::TimedOut => self.deadline.filter(|due| *due > now),
             Input::Reported { task, report: Report::HeartbeatMissed } => {
                 self.tasks.get(task)?.heartbeat_due.filter(|due| *due > now)
             }

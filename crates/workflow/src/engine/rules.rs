@@ -1,24 +1,27 @@
 //! Event rules that start executions.
 //!
-//! Each tenant's event log is followed from where it was left. An execution is named after its rule
-//! and the event's position, so that an event is acted on once, through crashes and however many
+//! Each tenant's event log is followed from where it was left. An execution is named after its rule,
+//! the event's position and the rule's target, so that an event is acted on once, through crashes and however many
 //! servers look. What cannot be started is kept as a dead letter.
 //!
 //! Rules cannot run in circles: executions tell of their beginning and end which rules led to them,
 //! and a chain that is too long is cut. What tasks of such an execution do elsewhere is told in the
 //! name of `system:rule`, and no rule acts on it.
 
-use release::{PrincipalId, TenantId};
+use std::borrow::Cow;
+
+use release::{ArtifactName, PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
-use super::{ACCOUNT, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine, check_name};
+use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine};
+use crate::name::{short_digest, started_by};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
 
-const RULES: Collection = Collection("workflow.rules");
-const POSITIONS: Collection = Collection("workflow.positions");
+pub const RULES: Collection = Collection("workflow.rules");
+pub const POSITIONS: Collection = Collection("workflow.positions");
 /// Up to where the rules have followed the event log.
 const POSITION: &str = "rules";
 /// In whose name rules act.
@@ -35,6 +38,9 @@ pub struct RuleRecord {
     pub rule: RuleSpec,
     /// Who made it, or changed it last.
     pub author: PrincipalId,
+    /// The project whose files define it; none if it was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
 }
 
 /// An event that somebody posts.
@@ -69,21 +75,36 @@ impl TenantEngine {
     /// # Errors
     /// If the name or the rule is refused.
     pub async fn rule(&self, name: &str, rule: RuleSpec) -> Result<RuleRecord, EngineError> {
-        check_name(name)?;
-        let compiled = rule.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let webhook = |action: &Action| matches!(action, Action::CallWebhook(_));
-        if compiled.targets.iter().any(|target| webhook(&target.action)) {
-            let why = "webhooks cannot be called yet: start an execution".to_owned();
-            return Err(EngineError::Refused(why));
+        self.made(self.definitions().rule(name, rule, self.transaction()).await?).await
+    }
+
+    /// Makes of a rule, or of none where there is none of that name, what `change` says. It may have
+    /// no targets.
+    ///
+    /// # Errors
+    /// What `change` says, or if the name or the rule is refused.
+    pub async fn change_rule(
+        &self,
+        name: &str,
+        change: impl Fn(Option<RuleSpec>) -> Result<RuleSpec, EngineError>,
+    ) -> Result<RuleRecord, EngineError> {
+        for _ in 0..ATTEMPTS {
+            let changed = self.definitions().change_rule(name, &change, self.transaction()).await?;
+            match self.made(changed).await {
+                Err(EngineError::Store(StoreError::Conflict { .. })) => {}
+                made => return made,
+            }
         }
-        let record = RuleRecord { name: name.to_owned(), rule, author: self.actor.clone() };
-        let transaction = self.transaction().put(RULES, name, &record, Expect::Any)?.emit(
-            "workflow",
-            "rule.made",
-            &record,
-        )?;
-        self.store().commit(transaction).await?;
-        Ok(record)
+        Err(EngineError::Refused(format!("the rule `{name}` changes too fast: try again")))
+    }
+
+    /// One rule.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn rule_named(&self, name: &str) -> Result<RuleRecord, EngineError> {
+        let row = self.store().get(RULES, name).await?;
+        Ok(row.ok_or_else(|| EngineError::UnknownRule(name.to_owned()))?.read()?)
     }
 
     /// The rules, by name.
@@ -99,9 +120,7 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn remove_rule(&self, name: &str) -> Result<(), EngineError> {
-        if self.store().get(RULES, name).await?.is_none() {
-            return Err(EngineError::UnknownRule(name.to_owned()));
-        }
+        self.rule_named(name).await?;
         self.forget((RULES, name), "rule.removed", &name).await
     }
 
@@ -169,9 +188,9 @@ impl TenantEngine {
         let rule_arn = format!("arn:aws:events:local:{ACCOUNT}:rule/{name}");
         let delivery =
             Delivery { event: shown, received: event.at, rule: name, rule_arn: &rule_arn };
-        for (number, target) in (1..).zip(&rule.targets) {
+        for target in &rule.targets {
             let Action::StartExecution(workflow) = &target.action else { continue };
-            let execution = format!("{name}-{position}-{number}");
+            let execution = started_by(name, &format!("{position}-{}", last_part(&target.id)));
             let key = ExecutionKey { machine: workflow.to_string(), name: execution };
             let input = target.input.apply(delivery).map_err(|error| error.to_string());
             let input: Result<Value, String> = input
@@ -179,6 +198,11 @@ impl TenantEngine {
             let started = async {
                 let refused = |error: Loop| EngineError::Refused(error.to_string());
                 let caused_by = led.then(name).map_err(refused)?;
+                let age = self.engine.shared.clock.now().duration_since(event.at).as_secs();
+                if let Some(most) = target.max_age_seconds.filter(|most| age > i64::from(*most)) {
+                    let why = format!("the event was {age} s old, and {most} s is the most");
+                    return Err(EngineError::Refused(why));
+                }
                 let input = input.clone().map_err(EngineError::Refused)?;
                 let author = Some(record.author.clone());
                 self.begin(&key, input, Origin { author, caused_by, ..Origin::default() }).await
@@ -191,6 +215,12 @@ impl TenantEngine {
         }
         Ok(transaction)
     }
+}
+
+/// What the name of an execution ends with for its target. It has no `-`, so that no other rule's
+/// name, position and target make the same name.
+fn last_part(id: &str) -> Cow<'_, str> {
+    if id.len() <= 20 && !id.contains('-') { id.into() } else { short_digest(id).into() }
 }
 
 /// An event of the log in EventBridge's form.

@@ -7,32 +7,48 @@
 use release::{ArtifactName, Digest, PrincipalId, TenantId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use store::{Collection, Expect, List, StoreError};
+use serde_json::{Value, json};
+use store::{Collection, Expect, List, StoreError, Transaction};
 
-use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine, check_name};
+use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine};
+use crate::name::{WorkflowName, started_by};
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
-const SCHEDULES: Collection = Collection("workflow.schedules");
+pub const SCHEDULES: Collection = Collection("workflow.schedules");
 
 /// What is started, and when: `workflows/NAME.schedule.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleFile {
+    /// What the schedule is for, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// The workflow that is started.
-    pub workflow: ArtifactName,
-    /// Its input.
-    #[serde(default)]
-    pub input: Map<String, Value>,
+    pub workflow: WorkflowName,
+    /// Its input. In its texts, `<aws.scheduler.scheduled-time>`, `<aws.scheduler.schedule-arn>`,
+    /// `<aws.scheduler.execution-id>` (the execution's name) and `<aws.scheduler.attempt-number>`
+    /// stand for what they say.
+    #[serde(default = "nothing")]
+    pub input: Value,
     /// Whether it is kept (default true).
     #[serde(default = "enabled")]
     pub enabled: bool,
+    /// How late it may begin, in seconds: what is due longer is kept as a dead letter instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<u32>,
+    /// Whether it is removed once nothing more will be due (default false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove_when_done: bool,
     /// When.
     pub when: ScheduleSpec,
 }
 
 fn enabled() -> bool {
     true
+}
+
+fn nothing() -> Value {
+    json!({})
 }
 
 /// A schedule that is kept.
@@ -44,10 +60,33 @@ pub struct ScheduleRecord {
     pub schedule: ScheduleFile,
     /// Who made it, or changed it last.
     pub author: PrincipalId,
+    /// The project whose files define it; none if it was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ArtifactName>,
     /// The last moment that was dealt with; at first, when it was made.
     pub last: Timestamp,
     /// The execution it started last.
     pub started: Option<ExecutionKey>,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Timestamp,
+    /// When it was made or changed last.
+    #[serde(default)]
+    pub changed_at: Timestamp,
+    /// What its maker named the request to make it with, so that it may be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// Whether a schedule of the name may, must or must not be there when one is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep<'a> {
+    /// It may.
+    Any,
+    /// It must not, but for one that was made by this request.
+    New(Option<&'a str>),
+    /// It must.
+    Known,
 }
 
 impl Engine {
@@ -70,7 +109,8 @@ impl Engine {
 }
 
 impl TenantEngine {
-    /// Makes a schedule, or another one of its name. It counts from now.
+    /// Makes a schedule, or another one of its name. It counts from now; the same again is the same
+    /// one.
     ///
     /// # Errors
     /// If the name or the schedule is refused.
@@ -79,17 +119,31 @@ impl TenantEngine {
         name: &str,
         schedule: ScheduleFile,
     ) -> Result<ScheduleRecord, EngineError> {
-        check_name(name)?;
-        schedule.when.compile().map_err(|wrong| EngineError::refused(&wrong))?;
-        let (author, last) = (self.actor.clone(), self.engine.shared.clock.now());
-        let name = name.to_owned();
-        let record = ScheduleRecord { name, schedule, author, last, started: None };
-        let transaction = self
-            .transaction()
-            .put(SCHEDULES, &record.name, &record, Expect::Any)?
-            .emit("workflow", "schedule.made", &record)?;
-        self.store().commit(transaction).await?;
-        Ok(record)
+        self.keep_schedule(name, schedule, Keep::Any).await
+    }
+
+    /// As [`TenantEngine::schedule`], where it is said whether there is one of the name.
+    ///
+    /// # Errors
+    /// If the name or the schedule is refused, there is one that must not be, or the other way.
+    pub async fn keep_schedule(
+        &self,
+        name: &str,
+        schedule: ScheduleFile,
+        keep: Keep<'_>,
+    ) -> Result<ScheduleRecord, EngineError> {
+        let kept =
+            self.definitions().keep_schedule(name, (schedule, keep), self.transaction()).await?;
+        self.made(kept).await
+    }
+
+    /// One schedule.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn schedule_named(&self, name: &str) -> Result<ScheduleRecord, EngineError> {
+        let row = self.store().get(SCHEDULES, name).await?;
+        Ok(row.ok_or_else(|| EngineError::UnknownSchedule(name.to_owned()))?.read()?)
     }
 
     /// The schedules, by name.
@@ -114,42 +168,35 @@ impl TenantEngine {
     /// # Errors
     /// If there is none.
     pub async fn unschedule(&self, name: &str) -> Result<(), EngineError> {
-        if self.store().get(SCHEDULES, name).await?.is_none() {
-            return Err(EngineError::UnknownSchedule(name.to_owned()));
-        }
+        self.schedule_named(name).await?;
         self.forget((SCHEDULES, name), "schedule.removed", &name).await
     }
 
     /// Starts what is due of one schedule, the oldest first.
     async fn keep(&self, mut record: ScheduleRecord, version: u64) -> Result<(), EngineError> {
         let now = self.engine.shared.clock.now();
-        let ScheduleFile { workflow, input, enabled, when } = &record.schedule;
         // It was compiled when it was made.
-        let Ok(timetable) = when.compile() else { return Ok(()) };
-        if !enabled {
+        let Ok(timetable) = record.schedule.when.compile() else { return Ok(()) };
+        if !record.schedule.enabled {
             return Ok(());
         }
         let seed = seed(&record.name);
-        let moments = due(&timetable, record.last, now, when.catch_up).into_iter();
-        let moments = moments.take_while(|moment| timetable.begins(*moment, seed) <= now);
-        let (workflow, input) = (workflow.to_string(), Value::Object(input.clone()));
+        let due = due(&timetable, record.last, now, record.schedule.when.catch_up);
+        let begun = |moment: &&Timestamp| timetable.begins(**moment, seed) <= now;
+        let moments: Vec<_> = due.iter().take_while(begun).copied().collect();
+        let done = moments.len() == due.len() && timetable.next_after(now).is_none();
         let mut expect = Expect::Version(version);
-        for moment in moments.collect::<Vec<_>>() {
-            let busy = when.overlap == Overlap::Skip && self.runs(record.started.as_ref()).await?;
+        for moment in moments {
+            let allowed = record.schedule.when.overlap == Overlap::Allow;
+            let busy = !allowed && self.runs(record.started.as_ref()).await?;
             record.last = moment;
             let mut transaction = self.transaction();
             if busy {
                 tracing::info!(schedule = record.name, %moment, "the one before still runs");
             } else {
-                let name = format!("{}-{}", record.name, moment.strftime("%Y%m%dT%H%M%SZ"));
-                let key = ExecutionKey { machine: workflow.clone(), name };
-                let author = Some(record.author.clone());
-                let origin = Origin { author, ..Origin::default() };
-                let started = self.begin(&key, input.clone(), origin).await;
-                let wanted = (format!("schedule/{}", record.name), key.clone(), input.clone());
-                let settled = self.settle(started, wanted, transaction)?;
-                transaction = settled.0;
-                record.started = if settled.1 { Some(key) } else { record.started };
+                let started;
+                (transaction, started) = self.start_due(&record, moment, transaction).await?;
+                record.started = started.or(record.started);
             }
             let transaction = transaction.put(SCHEDULES, &record.name, &record, expect)?;
             match self.store().commit(transaction).await {
@@ -160,7 +207,67 @@ impl TenantEngine {
             let Expect::Version(before) = expect else { return Ok(()) };
             expect = Expect::Version(before + 1);
         }
+        if done && record.schedule.remove_when_done {
+            let transaction = self.transaction().delete(SCHEDULES, &record.name, expect);
+            let transaction = transaction.emit("workflow", "schedule.removed", &record.name)?;
+            match self.store().commit(transaction).await {
+                Err(StoreError::Conflict { .. }) => {}
+                committed => drop(committed?),
+            }
+        }
         Ok(())
+    }
+
+    /// Starts what is due at `moment`; gives the execution, if there is one.
+    async fn start_due(
+        &self,
+        record: &ScheduleRecord,
+        moment: Timestamp,
+        transaction: Transaction,
+    ) -> Result<(Transaction, Option<ExecutionKey>), EngineError> {
+        let ScheduleFile { workflow, input, max_age_seconds, .. } = &record.schedule;
+        let name = started_by(&record.name, &moment.strftime("%Y%m%dT%H%M%SZ").to_string());
+        let key = ExecutionKey { machine: workflow.to_string(), name };
+        let input = self.filled(input, record, (moment, &key))?;
+        let late = self.engine.shared.clock.now().duration_since(moment).as_secs();
+        let started = match max_age_seconds.filter(|most| late > i64::from(*most)) {
+            Some(most) => {
+                let why = format!("it was due {late} s before, and {most} s is the most");
+                Err(EngineError::Refused(why))
+            }
+            None => {
+                let author = Some(record.author.clone());
+                let origin = Origin { author, ..Origin::default() };
+                self.begin(&key, input.clone(), origin).await
+            }
+        };
+        let wanted = (format!("schedule/{}", record.name), key.clone(), input);
+        let (transaction, started) = self.settle(started, wanted, transaction)?;
+        Ok((transaction, started.then_some(key)))
+    }
+
+    /// The input with what the names in it stand for. No such value needs to be escaped in JSON.
+    fn filled(
+        &self,
+        input: &Value,
+        record: &ScheduleRecord,
+        (moment, key): (Timestamp, &ExecutionKey),
+    ) -> Result<Value, EngineError> {
+        const MARK: &str = "<aws.scheduler.";
+        let text = input.to_string();
+        if !text.contains(MARK) {
+            return Ok(input.clone());
+        }
+        let arn = self.arn().replace(":states:", ":scheduler:");
+        let filled = text
+            .replace(&format!("{MARK}scheduled-time>"), &moment.strftime("%FT%TZ").to_string())
+            .replace(
+                &format!("{MARK}schedule-arn>"),
+                &format!("{arn}:schedule/default/{}", record.name),
+            )
+            .replace(&format!("{MARK}execution-id>"), &key.name)
+            .replace(&format!("{MARK}attempt-number>"), "1");
+        serde_json::from_str(&filled).map_err(|error| EngineError::Refused(error.to_string()))
     }
 
     /// Whether an execution is under way.

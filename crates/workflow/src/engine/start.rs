@@ -25,6 +25,8 @@ pub struct Origin {
     pub caused_by: Causation,
     /// The task of another execution that starts it.
     pub parent: Option<Parent>,
+    /// Whether somebody asks for exactly its one task.
+    pub by_hand: bool,
 }
 
 /// What a name that may have a version or an alias leads to.
@@ -154,6 +156,7 @@ impl TenantEngine {
         let mut record = ExecutionRecord::new(key, self.actor.clone(), of, about);
         (record.author, record.caused_by) = (origin.author, origin.caused_by);
         (record.parent, record.version, record.alias) = (origin.parent, version, alias);
+        record.by_hand = origin.by_hand;
         Ok((record, parsed, kind))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use release::{PrincipalId, TenantId};
+use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::Value;
 
 use crate::fault::Fault;
@@ -30,6 +30,11 @@ pub struct TaskCall {
     pub tenant: TenantId,
     /// In whose name.
     pub actor: PrincipalId,
+    /// Whether the actor asked for exactly this, as their own deed. Else it is automation, whoever
+    /// started it.
+    pub by_hand: bool,
+    /// When it was scheduled: what it did since, it need not do again.
+    pub since: Timestamp,
     /// Names this attempt.
     pub key: String,
     /// What it is called with.

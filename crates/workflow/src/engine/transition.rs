@@ -257,7 +257,9 @@ fn written(
     });
     let begun = scheduled.chain(&taken).filter_map(|task| record.tasks.get(task));
     for token in begun.filter_map(|open| open.token.as_ref()) {
-        transaction = transaction.put(worker::TOKENS, &token.to_string(), &key, Expect::Any)?;
+        let of = [(worker::OF, key.clone())];
+        let place = (worker::TOKENS, &*token.to_string());
+        transaction = transaction.put_indexed(place, &key, Expect::Any, &of)?;
     }
     let stream = history_stream(&record.key);
     for event in &done.events {

@@ -18,6 +18,8 @@ use crate::interpreter::{Input, Report};
 const ACTIVITIES: Collection = Collection("workflow.activities");
 /// Which execution each token was given for, by the token's digest.
 pub const TOKENS: Collection = Collection("workflow.tokens");
+/// The index of tokens by their execution.
+pub const OF: &str = "execution";
 /// Of how many executions that wait for an activity the one that has waited longest is taken.
 const CANDIDATES: usize = 100;
 

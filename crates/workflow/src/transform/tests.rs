@@ -26,7 +26,7 @@ fn spec(template: &str) -> TransformSpec {
         ("missing", "$.detail.missing"),
     ];
     let variables = variables.map(|(name, path)| (name.to_owned(), path.to_owned())).into();
-    TransformSpec { path: None, variables, template: Some(template.to_owned()) }
+    TransformSpec { variables, template: Some(template.to_owned()), ..TransformSpec::default() }
 }
 
 fn apply(spec: &TransformSpec, event: &Value) -> Result<String, String> {
@@ -112,7 +112,7 @@ fn what_is_no_transformer_is_refused() {
     }
     let with = |name: &str, path: &str| {
         let variables = [(name.to_owned(), path.to_owned())].into();
-        TransformSpec { path: None, variables, template: Some("{}".to_owned()) }
+        TransformSpec { variables, template: Some("{}".to_owned()), ..TransformSpec::default() }
     };
     let long = "x".repeat(257);
     let many = (0..101).map(|at| (at.to_string(), "$".to_owned())).collect();
