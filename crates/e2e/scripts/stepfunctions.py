@@ -1,9 +1,9 @@
 """boto3 drives workflows: activities, task tokens, histories, redrive. Arguments: id, secret, url, key."""
 
 import json
-import threading
-
 import sys
+import threading
+import time
 
 import boto3
 from botocore.config import Config
@@ -122,6 +122,58 @@ assert {one["name"] for one in listed} == {"one", "two"}
 refused("ExecutionDoesNotExist", sfn.describe_execution, executionArn=execution + "x")
 refused("ActivityDoesNotExist", sfn.get_activity_task, activityArn=activity + "x")
 refused("InvalidArn", sfn.describe_execution, executionArn="arn:aws:sns:us-east-1:1:topic")
+
+# The items of a distributed Map are executions of their own.
+each = {
+    "Type": "Map",
+    "Label": "each",
+    "ToleratedFailureCount": 1,
+    "ItemReader": {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+        "Parameters": {"Bucket": "lists", "Key": "in.csv"},
+    },
+    "ResultWriter": {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "lists", "Prefix": "out"},
+    },
+    "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Check",
+        "States": {
+            "Check": {"Type": "Choice", "Choices": [{"Variable": "$.n", "StringEquals": "2", "Next": "No"}], "Default": "Yes"},
+            "Yes": {"Type": "Succeed"},
+            "No": {"Type": "Fail", "Error": "Two"},
+        },
+    },
+    "End": True,
+}
+text = json.dumps({"StartAt": "Each", "States": {"Each": each}})
+maps = sfn.create_state_machine(name="maps", definition=text, roleArn=role)["stateMachineArn"]
+parent = sfn.start_execution(stateMachineArn=maps, name="one")["executionArn"]
+for _ in range(600):
+    told = sfn.describe_execution(executionArn=parent)
+    runs = sfn.list_map_runs(executionArn=parent)["mapRuns"]
+    if told["status"] != "RUNNING" and runs and "stopDate" in runs[0]:
+        break
+    time.sleep(0.05)
+assert told["status"] == "SUCCEEDED", told
+run = sfn.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+assert (run["status"], run["executionArn"]) == ("SUCCEEDED", parent), run
+counts = run["executionCounts"]
+assert (counts["total"], counts["succeeded"], counts["failed"], counts["resultsWritten"]) == (3, 2, 1, 3), counts
+refused("ValidationException", sfn.update_map_run, mapRunArn=run["mapRunArn"], maxConcurrency=5)
+refused("ResourceNotFound", sfn.describe_map_run, mapRunArn=run["mapRunArn"] + "x")
+first = sfn.list_executions(mapRunArn=run["mapRunArn"], maxResults=2)
+assert len(first["executions"]) == 2 and "nextToken" in first, first
+(two,) = sfn.list_executions(mapRunArn=run["mapRunArn"], statusFilter="FAILED")["executions"]
+assert ":execution:maps/each:" in two["executionArn"], two
+item = sfn.describe_execution(executionArn=two["executionArn"])
+assert (item["error"], item["mapRunArn"], json.loads(item["input"])) == ("Two", run["mapRunArn"], {"n": "2"}), item
+kinds = [event["type"] for event in sfn.get_execution_history(executionArn=two["executionArn"])["events"]]
+assert kinds[0] == "ExecutionStarted" and kinds[-1] == "ExecutionFailed", kinds
+assert len(sfn.list_executions(stateMachineArn=maps)["executions"]) == 1
+sfn.delete_state_machine(stateMachineArn=maps)
 
 state = json.dumps({"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($.a, 1)"}, "End": True})
 tested = sfn.test_state(definition=state, roleArn=role, input='{"a": 2}')

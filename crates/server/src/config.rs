@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{ConnectionFile, FunctionFile};
 
+use crate::buckets::{Bucket, Buckets};
+
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -44,6 +46,8 @@ pub struct ServerFile {
     pub functions: BTreeMap<String, FunctionFile>,
     /// Services that workflows and webhooks may call over HTTP, by name.
     pub connections: BTreeMap<String, ConnectionFile>,
+    /// Buckets that workflows may read from and write to, by name.
+    pub buckets: BTreeMap<String, BucketFile>,
     /// Providers of models, by the name that model files use.
     pub providers: BTreeMap<String, ProviderFile>,
     /// What models cost.
@@ -64,6 +68,7 @@ impl Default for ServerFile {
             directories: BTreeMap::new(),
             functions: BTreeMap::new(),
             connections: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             providers: BTreeMap::new(),
             prices: Vec::new(),
         }
@@ -167,6 +172,17 @@ pub struct DirectoryFile {
     pub tenants: Vec<TenantId>,
 }
 
+/// A bucket that workflows may read from and write to: a folder, whose files are the objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BucketFile {
+    /// Where it is; relative to `server.toml`.
+    pub path: PathBuf,
+    /// The tenants that may use it.
+    #[serde(default = "default_tenants")]
+    pub tenants: Vec<TenantId>,
+}
+
 fn default_tenants() -> Vec<TenantId> {
     vec![TenantId::DEFAULT]
 }
@@ -250,6 +266,15 @@ impl ServerFile {
             (name.clone(), directory)
         });
         Directories::new(offered.collect())
+    }
+
+    /// The buckets, relative ones against `base`.
+    pub fn buckets(&self, base: &Path) -> Buckets {
+        let offered = self.buckets.iter().map(|(name, file)| {
+            let bucket = Bucket { path: base.join(&file.path), tenants: file.tenants.clone() };
+            (name.clone(), bucket)
+        });
+        Buckets::new(offered.collect())
     }
 
     /// The providers, with their credentials read.

@@ -13,6 +13,7 @@
 
 mod api;
 mod aws;
+mod buckets;
 mod cli;
 mod client;
 mod clock;

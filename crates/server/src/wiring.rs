@@ -89,6 +89,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     ];
     let (node, secret) = (node(&data)?, pepper.clone());
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
+    workflows.offer(config.buckets(base));
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;

@@ -229,6 +229,13 @@ pub struct MapState {
     pub label: Option<String>,
 }
 
+impl MapState {
+    /// Whether its results are written somewhere, and its own result tells only where.
+    pub fn exports(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| !writer.resource.is_empty())
+    }
+}
+
 /// Where items are read from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reader {
@@ -260,10 +267,26 @@ pub struct Batcher {
 /// Where results are written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Writer {
-    /// The call that writes them.
+    /// The call that writes them; empty where they are only put into another form.
     pub resource: String,
     /// What it is called with.
     pub arguments: Option<Template>,
+    /// What is told of each result, if that is said.
+    pub transformation: Option<Transformation>,
+    /// Whether results are JSON lines, not a JSON array.
+    pub lines: bool,
+}
+
+/// What is told of each result of a Map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Transformation {
+    /// The execution with its input, output and times.
+    None,
+    /// The output.
+    Compact,
+    /// The output, its items one by one where it is an array.
+    Flatten,
 }
 
 /// What is tried again, and how.

@@ -17,8 +17,10 @@ mod definitions;
 mod express;
 mod graphs;
 mod machines;
+mod map_runs;
 mod nested;
 mod node;
+mod objects;
 mod perform;
 mod record;
 mod retention;
@@ -36,7 +38,7 @@ mod webhook;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -58,8 +60,11 @@ use bell::Bell;
 pub use dead_letters::DeadLetter;
 pub use definitions::{Defined, Definitions};
 pub use machines::{Defining, MachineRecord, MachineType};
+use map_runs::Drivers;
+pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
 pub use nested::Parent;
 pub use node::NodeId;
+pub use objects::{ObjectInfo, ObjectName, Objects};
 use perform::OWN;
 pub(crate) use record::ACCOUNT;
 pub use record::{ExecutionKey, ExecutionRecord, OpenTask};
@@ -125,6 +130,15 @@ pub enum EngineError {
         crate::MAX_PAYLOAD
     )]
     TooLarge,
+    /// There is no such Map run.
+    #[error("there is no Map run `{0}`")]
+    UnknownMapRun(String),
+    /// A Map run is over, and cannot be changed any more.
+    #[error("the Map run `{0}` is over")]
+    MapRunOver(String),
+    /// Only the execution that began it tries again what failed in it.
+    #[error("`{0}` is of a Map run: redrive the execution that began it")]
+    OfMapRun(ExecutionKey),
     /// Another project defines it.
     #[error("{what} belongs to project `{project}`: rename one, or remove it there first")]
     Taken {
@@ -224,6 +238,10 @@ struct Shared {
     express: Arc<Semaphore>,
     /// Tasks under way here, so that they can be cancelled.
     running: Mutex<HashMap<String, Running>>,
+    /// Who drives which Map run here.
+    drivers: Mutex<Drivers>,
+    /// The buckets that Maps read from and write to.
+    objects: OnceLock<Box<dyn Objects>>,
 }
 
 /// A task that is done here.
@@ -261,8 +279,15 @@ impl Engine {
             machines: Mutex::default(),
             express: Arc::new(Semaphore::new(express::MOST)),
             running: Mutex::default(),
+            drivers: Mutex::default(),
+            objects: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Offers buckets for Maps to read from and write to. What was offered first stays.
+    pub fn offer(&self, objects: impl Objects + 'static) {
+        self.shared.objects.get_or_init(|| Box::new(objects));
     }
 
     /// The workflows of one tenant, acted on as `actor`.
@@ -327,6 +352,10 @@ impl Engine {
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drivers(&self) -> MutexGuard<'_, Drivers> {
+        self.shared.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn definition(&self, tenant: &TenantId, digest: Digest) -> Result<String, EngineError> {
@@ -426,7 +455,11 @@ impl TenantEngine {
     /// # Errors
     /// If there is none, or it has not failed.
     pub async fn redrive(&self, key: &ExecutionKey) -> Result<ExecutionRecord, EngineError> {
-        let status = self.execution(key).await?.run.status;
+        let known = self.execution(key).await?;
+        if known.place.is_some() {
+            return Err(EngineError::OfMapRun(key.clone()));
+        }
+        let status = known.run.status;
         if matches!(status, Status::Running | Status::Succeeded) {
             return Err(EngineError::Status { key: key.clone(), status });
         }

@@ -17,6 +17,7 @@ pub mod name {
     pub const NO_CHOICE: &str = "States.NoChoiceMatched";
     pub const RESULT_PATH: &str = "States.ResultPathMatchFailure";
     pub const ITEM_READER: &str = "States.ItemReaderFailed";
+    pub const RESULT_WRITER: &str = "States.ResultWriterFailed";
     pub const THRESHOLD: &str = "States.ExceedToleratedFailureThreshold";
 }
 

@@ -12,6 +12,7 @@
 //! Read `run.rs` for the nouns, then `enter.rs` (what each kind of state does), `leave.rs` (how
 //! data flows out of it) and `fail.rs` (what happens to errors).
 
+mod distribute;
 mod enter;
 mod fail;
 mod leave;
@@ -34,6 +35,10 @@ use crate::weight::Allowance;
 
 pub(crate) use single::{Came, Mocked, Trial, try_state};
 
+use distribute::MAX_ITEMS;
+pub(crate) use distribute::portions;
+pub use distribute::{MapRun, Portion};
+pub(crate) use reader::LIST;
 pub use run::{About, Effect, FrameId, Input, Outcome, Report, Run, Status, TaskRequest};
 use run::{Frame, Phase};
 
@@ -100,8 +105,7 @@ impl<'a, 'm> Stepper<'a, 'm> {
             Input::Continued => {}
             Input::Reported { task, report } => self.reported(&task, report),
             Input::TimerFired { frame, epoch } => self.timer(frame, epoch),
-            Input::Read { frame, body } => self.read(frame, body),
-            Input::Written { frame, details } => self.written(frame, details),
+            Input::MapRunEnded { id, result } => self.map_run_ended(&id, result),
             Input::Stopped(fault) => self.end(Status::Aborted, None, fault),
             Input::TimedOut => self.end(Status::TimedOut, None, Fault::default()),
             Input::Redriven => self.redrive(),
@@ -114,15 +118,16 @@ impl<'a, 'm> Stepper<'a, 'm> {
         details.insert("roleArn".to_owned(), self.run.about.role_arn.clone().into());
         self.event(0, "ExecutionStarted", Some(details));
         self.set_deadline();
-        let start = self.machine.states.start_at.clone();
-        let input = self.run.about.input.clone();
-        let root = self.run.add(None, 0, Vec::new(), (start, input));
+        let scope = self.run.scope.clone();
+        let Some(states) = container(self.machine, &scope) else { return };
+        let (start, input) = (states.start_at.clone(), self.run.about.input.clone());
+        let root = self.run.add(None, 0, scope, (start, input));
         self.queue.push_back(root);
     }
 
-    /// The machine's bound on an execution counts from now.
+    /// The machine's bound on an execution counts from now. It is none on those of single items.
     fn set_deadline(&mut self) {
-        if let Some(seconds) = self.machine.timeout_seconds {
+        if let Some(seconds) = self.machine.timeout_seconds.filter(|_| self.run.scope.is_empty()) {
             let at = later(self.moment.now, seconds as f64);
             self.step.effects.push(Effect::Deadline { at });
         }
@@ -174,6 +179,7 @@ impl<'a, 'm> Stepper<'a, 'm> {
         let previous = self.run.events;
         let details = json!({"redriveCount": self.run.about.redrives});
         let id = self.event(previous, "ExecutionRedriven", details.as_object().cloned());
+        let mut again = Vec::new();
         for (frame_id, frame) in &mut self.run.frames {
             match &mut frame.phase {
                 Phase::Halted => {
@@ -181,9 +187,12 @@ impl<'a, 'm> Stepper<'a, 'm> {
                     frame.previous = id;
                     self.queue.push_back(*frame_id);
                 }
-                Phase::Items(items) => items.forgive(),
+                Phase::MapRun(map_run) => again.push((*frame_id, map_run.id.clone())),
                 _ => {}
             }
+        }
+        for (frame_id, map_run) in again {
+            self.redrive_map_run(frame_id, map_run, id);
         }
         self.set_deadline();
     }
@@ -221,6 +230,13 @@ impl<'a, 'm> Stepper<'a, 'm> {
             frame.epoch += 1;
             match std::mem::replace(&mut frame.phase, Phase::Halted) {
                 Phase::Working { task, .. } => self.step.effects.push(Effect::Cancel { task }),
+                parent @ Phase::MapRun(_) => {
+                    if let Phase::MapRun(map_run) = &parent {
+                        let id = map_run.id.clone();
+                        self.step.effects.push(Effect::Withdraw { id });
+                    }
+                    frame.phase = parent;
+                }
                 // Its children are halted themselves.
                 parent @ (Phase::Branches { .. } | Phase::Items(_)) => frame.phase = parent,
                 _ => {}
@@ -247,15 +263,13 @@ impl<'a, 'm> Stepper<'a, 'm> {
     }
 
     /// Tells an event of a frame beside its thread: what comes next follows from what came before.
-    /// Frames of distributed items have a history of their own.
     fn aside(
         &mut self,
         id: FrameId,
         kind: &str,
         details: Option<Map<String, Value>>,
     ) -> Option<u64> {
-        let frame = self.run.frames.get(&id).filter(|frame| !frame.silent)?;
-        let previous = frame.previous;
+        let previous = self.run.frames.get(&id)?.previous;
         Some(self.event(previous, kind, details))
     }
 
@@ -280,7 +294,7 @@ impl<'a, 'm> Stepper<'a, 'm> {
         let mut at = Some(id);
         while let Some(frame) = at.and_then(|id| self.frame(id)) {
             chain.push(&frame.variables);
-            at = frame.parent.filter(|_| !frame.silent);
+            at = frame.parent;
         }
         let mut seen = Map::new();
         for variables in chain.into_iter().rev() {

@@ -46,6 +46,7 @@ pub mod pattern;
 pub mod portable;
 #[cfg(test)]
 mod recordings;
+mod results;
 pub mod rule;
 pub mod schedule;
 pub mod simulate;
@@ -59,7 +60,7 @@ pub use definition::Machine;
 pub use fault::Fault;
 pub use history::{Event, seconds};
 pub use interpreter::{
-    About, Effect, FrameId, Input, MAX_PAYLOAD, Moment, Outcome, Report, Run, Status, Step,
+    About, Effect, FrameId, Input, MAX_PAYLOAD, MapRun, Moment, Outcome, Report, Run, Status, Step,
     TaskRequest, step,
 };
 pub use name::{NotAName, WorkflowName};

@@ -3,12 +3,13 @@
 //! Tests of definitions, recorded cases and simulations all come through here: the interpreter is
 //! the one that production runs, only the world around it is made up.
 
+mod maps;
 mod mocks;
 
 use std::collections::BTreeMap;
 
 use release::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::definition::Machine;
 use crate::fault::Fault;
@@ -17,6 +18,7 @@ use crate::interpreter::{
     About, Effect, Input, Moment, Report, Run, Status, Step, TaskRequest, later, step,
 };
 
+use maps::MapRuns;
 pub use mocks::Mocks;
 
 /// How many steps a simulation takes at most.
@@ -28,11 +30,12 @@ pub trait World {
     /// on and only its timers end it.
     fn task(&mut self, request: &TaskRequest) -> Vec<Report>;
 
-    /// What a reader gets.
+    /// What a reader gets: an object's bytes, or the part of a listing after `StartAfter` as a JSON
+    /// array.
     ///
     /// # Errors
     /// If there is nothing to read.
-    fn read(&mut self, resource: &str, arguments: &Value) -> Result<String, Fault>;
+    fn read(&mut self, resource: &str, arguments: &Value) -> Result<Vec<u8>, Fault>;
 }
 
 /// How a simulated execution went.
@@ -79,30 +82,41 @@ pub fn simulate(machine: &Machine, setting: &Setting, world: &mut dyn World) -> 
         started_at: setting.start,
         redrives: 0,
     };
+    let run = Run::new(about, setting.seed);
     let mut simulation = Simulation {
         machine,
-        run: Run::new(about, setting.seed),
+        runs: BTreeMap::from([(MAIN, run.clone())]),
+        begun: 1,
+        map_runs: MapRuns::default(),
         history: Vec::new(),
         agenda: Agenda::default(),
         now: setting.start,
         tokens: 0,
         crashes: setting.crashes,
     };
-    simulation.happen(Input::Started, world);
+    simulation.happen(MAIN, Input::Started, world);
     for _ in 0..STEPS {
-        let Some((at, input)) = simulation.agenda.next() else { break };
+        let Some((at, who, input)) = simulation.agenda.next() else { break };
         simulation.now = simulation.now.max(at);
-        simulation.happen(input, world);
-        if simulation.run.status != Status::Running {
+        simulation.happen(who, input, world);
+        if simulation.runs.get(&MAIN).is_none_or(|run| run.status != Status::Running) {
             break;
         }
     }
-    Simulated { run: simulation.run, history: simulation.history }
+    Simulated { run: simulation.runs.remove(&MAIN).unwrap_or(run), history: simulation.history }
 }
+
+/// A run of the simulation: the execution itself, or one of an item.
+type Who = u64;
+/// The execution itself.
+const MAIN: Who = 0;
 
 struct Simulation<'a> {
     machine: &'a Machine,
-    run: Run,
+    runs: BTreeMap<Who, Run>,
+    /// How many runs have begun.
+    begun: Who,
+    map_runs: MapRuns,
     history: Vec<Event>,
     agenda: Agenda,
     now: Timestamp,
@@ -111,53 +125,50 @@ struct Simulation<'a> {
 }
 
 impl Simulation<'_> {
-    fn happen(&mut self, input: Input, world: &mut dyn World) {
+    fn happen(&mut self, who: Who, input: Input, world: &mut dyn World) {
+        let Some(before) = self.runs.get(&who) else { return };
         let mut again = None;
         if self.crashes {
-            let tokens = self.tokens;
-            let mut stored = self.stored();
-            std::mem::swap(&mut self.run, &mut stored);
-            self.take(input.clone());
-            (self.run, self.tokens) = (stored, tokens);
+            let (tokens, stored) = (self.tokens, stored(before));
+            self.take(who, input.clone());
+            self.tokens = tokens;
+            self.runs.insert(who, stored);
             // A start is told once: the name of an execution is taken by then.
             again = Some(input.clone()).filter(|input| *input != Input::Started);
         }
-        let done = self.take(input);
-        self.history.extend(done.events);
+        let mut done = self.take(who, input);
         if let Some(input) = again {
-            self.run = self.stored();
-            let nothing = self.take(input);
-            self.history.extend(nothing.events);
-            for effect in nothing.effects {
-                self.act(effect, world);
+            if let Some(run) = self.runs.get_mut(&who) {
+                *run = stored(run);
             }
+            let nothing = self.take(who, input);
+            done.events.extend(nothing.events);
+            // Nothing of it may be new: what is told twice is done once.
+            done.effects.splice(0..0, nothing.effects);
+        }
+        if who == MAIN {
+            self.history.extend(done.events);
         }
         for effect in done.effects {
-            self.act(effect, world);
+            self.act(who, effect, world);
         }
     }
 
     /// One step, and nothing more.
-    fn take(&mut self, input: Input) -> Step {
+    fn take(&mut self, who: Who, input: Input) -> Step {
         let tokens = &mut self.tokens;
         let mut token = |_: &str| {
             *tokens += 1;
             format!("token-{tokens}")
         };
         let mut moment = Moment { now: self.now, token: &mut token };
-        step(self.machine, &mut self.run, input, &mut moment)
+        let Some(run) = self.runs.get_mut(&who) else { return Step::default() };
+        step(self.machine, run, input, &mut moment)
     }
 
-    /// The run as a store gives it back. One that cannot be stored is left as it is, and the first
-    /// comparison shows it.
-    fn stored(&self) -> Run {
-        let stored = serde_json::to_vec(&self.run).and_then(|json| serde_json::from_slice(&json));
-        stored.unwrap_or_else(|_| self.run.clone())
-    }
-
-    fn act(&mut self, effect: Effect, world: &mut dyn World) {
+    fn act(&mut self, who: Who, effect: Effect, world: &mut dyn World) {
         match effect {
-            Effect::Continue => self.agenda.add(self.now, Input::Continued),
+            Effect::Continue => self.agenda.add(self.now, who, Input::Continued),
             Effect::Schedule(request) => {
                 let reports = world.task(&request);
                 let ends = reports
@@ -166,7 +177,7 @@ impl Simulation<'_> {
                 let task = request.task.clone();
                 for report in reports {
                     let task = task.clone();
-                    self.agenda.add(self.now, Input::Reported { task, report });
+                    self.agenda.add(self.now, who, Input::Reported { task, report });
                 }
                 if ends {
                     return;
@@ -178,47 +189,46 @@ impl Simulation<'_> {
                 for (seconds, report) in limits {
                     if let Some(at) = seconds.map(|seconds| later(self.now, seconds as f64)) {
                         let task = task.clone();
-                        self.agenda.add(at, Input::Reported { task, report });
+                        self.agenda.add(at, who, Input::Reported { task, report });
                     }
                 }
             }
             Effect::Timer { at, frame, epoch } => {
-                self.agenda.add(at, Input::TimerFired { frame, epoch });
+                self.agenda.add(at, who, Input::TimerFired { frame, epoch });
             }
-            Effect::Deadline { at } => self.agenda.add(at, Input::TimedOut),
-            Effect::Read { frame, resource, arguments } => {
-                let body = world.read(&resource, &arguments);
-                self.agenda.add(self.now, Input::Read { frame, body });
-            }
-            Effect::Write { frame, arguments, .. } => {
-                let details = Ok(json!({
-                    "Bucket": arguments.get("Bucket"),
-                    "Key": arguments.get("Prefix"),
-                }));
-                self.agenda.add(self.now, Input::Written { frame, details });
-            }
-            // A pretended task needs no cancelling, and an end no telling.
-            Effect::Cancel { .. } | Effect::Finished => {}
+            Effect::Deadline { at } => self.agenda.add(at, who, Input::TimedOut),
+            Effect::Distribute { id } => self.distribute(who, &id, world),
+            Effect::Withdraw { id } => self.withdraw(&id),
+            Effect::Finished => self.finished(who),
+            // A pretended task needs no cancelling.
+            Effect::Cancel { .. } => {}
         }
     }
+}
+
+/// The run as a store gives it back. One that cannot be stored is left as it is, and the first
+/// comparison shows it.
+fn stored(run: &Run) -> Run {
+    let stored = serde_json::to_vec(run).and_then(|json| serde_json::from_slice(&json));
+    stored.unwrap_or_else(|_| run.clone())
 }
 
 /// What is going to happen, by its time; at one moment in the order it was noted.
 #[derive(Default)]
 struct Agenda {
-    due: BTreeMap<(Timestamp, u64), Input>,
+    due: BTreeMap<(Timestamp, u64), (Who, Input)>,
     count: u64,
 }
 
 impl Agenda {
-    fn add(&mut self, at: Timestamp, input: Input) {
+    fn add(&mut self, at: Timestamp, who: Who, input: Input) {
         self.count += 1;
-        self.due.insert((at, self.count), input);
+        self.due.insert((at, self.count), (who, input));
     }
 
-    fn next(&mut self) -> Option<(Timestamp, Input)> {
-        let ((at, _), input) = self.due.pop_first()?;
-        Some((at, input))
+    fn next(&mut self) -> Option<(Timestamp, Who, Input)> {
+        let ((at, _), (who, input)) = self.due.pop_first()?;
+        Some((at, who, input))
     }
 }
 

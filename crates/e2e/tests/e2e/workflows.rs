@@ -89,7 +89,9 @@ fn an_execution_is_stopped_by_name_and_a_failed_one_redriven() {
 #[test]
 fn boto3_drives_workflows_with_a_signed_key_until_it_is_revoked() {
     let mut stage = Stage::empty().unwrap();
-    stage.write("server.toml", "listen = \"127.0.0.1:0\"\n").unwrap();
+    let server = "listen = \"127.0.0.1:0\"\n\n[buckets.lists]\npath = \"lists\"\n";
+    stage.write("server.toml", server).unwrap();
+    stage.write("lists/in.csv", "n\n1\n2\n3\n").unwrap();
     stage.start().unwrap();
     let made = stage.json(&["key", "create", "user:admin", "--aws"]).unwrap();
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());

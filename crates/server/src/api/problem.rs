@@ -144,6 +144,7 @@ impl From<EngineError> for Problem {
             | EngineError::UnknownActivity(_)
             | EngineError::UnknownSchedule(_)
             | EngineError::UnknownRule(_)
+            | EngineError::UnknownMapRun(_)
             | EngineError::UnknownDeadLetter(_)
             | EngineError::Token => Self::not_found(message),
             EngineError::MayNotDecide(_) => Self::new(StatusCode::FORBIDDEN, "GC0403", message),
@@ -155,6 +156,8 @@ impl From<EngineError> for Problem {
             | EngineError::TaskOver
             | EngineError::Taken { .. }
             | EngineError::Exists(_)
+            | EngineError::MapRunOver(_)
+            | EngineError::OfMapRun(_)
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::conflict(message),
             EngineError::Store(error) => error.into(),

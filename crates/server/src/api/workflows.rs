@@ -10,8 +10,8 @@ use security::{Action, Resource, authorize};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
-    Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, PostedEvent, ScheduleFile,
-    qualified,
+    Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, MapRunRecord, PostedEvent,
+    ScheduleFile, qualified,
 };
 use workflow::graph::Graph;
 use workflow::rule::RuleSpec;
@@ -277,6 +277,8 @@ async fn show(call: Call) -> Result<Value, Problem> {
         }
     }
     let mut shown = told(&engine.execution(&key).await?);
+    let map_runs = engine.map_runs(&key).await?;
+    shown["map_runs"] = map_runs.iter().map(map_run).collect();
     shown["history"] = engine.history(&key).await?.iter().map(Event::shown).collect();
     Ok(shown)
 }
@@ -388,6 +390,16 @@ fn drawn(call: &Call, graph: Graph) -> Result<Answer, Problem> {
 
 async fn redrive(call: Call) -> Result<Value, Problem> {
     Ok(told(&call.workflows().redrive(&key(&call)?).await?))
+}
+
+/// A Map run as the API tells it.
+fn map_run(record: &MapRunRecord) -> Value {
+    let mut told = record.counts();
+    told["map_run"] = record.map_run.arn.clone().into();
+    told["label"] = record.map_run.label.clone().into();
+    told["status"] = record.status.as_str().into();
+    told["redrives"] = record.redrives.into();
+    told
 }
 
 /// An execution as the API tells it.

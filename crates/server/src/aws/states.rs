@@ -2,6 +2,7 @@
 
 mod executions;
 mod machines;
+mod map_runs;
 mod tasks;
 mod versions;
 
@@ -14,7 +15,7 @@ use workflow::engine::{
     Defining, EngineError, ExecutionKey, MachineType, Tagged, TenantEngine, check_tags, qualified,
 };
 
-use super::{Call, Exception, page};
+use super::{Call, Exception, PAGE, page};
 
 /// What the names of its operations begin with.
 pub const SERVICE: &str = "AWSStepFunctions";
@@ -25,6 +26,7 @@ enum Part {
     Machines,
     Versions,
     Executions,
+    MapRuns,
     Tasks,
 }
 
@@ -39,6 +41,7 @@ const OPERATIONS: &[(&str, Action, Part)] = &[
     ("DeleteStateMachineVersion", Action::DefineWorkflows, Part::Versions),
     ("DescribeActivity", Action::ReadWorkflows, Part::Tasks),
     ("DescribeExecution", Action::ReadWorkflows, Part::Executions),
+    ("DescribeMapRun", Action::ReadWorkflows, Part::MapRuns),
     ("DescribeStateMachine", Action::ReadWorkflows, Part::Machines),
     ("DescribeStateMachineAlias", Action::ReadWorkflows, Part::Versions),
     ("DescribeStateMachineForExecution", Action::ReadWorkflows, Part::Executions),
@@ -46,6 +49,7 @@ const OPERATIONS: &[(&str, Action, Part)] = &[
     ("GetExecutionHistory", Action::ReadWorkflows, Part::Executions),
     ("ListActivities", Action::ReadWorkflows, Part::Tasks),
     ("ListExecutions", Action::ReadWorkflows, Part::Executions),
+    ("ListMapRuns", Action::ReadWorkflows, Part::MapRuns),
     ("ListStateMachineAliases", Action::ReadWorkflows, Part::Versions),
     ("ListStateMachineVersions", Action::ReadWorkflows, Part::Versions),
     ("ListStateMachines", Action::ReadWorkflows, Part::Machines),
@@ -61,6 +65,7 @@ const OPERATIONS: &[(&str, Action, Part)] = &[
     ("TagResource", Action::DefineWorkflows, Part::Machines),
     ("TestState", Action::ReadWorkflows, Part::Machines),
     ("UntagResource", Action::DefineWorkflows, Part::Machines),
+    ("UpdateMapRun", Action::RunWorkflows, Part::MapRuns),
     ("UpdateStateMachine", Action::DefineWorkflows, Part::Machines),
     ("UpdateStateMachineAlias", Action::DefineWorkflows, Part::Versions),
     ("ValidateStateMachineDefinition", Action::ReadWorkflows, Part::Machines),
@@ -88,6 +93,7 @@ struct Asked {
     execution_arn: String,
     include_execution_data: Option<bool>,
     input: Option<String>,
+    map_run_arn: Option<String>,
     max_results: Option<usize>,
     name: Option<String>,
     next_token: Option<String>,
@@ -130,6 +136,7 @@ pub async fn perform(
         Some((_, Part::Machines)) => machines::perform(operation, engine, call, asked).await,
         Some((_, Part::Versions)) => versions::perform(operation, engine, asked).await,
         Some((_, Part::Executions)) => executions::perform(operation, engine, call, asked).await,
+        Some((_, Part::MapRuns)) => map_runs::perform(operation, engine, call, asked).await,
         Some((_, Part::Tasks)) => tasks::perform(operation, engine, asked).await,
         None => Err(unperformed(operation)),
     }
@@ -214,7 +221,16 @@ impl Asked {
     fn execution(&self) -> Result<ExecutionKey, Exception> {
         let (machine, name) =
             named(&self.execution_arn, "execution")?.split_once(':').unwrap_or_default();
-        Ok(ExecutionKey { machine: machine.to_owned(), name: name.to_owned() })
+        // Executions of a Map run stand apart from their workflow's own.
+        Ok(ExecutionKey { machine: machine.replacen('/', ":", 1), name: name.to_owned() })
+    }
+
+    fn map_run(&self) -> &str {
+        self.map_run_arn.as_deref().unwrap_or_default()
+    }
+
+    fn limit(&self) -> usize {
+        self.max_results.filter(|limit| *limit > 0).unwrap_or(PAGE.0).min(PAGE.1)
     }
 
     /// The rows from `nextToken` on, and the token of those after them.
@@ -254,7 +270,9 @@ impl From<EngineError> for Exception {
             | EngineError::UnknownRule(_)
             | EngineError::UnknownDeadLetter(_) => "ResourceNotFoundException",
             EngineError::Exists(_) => "ExecutionAlreadyExists",
-            EngineError::Status { .. } => "ExecutionNotRedrivable",
+            EngineError::Status { .. } | EngineError::OfMapRun(_) => "ExecutionNotRedrivable",
+            EngineError::UnknownMapRun(_) => "ResourceNotFound",
+            EngineError::MapRunOver(_) => "ValidationException",
             EngineError::TooLarge => "InvalidExecutionInput",
             EngineError::Token => "InvalidToken",
             EngineError::TaskOver => "TaskTimedOut",

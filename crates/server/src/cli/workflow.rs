@@ -275,7 +275,7 @@ pub async fn run(
             let graph = graph(&client, &path).await?;
             out.value(&told, |told| {
                 let before = if *whole { history(told) } else { String::new() };
-                format!("{before}{}\n\n{}", drawn(&graph), ended(told))
+                format!("{before}{}\n\n{}{}", drawn(&graph), map_runs(told), ended(told))
             })
         }
         WorkflowCommand::Watch { execution: key } => {
@@ -421,6 +421,18 @@ fn executions(rows: &Value) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// The Map runs of an execution, and how far they are.
+fn map_runs(told: &Value) -> String {
+    let mut lines = Vec::new();
+    for run in told["map_runs"].as_array().into_iter().flatten() {
+        let counts = run["executionCounts"].as_object().into_iter().flatten();
+        let counts = counts.map(|(name, count)| format!("{name} {count}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        lines.push(format!("{} {}: {counts}\n\n", text(&run["map_run"]), text(&run["status"])));
+    }
+    lines.concat()
 }
 
 /// How an execution stands.

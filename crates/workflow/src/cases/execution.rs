@@ -1,6 +1,6 @@
 //! Cases that are whole executions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{Judged, definition, fits};
 use crate::definition::{Machine, refusal};
 use crate::fault::{Fault, name};
 use crate::history::Event;
-use crate::interpreter::{Report, TaskRequest};
+use crate::interpreter::{LIST, Report, TaskRequest};
 use crate::simulate::{Setting, Simulated, World, simulate};
 
 /// Runs a case and compares.
@@ -169,17 +169,21 @@ impl World for Mocks {
         reports(&waiting.remove(at))
     }
 
-    fn read(&mut self, resource: &str, arguments: &Value) -> Result<String, Fault> {
+    fn read(&mut self, resource: &str, arguments: &Value) -> Result<Vec<u8>, Fault> {
         let is = |object: &&Value, name: &str| object.get(name) == arguments.get(name);
-        if resource.ends_with("listObjectsV2") {
-            let listed = self.objects.iter().filter(|object| is(object, "Bucket"));
-            let listed = listed.map(|object| json!({"Key": object.get("Key")}));
-            return Ok(Value::Array(listed.collect()).to_string());
+        if resource == LIST {
+            let key = |object: &Value| object.get("Key").and_then(Value::as_str).map(str::to_owned);
+            let after = arguments.get("StartAfter").and_then(Value::as_str);
+            let listed = self.objects.iter().filter(|object| is(object, "Bucket")).filter_map(key);
+            let listed = listed.filter(|key| after.is_none_or(|after| key.as_str() > after));
+            let listed: BTreeSet<_> = listed.collect();
+            let listed = listed.into_iter().map(|key| json!({"Key": key}));
+            return Ok(Value::Array(listed.collect()).to_string().into_bytes());
         }
         let found = self.objects.iter().find(|object| is(object, "Bucket") && is(object, "Key"));
         let body = found.and_then(|object| object.get("Body")).and_then(Value::as_str);
         let missing = || Fault::new(name::ITEM_READER, "The specified key does not exist.");
-        body.map(str::to_owned).ok_or_else(missing)
+        body.map(|body| body.as_bytes().to_vec()).ok_or_else(missing)
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Batcher, Catcher, Choice, Condition, Container, Finding, Kind, MAX_DEFINITION, Machine,
-    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Wait, Writer, place,
+    MapState, Reader, Resource, Retrier, Selected, Severity, State, Task, Transformation, Wait,
+    Writer, place,
 };
 use crate::choice::Rule;
 use crate::intrinsic::Intrinsic;
@@ -672,7 +673,33 @@ impl Node<'_> {
     fn writer(&mut self, language: Language) -> Writer {
         let by_language = if language == Language::JsonPath { "Parameters" } else { "Arguments" };
         let resource = self.text("Resource").unwrap_or_default();
-        Writer { resource, arguments: self.template(by_language, language) }
+        let arguments = self.template(by_language, language);
+        let mut writer = Writer { resource, arguments, transformation: None, lines: false };
+        self.only(&["Resource", by_language, "WriterConfig"]);
+        if let Some(mut config) = self.child("WriterConfig") {
+            writer.transformation = match config.text("Transformation").as_deref() {
+                None => None,
+                Some("NONE") => Some(Transformation::None),
+                Some("COMPACT") => Some(Transformation::Compact),
+                Some("FLATTEN") => Some(Transformation::Flatten),
+                Some(_) => {
+                    let all = "NONE, COMPACT, FLATTEN";
+                    config.wrong_field("Transformation", format!("Value is not one of [{all}]"));
+                    None
+                }
+            };
+            writer.lines = match config.text("OutputType").as_deref() {
+                None | Some("JSON") => false,
+                Some("JSONL") => true,
+                Some(_) => {
+                    config.wrong_field("OutputType", "Value is not one of [JSON, JSONL]");
+                    false
+                }
+            };
+        } else if writer.resource.is_empty() {
+            self.require(&["Resource"]);
+        }
+        writer
     }
 
     fn errors(&mut self) -> Vec<String> {

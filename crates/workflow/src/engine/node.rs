@@ -105,6 +105,7 @@ impl Engine {
                 count += page.len();
                 after = page.last().map(|record| record.key.to_string());
             }
+            self.drive_held(tenant, &own).await?;
         }
         Ok(count)
     }
@@ -178,6 +179,7 @@ impl Engine {
                 for (_, running) in self.running().drain() {
                     running.work.abort();
                 }
+                self.stop_driving();
                 self.timers().clear();
                 self.slots().clear();
                 self.join(seen).await?;
@@ -271,7 +273,7 @@ impl Engine {
             }
             after = page.last().map(|record| record.key.to_string());
         }
-        Ok(())
+        self.take_over_map_runs(tenant, from).await
     }
 
     /// A page of the executions that stand under a server's name; none after the last.
@@ -293,6 +295,9 @@ impl Engine {
         let own = self.node();
         if record.node == own {
             self.set_timers(tenant, &record.key, record.due());
+            for map_run in record.run.map_runs() {
+                self.drive(tenant, &record.key, &map_run.id);
+            }
             self.look_to_parent(tenant, record);
         }
         for open in record.tasks.values().filter(|open| open.node == own) {

@@ -8,6 +8,7 @@ use release::{Digest, PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::map_runs::{BY_MAP_RUN, Place};
 use super::nested::Parent;
 use super::perform::Doer;
 use super::{NodeId, approval, nested, retention};
@@ -71,6 +72,9 @@ pub struct ExecutionRecord {
     /// The rules that led to it.
     #[serde(default)]
     pub caused_by: Causation,
+    /// The Map run it is of, and where in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Whether somebody asked for exactly its one task, and waits for it as for their own deed.
     #[serde(default)]
     pub by_hand: bool,
@@ -184,6 +188,7 @@ impl ExecutionRecord {
             actor,
             author: None,
             caused_by: Causation::default(),
+            place: None,
             by_hand: false,
             parent: None,
             definition,
@@ -236,7 +241,7 @@ impl ExecutionRecord {
                 Effect::Deadline { at } => self.deadline = Some(*at),
                 Effect::Continue => self.unfinished = true,
                 Effect::Finished => self.stopped_at = Some(now),
-                Effect::Cancel { .. } | Effect::Read { .. } | Effect::Write { .. } => {}
+                Effect::Cancel { .. } | Effect::Distribute { .. } | Effect::Withdraw { .. } => {}
             }
         }
         let Self { run, tasks, timers, .. } = self;
@@ -280,7 +285,8 @@ impl ExecutionRecord {
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
         let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
-        nodes.chain(ended).chain(waiting).chain(asks).chain(parent).collect()
+        let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
+        nodes.chain(ended).chain(waiting).chain(asks).chain(parent).chain(place).collect()
     }
 
     /// When a sign of life or the end is due, if `input` says too early that it was missed: a worker

@@ -13,9 +13,8 @@ use store::{Expect, StoreError, Transaction};
 use super::{
     AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
 };
-use super::{perform::Doer, slots::Slot, token, webhook, worker};
+use super::{map_runs::Told, perform::Doer, slots::Slot, token, webhook, worker};
 use crate::definition::Machine;
-use crate::fault::{Fault, name};
 use crate::interpreter::{Effect, Input, Moment, Report, Run, Status, Step, step};
 
 /// What happens to an execution, and what the event log is told with it.
@@ -233,10 +232,11 @@ impl Engine {
                 Effect::Continue => due.push((self.shared.clock.now(), Input::Continued)),
                 Effect::Finished => {
                     self.shared.ended.ring(&(tenant.clone(), record.key.clone()));
+                    self.tell_of_end(tenant, record);
                     self.look_to_parent(tenant, record);
                 }
-                // Answered in the transition already.
-                Effect::Read { .. } | Effect::Write { .. } => {}
+                Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
+                Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
             }
         }
         if !due.is_empty() {
@@ -292,10 +292,12 @@ fn written(
         let (status, caused_by) = (record.run.status, &record.caused_by);
         json!({"execution": key, "status": status, "caused_by": caused_by})
     };
-    if version == 0 {
+    // A Map run's executions may be a million: the log tells of the one that began it.
+    let of_map_run = record.place.is_some();
+    if version == 0 && !of_map_run {
         transaction = transaction.emit("workflow", "execution.started", &status())?;
     }
-    if done.effects.contains(&Effect::Finished) {
+    if done.effects.contains(&Effect::Finished) && !of_map_run {
         transaction = transaction.emit("workflow", "execution.ended", &status())?;
         transaction = webhook::give_up(record, transaction)?;
     }
@@ -307,31 +309,19 @@ pub fn history_stream(key: &ExecutionKey) -> String {
     format!("workflow/{key}")
 }
 
-/// One transition. Nothing here reads or writes objects, and that is said at once: what waits for
-/// an answer that a crash could lose is not left behind. What is done here begins at once.
+/// One transition. What is done here begins at once.
 pub fn transition(machine: &Machine, run: &mut Run, input: Input, moment: &mut Moment<'_>) -> Step {
     let mut done = step(machine, run, input, moment);
-    let fault = |what: &str| {
-        let cause = format!("There is no object store to {what} here.");
-        Fault::new(name::ITEM_READER, cause)
-    };
     let mut at = 0;
     while let Some(effect) = done.effects.get(at) {
         at += 1;
-        let answer = match effect {
-            Effect::Read { frame, .. } => {
-                Input::Read { frame: *frame, body: Err(fault("read from")) }
-            }
-            Effect::Write { frame, .. } => {
-                Input::Written { frame: *frame, details: Err(fault("write to")) }
-            }
-            Effect::Schedule(request) if Doer::of(&request.resource) == Doer::Here => {
-                let report = Report::Started { worker: None };
-                Input::Reported { task: request.task.clone(), report }
-            }
-            _ => continue,
-        };
-        let more = step(machine, run, answer, moment);
+        let Effect::Schedule(request) = effect else { continue };
+        if Doer::of(&request.resource) != Doer::Here {
+            continue;
+        }
+        let report = Report::Started { worker: None };
+        let more =
+            step(machine, run, Input::Reported { task: request.task.clone(), report }, moment);
         done.events.extend(more.events);
         done.effects.extend(more.effects);
     }

@@ -23,7 +23,7 @@ impl Stepper<'_, '_> {
                 error.cause
             ),
         };
-        if error.error == name::QUERY && !frame.silent {
+        if error.error == name::QUERY {
             let mut details = Map::new();
             details.insert("cause".to_owned(), cause.clone().into());
             details.insert("error".to_owned(), error.error.into());
@@ -114,7 +114,7 @@ impl Stepper<'_, '_> {
     pub(super) fn fail_scope(&mut self, id: FrameId, fault: Fault) {
         let Some(frame) = self.run.frames.get_mut(&id) else { return };
         // Around a redrive, states keep what their branches and items came to.
-        if !matches!(frame.phase, Phase::Branches { .. } | Phase::Items(_)) {
+        if !matches!(frame.phase, Phase::Branches { .. } | Phase::Items(_) | Phase::MapRun(_)) {
             frame.phase = Phase::Halted;
         }
         let (parent, previous) = (frame.parent, frame.previous);
@@ -139,10 +139,14 @@ impl Stepper<'_, '_> {
     /// Drops all frames below one; their tasks are no longer wanted.
     pub(super) fn drop_below(&mut self, id: FrameId) {
         for below in self.run.below(id) {
-            if let Some(frame) = self.run.frames.remove(&below)
-                && let Phase::Working { task, .. } = frame.phase
-            {
-                self.step.effects.push(Effect::Cancel { task });
+            match self.run.frames.remove(&below).map(|frame| frame.phase) {
+                Some(Phase::Working { task, .. }) => {
+                    self.step.effects.push(Effect::Cancel { task });
+                }
+                Some(Phase::MapRun(map_run)) => {
+                    self.step.effects.push(Effect::Withdraw { id: map_run.id });
+                }
+                _ => {}
             }
         }
     }

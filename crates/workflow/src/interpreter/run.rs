@@ -10,6 +10,7 @@ use crate::definition::Resource;
 use crate::draw::Draw;
 use crate::fault::Fault;
 
+use super::distribute::MapRun;
 use super::map::Items;
 
 /// Which execution of which machine a run is.
@@ -45,6 +46,9 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// How many events its history has.
     pub events: u64,
+    /// The states around it, each with its branch, if it is for an item of a distributed Map.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<(String, usize)>,
     pub(super) frames: BTreeMap<FrameId, Frame>,
     pub(super) next_frame: u64,
     /// Frames that a long burst left.
@@ -122,9 +126,6 @@ pub struct Frame {
     pub index: usize,
     /// Where its states are: the states around it, each with its branch.
     pub scope: Vec<(String, usize)>,
-    /// Whether its events are not part of the execution's history.
-    #[serde(default)]
-    pub silent: bool,
     /// The state it is in.
     pub state: String,
     /// That state's input.
@@ -181,12 +182,10 @@ pub enum Phase {
         /// What came of each.
         results: Vec<Option<Value>>,
     },
-    /// Items are being read.
-    Reading,
     /// Iterations are under way.
     Items(Box<Items>),
-    /// The results of its iterations are being written.
-    Writing,
+    /// Executions of its items are under way.
+    MapRun(Box<MapRun>),
     /// It was cut off.
     Halted,
 }
@@ -212,19 +211,12 @@ pub enum Input {
         /// Which of its waits.
         epoch: u64,
     },
-    /// What a Map's reader asked for was read, or not.
-    Read {
-        /// Whose.
-        frame: FrameId,
-        /// The bytes as text.
-        body: Result<String, Fault>,
-    },
-    /// A Map's results were written, or not.
-    Written {
-        /// Whose.
-        frame: FrameId,
-        /// Where.
-        details: Result<Value, Fault>,
+    /// A Map run is over.
+    MapRunEnded {
+        /// Which.
+        id: String,
+        /// What its state makes of it.
+        result: Result<Value, Fault>,
     },
     /// Somebody stopped it.
     Stopped(Fault),
@@ -282,25 +274,16 @@ pub enum Effect {
         /// When.
         at: Timestamp,
     },
-    /// Read items.
-    Read {
-        /// For whom.
-        frame: FrameId,
-        /// The call that reads them.
-        resource: String,
-        /// What it is called with.
-        arguments: Value,
+    /// Begin a Map run, or take up again what failed in it; then call again with
+    /// [`Input::MapRunEnded`].
+    Distribute {
+        /// Which.
+        id: String,
     },
-    /// Write results.
-    Write {
-        /// For whom.
-        frame: FrameId,
-        /// The call that writes them.
-        resource: String,
-        /// What it is called with.
-        arguments: Value,
-        /// The results.
-        results: Value,
+    /// A Map run's results are no longer wanted.
+    Withdraw {
+        /// Which.
+        id: String,
     },
     /// It is over.
     Finished,
@@ -335,6 +318,7 @@ impl Run {
             status: Status::Running,
             outcome: None,
             events: 0,
+            scope: Vec::new(),
             frames: BTreeMap::new(),
             next_frame: 0,
             ready: VecDeque::new(),
@@ -359,6 +343,21 @@ impl Run {
         self.waiting_for(task).is_some()
     }
 
+    /// The Map runs whose end is waited for.
+    pub fn map_runs(&self) -> impl Iterator<Item = &MapRun> {
+        let running = self.status == Status::Running;
+        self.frames.values().filter(move |_| running).filter_map(|frame| match &frame.phase {
+            Phase::MapRun(map_run) => Some(map_run.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The frame that waits for a Map run.
+    pub(super) fn frame_of(&self, map_run: &str) -> Option<FrameId> {
+        let waits = |phase: &Phase| matches!(phase, Phase::MapRun(own) if own.id == map_run);
+        self.frames.iter().find(|(_, frame)| waits(&frame.phase)).map(|(id, _)| *id)
+    }
+
     /// Whether a timer would still wake a frame.
     pub fn sleeps(&self, frame: FrameId, epoch: u64) -> bool {
         self.frames.get(&frame).is_some_and(|frame| {
@@ -381,7 +380,6 @@ impl Run {
             parent,
             index,
             scope,
-            silent: around.is_some_and(|around| around.silent),
             state,
             input,
             variables: Map::new(),

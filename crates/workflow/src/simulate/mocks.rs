@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::World;
 use crate::fault::{Fault, name};
-use crate::interpreter::{Report, TaskRequest};
+use crate::interpreter::{LIST, Report, TaskRequest};
 
 /// Outcomes by state. Each attempt takes the next; the last one stays for all that follow.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -79,10 +79,21 @@ impl World for Mocks {
         }
     }
 
-    fn read(&mut self, _: &str, arguments: &Value) -> Result<String, Fault> {
-        let is = |name: &str, own: &str| arguments.get(name).and_then(Value::as_str) == Some(own);
+    fn read(&mut self, resource: &str, arguments: &Value) -> Result<Vec<u8>, Fault> {
+        let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+        let is = |name: &str, own: &str| text(name) == Some(own);
+        if resource == LIST {
+            let all = self.objects.iter().filter(|o| is("Bucket", &o.bucket));
+            let wanted = all.filter(|o| {
+                o.key.starts_with(text("Prefix").unwrap_or_default())
+                    && text("StartAfter").is_none_or(|after| o.key.as_str() > after)
+            });
+            let told = wanted.map(|o| (&o.key, json!({"Key": o.key, "Size": o.body.len()})));
+            let told: BTreeMap<_, _> = told.collect();
+            return Ok(Value::Array(told.into_values().collect()).to_string().into_bytes());
+        }
         let found = self.objects.iter().find(|o| is("Bucket", &o.bucket) && is("Key", &o.key));
         let missing = || Fault::new(name::ITEM_READER, "The specified key does not exist.");
-        found.map(|object| object.body.clone()).ok_or_else(missing)
+        found.map(|object| object.body.clone().into_bytes()).ok_or_else(missing)
     }
 }

@@ -205,3 +205,127 @@ fn a_thousand_machines_live_soundly_through_a_thousand_worlds() {
         assert!(kinds.contains(happened), "{happened} is in none of them: {kinds:?}");
     }
 }
+
+/// A distributed Map over `$.items` with these fields besides.
+fn distributed(fields: Value, processor: Value) -> Value {
+    let mut map = json!({"Type": "Map", "ItemsPath": "$.items", "End": true,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "One", "States": {"One": processor}}});
+    map.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"Each": map})
+}
+
+#[test]
+fn items_are_selected_before_they_are_put_together() {
+    let fields = json!({
+        "ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value", "n.$": "$.n"},
+        "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"shared.$": "$.n"}}});
+    let pass = json!({"Type": "Pass", "End": true});
+    let simulated =
+        run(distributed(fields, pass), json!({"items": ["a", "b", "c"], "n": 7}), json!({}));
+    let item = |i: u64, v: &str| json!({"i": i, "v": v, "n": 7});
+    let output = simulated.run.outcome.unwrap().output.unwrap();
+    assert_eq!(
+        output,
+        json!([
+        {"BatchInput": {"shared": 7}, "Items": [item(0, "a"), item(1, "b")]},
+        {"BatchInput": {"shared": 7}, "Items": [item(2, "c")]}])
+    );
+}
+
+#[test]
+fn an_item_is_an_execution_that_sees_neither_variables_nor_the_map_around_it() {
+    let context = json!({"Type": "Pass", "End": true, "Parameters": {
+        "id.$": "$$.Execution.Id", "name.$": "$$.Execution.Name", "input.$": "$$.Execution.Input",
+        "machine.$": "$$.StateMachine.Id"}});
+    let simulated =
+        run(distributed(json!({"Label": "mine"}), context), json!({"items": [5]}), json!({}));
+    let told = &simulated.run.outcome.unwrap().output.unwrap()[0];
+    let name = told["name"].as_str().unwrap();
+    assert!(name.starts_with("00000000-") && name.len() == 36, "{name}");
+    let id = format!("arn:aws:states:local:000000000000:execution:machine/mine:{name}");
+    assert_eq!(told["id"], id);
+    assert_eq!(told["machine"], "arn:aws:states:local:000000000000:stateMachine:machine/mine");
+    assert_eq!(told["input"], 5);
+    let outer = json!({"Type": "Pass", "Assign": {"x": 1}, "Next": "Each"});
+    for field in ["$x", "$$.Map.Item.Index"] {
+        let inner = json!({"Type": "Pass", "End": true, "Parameters": {"v.$": field}});
+        let mut states = distributed(json!({"ToleratedFailureCount": 1}), inner);
+        states["Set"] = outer.clone();
+        let definition = json!({"StartAt": "Set", "States": states}).to_string();
+        // A variable that cannot be seen is told at creation already.
+        let Ok((machine, _)) = Machine::parse(&definition) else {
+            assert_eq!(field, "$x");
+            continue;
+        };
+        let simulated =
+            simulate(&machine, &Setting::of(json!({"items": [5]})), &mut Mocks::default());
+        let output = simulated.run.outcome.unwrap().output.unwrap();
+        assert_eq!(output[0]["Status"], "FAILED", "{field}: {output}");
+    }
+}
+
+#[test]
+fn failures_count_by_item_and_what_is_tolerated_is_told_whole() {
+    let task = json!({"Type": "Task", "Resource": TASK, "End": true});
+    let fields = |share: u64| {
+        json!({"ToleratedFailurePercentage": share, "MaxConcurrency": 1,
+            "ItemBatcher": {"MaxItemsPerBatch": 3}})
+    };
+    let mocks = json!({"states": {"One": [{"error": {"error": "Bad"}}, {"result": 1}]}});
+    let input = json!({"items": [1, 2, 3, 4]});
+    let strict = run(distributed(fields(74), task.clone()), input.clone(), mocks.clone());
+    assert_eq!(strict.run.status.as_str(), "FAILED");
+    let tolerant = run(distributed(fields(75), task), input, mocks);
+    let output = tolerant.run.outcome.unwrap().output.unwrap();
+    assert_eq!((&output[0]["Status"], &output[0]["Error"]), (&json!("FAILED"), &json!("Bad")));
+    assert_eq!(output[1], 1);
+}
+
+#[test]
+fn results_that_no_payload_holds_need_a_writer() {
+    let big = json!({"Type": "Pass", "End": true, "Result": "x".repeat(100_000)});
+    let input = json!({"items": [1, 2, 3]});
+    let simulated = run(distributed(json!({}), big.clone()), input.clone(), json!({}));
+    let fault = simulated.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.unwrap(), "States.DataLimitExceeded");
+    let writer = json!({"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "b", "Prefix": "runs/"}}});
+    let simulated = run(distributed(writer, big), input, json!({}));
+    let output = simulated.run.outcome.unwrap().output.unwrap();
+    let key = output["ResultWriterDetails"]["Key"].as_str().unwrap();
+    assert!(key.starts_with("runs/") && key.ends_with("/manifest.json"), "{key}");
+}
+
+#[test]
+fn results_are_put_into_the_form_that_is_said() {
+    let pass = json!({"Type": "Pass", "End": true});
+    let input = json!({"items": [[1, 2], 3]});
+    for (config, output) in [
+        (json!({"Transformation": "COMPACT", "OutputType": "JSON"}), json!([[1, 2], 3])),
+        (json!({"Transformation": "FLATTEN", "OutputType": "JSON"}), json!([1, 2, 3])),
+        (json!({"Transformation": "FLATTEN", "OutputType": "JSONL"}), json!("1\n2\n3")),
+    ] {
+        let fields = json!({"ResultWriter": {"WriterConfig": config}});
+        let simulated = run(distributed(fields, pass.clone()), input.clone(), json!({}));
+        assert_eq!(simulated.run.outcome.unwrap().output.unwrap(), output);
+    }
+}
+
+/// Whatever the order of events, items keep theirs, and a crash at every commit changes nothing.
+#[test]
+fn a_distributed_map_ends_alike_in_any_order_and_through_crashes() {
+    let wait = json!({"Type": "Wait", "SecondsPath": "$", "End": true});
+    let states = distributed(json!({"MaxConcurrency": 3}), wait);
+    let definition = json!({"StartAt": "Each", "States": states}).to_string();
+    let (machine, _) = Machine::parse(&definition).unwrap();
+    let items: Vec<u64> = (0..20).map(|i| i * 7 % 5).collect();
+    for seed in 0..100 {
+        let setting =
+            Setting { seed, crashes: seed % 2 == 1, ..Setting::of(json!({"items": items})) };
+        let simulated = simulate(&machine, &setting, &mut Mocks::default());
+        let outcome = simulated.run.outcome.unwrap();
+        assert_eq!(outcome.output, Some(json!(items)), "seed {seed}: {:?}", outcome.fault);
+        assert_eq!(simulated.history.len(), 8, "seed {seed}");
+    }
+}

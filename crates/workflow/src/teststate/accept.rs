@@ -153,11 +153,11 @@ fn mocked(mock: &Mock, state: &State, request: &Request) -> Result<Mocked, Refus
     let result: Value =
         serde_json::from_str(result).map_err(|_| invalid("Mocked result must be valid JSON"))?;
     match &state.kind {
-        Kind::Map(map) if map.writer.is_some() && !result.is_object() => {
+        Kind::Map(map) if map.exports() && !result.is_object() => {
             return Err(invalid("Mocked result must be an object."));
         }
         // Where results are written, what comes out is where.
-        Kind::Map(map) if map.writer.is_some() => {}
+        Kind::Map(map) if map.exports() => {}
         Kind::Parallel { .. } | Kind::Map(_) if !result.is_array() => {
             return Err(invalid("Mocked result must be an array."));
         }

@@ -7,7 +7,7 @@ use workflow::engine::{
 use workflow::{Event, Fault, Status, seconds};
 
 use super::super::{Call, Exception};
-use super::{Asked, unperformed};
+use super::{Asked, map_runs, unperformed};
 
 /// Performs an operation.
 pub async fn perform(
@@ -51,6 +51,11 @@ pub async fn perform(
             let redrivable = if redrivable { "REDRIVABLE" } else { "NOT_REDRIVABLE" };
             told["redriveStatus"] = redrivable.into();
             Ok(told)
+        }
+        "ListExecutions" if asked.map_run_arn.is_some() => {
+            let page = (asked.next_token.as_deref(), asked.limit());
+            let status = asked.status_filter.as_deref();
+            map_runs::executions(engine, asked.map_run(), page, status).await
         }
         "ListExecutions" => {
             let (name, _) = qualified(asked.machine()?);
@@ -98,13 +103,18 @@ fn not_started(error: EngineError) -> Exception {
     }
 }
 
-fn listed(record: &ExecutionRecord) -> Value {
+/// An execution as lists tell it.
+pub fn listed(record: &ExecutionRecord) -> Value {
     let about = &record.run.about;
     let mut told = json!({"executionArn": about.execution_arn,
         "stateMachineArn": about.machine_arn, "name": about.name,
         "status": record.run.status.as_str(), "startDate": seconds(about.started_at)});
     if let Some(at) = record.stopped_at {
         told["stopDate"] = seconds(at);
+    }
+    if let Some(place) = &record.place {
+        let machine = about.machine_arn.replacen(":stateMachine:", ":mapRun:", 1);
+        told["mapRunArn"] = format!("{machine}:{}", place.map_run).into();
     }
     if let Some(version) = record.version {
         told["stateMachineVersionArn"] = format!("{}:{version}", about.machine_arn).into();

@@ -223,3 +223,25 @@ async fn a_restart_under_the_same_name_takes_up_at_once_what_was_left() {
     let mut after = Server::start(&store, &clock, "one").await;
     assert_eq!(after.begun().await, begun);
 }
+
+#[tokio::test]
+async fn a_map_run_of_a_silent_server_goes_on_at_the_one_that_takes_over() {
+    let ((_directory, store), clock) = (store().await, clock());
+    let mut slow = Server::start(&store, &clock, "slow").await;
+    let mut other = Server::start(&store, &clock, "other").await;
+    let held: Value = serde_json::from_str(&definition()).unwrap();
+    let mut processor = held;
+    processor["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    let definition = json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true,
+        "MaxConcurrency": 1, "ItemProcessor": processor}}});
+    slow.tenant().define("flow", &definition.to_string()).await.unwrap();
+    slow.tenant().start("flow", Some("one"), json!([1, 2])).await.unwrap();
+    let first = slow.begun().await;
+    other.pass(Duration::ZERO).await;
+    other.pass(LEASE).await;
+    assert_eq!(other.begun().await, first);
+    other.gate.send_replace(true);
+    let ended = other.tenant().ended(&key()).await.unwrap();
+    assert_eq!(ended.run.outcome.clone().unwrap().output, Some(json!(["other", "other"])));
+    assert_eq!(slow.begun.borrow().len(), 1);
+}
