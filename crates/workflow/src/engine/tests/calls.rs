@@ -254,7 +254,7 @@ async fn a_schedule_starts_a_workflow_or_calls_a_webhook_and_nobody_else_does() 
     let call = fixture.calls.wait(1).await.remove(0).input;
     assert_eq!((&call["ApiEndpoint"], &call["RequestBody"]), (&json!("/"), &json!({"ping": true})));
     let own = fixture.tenant().define("groundcrew.webhook", "{}").await.unwrap_err();
-    assert!(own.to_string().contains("the product's own"), "{own}");
+    assert!(own.to_string().contains("Groundcrew's own"), "{own}");
     let started = fixture.tenant().start("groundcrew.webhook", None, json!({})).await.unwrap_err();
     assert!(started.to_string().contains("by schedules and rules"), "{started}");
 }

@@ -115,7 +115,7 @@ async fn each_task_has_a_workflow_of_its_own_that_nobody_else_can_define_or_remo
     let fixture = Fixture::new(0).await;
     let tenant = fixture.tenant();
     let names: Vec<_> = tenant.machines().await.unwrap().into_iter().map(|one| one.name).collect();
-    assert_eq!(names, ["groundcrew.test.hang", "groundcrew.test.work"]);
+    assert_eq!(names, ["groundcrew.test.hang", "groundcrew.test.work", "groundcrew.webhook"]);
     let record = tenant.machine("groundcrew.test.work").await.unwrap();
     assert!(tenant.definition(record.definition).await.unwrap().contains(WORK));
     let begun = tenant.do_task("test.work", json!({"n": 1})).await.unwrap();
