@@ -145,8 +145,14 @@ async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, StoreError> {
         match plan.run(&mut transaction).await {
             Ok(Some(outcomes)) => return end(transaction, outcomes).await,
             Err(error @ StoreError::Aborted(_)) => return Err(error),
-            // Something is not as expected or refused: which it is, the careful way tells.
-            Ok(None) | Err(_) => transaction.rollback().await?,
+            // A record is not as expected: whose it is, the careful way tells.
+            Ok(None) => transaction.rollback().await?,
+            // Refused: by whose fault, the careful way tells. If the connection is gone, so is the
+            // batch, and nothing of it was written.
+            Err(error) => {
+                tracing::warn!(%error, "a batch is written one by one");
+                transaction.rollback().await.map_err(|_| error)?;
+            }
         }
     }
     let mut transaction = connection.begin().await?;
