@@ -27,8 +27,9 @@ impl Database {
     /// A fresh one.
     pub async fn make() -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
-        let server = std::env::var("GROUNDCREW_TEST_POSTGRES")
-            .unwrap_or_else(|_| panic!("GROUNDCREW_TEST_POSTGRES is not set: run `cargo xtask test`"));
+        let server = std::env::var("GROUNDCREW_TEST_POSTGRES").unwrap_or_else(|_| {
+            panic!("GROUNDCREW_TEST_POSTGRES is not set: run `cargo xtask test`")
+        });
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{}_{number}", std::process::id());
         let (base, _) = server.rsplit_once('/').expect("the server's address ends with a database");

@@ -8,4 +8,5 @@ mod doors;
 mod engines;
 mod release;
 mod sdks;
+mod servers;
 mod workflows;
