@@ -102,6 +102,8 @@ impl Engine {
         key: &ExecutionKey,
         (task, report): (String, Report),
     ) {
+        #[cfg(test)]
+        self.shared.aborts.pass(super::abort::Point::Report).await;
         loop {
             let reported = self.change(tenant, key, |record| {
                 let open = self.own(record, &task)?;
@@ -200,7 +202,11 @@ impl Engine {
         let transaction = written((&changed, version), &done, (told, taken), now)?;
         let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
         let work = async move {
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Commit).await;
             engine.shared.store.tenant(&tenant).commit(transaction).await?;
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Effects).await;
             if gained {
                 engine.set_timers(&tenant, &record.key, record.due());
             }
