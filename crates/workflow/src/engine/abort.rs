@@ -41,9 +41,19 @@ impl Aborts {
         if self.at.get() == Some(&(point, passed)) {
             self.dead.send_replace(true);
         }
-        if *self.dead.borrow() {
+        if self.has_stopped() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether effects of what is committed are still to be carried out.
+    pub fn is_moving(&self) -> bool {
+        !self.has_stopped() && self.passed(Point::Commit) > self.passed(Point::Effects)
+    }
+
+    /// Whether the engine has stopped.
+    pub fn has_stopped(&self) -> bool {
+        *self.dead.borrow()
     }
 
     /// Waits until the engine has stopped.
