@@ -373,7 +373,9 @@ fn an_abort_at_every_point_of_every_case_changes_neither_outcome_nor_history() {
     let cases = sum(&|count| count.cases as u64);
     let tasks = sum(&|count| count.tasks as u64);
     let aborts = [0, 1, 2].map(|point| sum(&|count| count.aborts[point]));
-    println!("{cases} cases, {tasks} with tasks; aborts before, after commits, before reports: {aborts:?}");
+    println!(
+        "{cases} cases, {tasks} with tasks; aborts before, after commits, before reports: {aborts:?}"
+    );
     assert!(cases >= 190 && tasks >= 50, "{cases} cases, {tasks} with tasks");
     assert!(aborts[0] >= 300 && aborts[1] == aborts[0] && aborts[2] >= 60, "{aborts:?}");
 }
