@@ -8,6 +8,8 @@
 //! Whatever is due (a wait, a time-out, a task to be begun) stands in the record itself.
 //! [`Engine::recover`] reads it from there, which makes a restart the same as never having stopped.
 
+#[cfg(test)]
+mod abort;
 mod aliases;
 mod alone;
 mod approval;
@@ -244,6 +246,8 @@ struct Shared {
     drivers: Mutex<Drivers>,
     /// The buckets that Maps read from and write to.
     objects: OnceLock<Box<dyn Objects>>,
+    #[cfg(test)]
+    aborts: abort::Aborts,
 }
 
 /// A task that is done here.
@@ -283,6 +287,8 @@ impl Engine {
             running: Mutex::default(),
             drivers: Mutex::default(),
             objects: OnceLock::new(),
+            #[cfg(test)]
+            aborts: abort::Aborts::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -110,6 +110,8 @@ impl Engine {
         key: &ExecutionKey,
         (task, report): (String, Report),
     ) {
+        #[cfg(test)]
+        self.shared.aborts.pass(super::abort::Point::Report).await;
         loop {
             let reported = self.change(tenant, key, |record| {
                 let open = self.own(record, &task)?;
@@ -208,12 +210,16 @@ impl Engine {
         let transaction = written((&changed, version), &done, (told, taken), now)?;
         let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
         let work = async move {
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Commit).await;
             if let Err(error) = engine.shared.store.tenant(&tenant).commit(transaction).await {
                 if matches!(error, StoreError::Unknown(_)) {
                     engine.look_again(&tenant, &record.key);
                 }
                 return Err(error.into());
             }
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Effects).await;
             if gained {
                 engine.set_timers(&tenant, &record.key, record.due());
             }
