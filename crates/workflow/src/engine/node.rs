@@ -95,13 +95,13 @@ impl Engine {
     pub async fn recover(&self, tenants: &[TenantId]) -> Result<usize, EngineError> {
         let mut seen = self.shared.seen.lock().await;
         self.join(&mut seen).await?;
-        drop(seen);
         let own = self.node();
         let mut count = 0;
         for tenant in tenants {
             let mut after = None;
             while let Some(page) = self.held(tenant, &own, after).await? {
                 page.iter().for_each(|record| self.take_up(tenant, record));
+                self.stay(&mut seen).await?;
                 count += page.len();
                 after = page.last().map(|record| record.key.to_string());
             }
@@ -128,7 +128,7 @@ impl Engine {
         let names = gone.iter().chain(struck.iter().filter(|_| sweep));
         for name in names {
             for tenant in tenants {
-                self.take_over(tenant, name).await?;
+                self.take_over(&mut seen, tenant, name).await?;
             }
         }
         if sweep {
@@ -161,10 +161,21 @@ impl Engine {
                 Err(StoreError::Conflict { .. }) => continue,
                 written => written?,
             }
-            seen.version = version + 1;
+            (seen.version, seen.beaten) = (version + 1, Some(Instant::now()));
             *self.shared.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = own;
             return Ok(());
         }
+    }
+
+    /// Gives a sign of life in the middle of long work, if the last one was long ago.
+    async fn stay(&self, seen: &mut Seen) -> Result<(), EngineError> {
+        let now = Instant::now();
+        if seen.beaten.is_some_and(|beaten| now < beaten + BEAT) {
+            return Ok(());
+        }
+        self.beat(seen).await?;
+        seen.beaten = Some(now);
+        Ok(())
     }
 
     /// Gives a sign of life. If the name was struck, others do by now what this server did.
@@ -195,18 +206,16 @@ impl Engine {
         let running: Vec<_> = self
             .running()
             .iter()
-            .map(|(task, running)| {
-                (task.clone(), running.tenant.clone(), running.execution.clone())
-            })
+            .map(|(task, running)| (task.clone(), running.execution.clone()))
             .collect();
-        for (task, tenant, key) in running {
+        for ((tenant, task), key) in running {
             let wanted = match self.load(&tenant, &key).await {
                 Ok((_, record)) => record.tasks.get(&task).is_some_and(|open| open.node == own),
                 Err(EngineError::UnknownExecution(_)) => false,
                 Err(error) => return Err(error),
             };
             if !wanted {
-                self.cancel(&task);
+                self.cancel(&tenant, &task);
             }
         }
         Ok(())
@@ -255,11 +264,17 @@ impl Engine {
     }
 
     /// Moves what stands under another server's name to this one.
-    async fn take_over(&self, tenant: &TenantId, from: &NodeId) -> Result<(), EngineError> {
-        let own = self.node();
+    async fn take_over(
+        &self,
+        seen: &mut Seen,
+        tenant: &TenantId,
+        from: &NodeId,
+    ) -> Result<(), EngineError> {
         let mut after = None;
         while let Some(page) = self.held(tenant, from, after).await? {
             for ExecutionRecord { key, .. } in &page {
+                self.stay(seen).await?;
+                let own = self.node();
                 let moved = self.change(tenant, key, |record| {
                     record.hand_over(from, &own);
                     Ok(Change { input: None, told: None })
