@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use compare::fits;
+#[cfg(test)]
+pub(crate) use execution::Mocks;
 
 /// How one case went.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,7 +144,7 @@ impl Judged {
 }
 
 /// A case's definition as text; it is text where the text itself is under test.
-fn definition(case: &Value) -> String {
+pub(crate) fn definition(case: &Value) -> String {
     match case.get("definition") {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

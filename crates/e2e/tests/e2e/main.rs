@@ -6,6 +6,8 @@ mod calls;
 mod crash;
 mod doors;
 mod engines;
+mod kills;
 mod release;
 mod sdks;
+mod servers;
 mod workflows;

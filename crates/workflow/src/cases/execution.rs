@@ -103,7 +103,8 @@ fn history_difference(recorded: &[Value], found: &[Event], multiset: bool) -> Op
 }
 
 /// What the tasks of a case report, as recorded.
-struct Mocks {
+#[derive(Debug)]
+pub struct Mocks {
     by_state: BTreeMap<String, Vec<Value>>,
     objects: Vec<Value>,
     /// Names in the definition that are no ARNs, with the ARN to read instead.
@@ -111,7 +112,7 @@ struct Mocks {
 }
 
 impl Mocks {
-    fn of(case: &Value) -> Result<Self, String> {
+    pub fn of(case: &Value) -> Result<Self, String> {
         let list = |name: &str| case.get(name).and_then(Value::as_array).cloned();
         let mocks = list("mocks").unwrap_or_default();
         if case.get("mocks") == Some(&Value::Null) && definition(case).contains("\"Task\"") {
@@ -128,7 +129,7 @@ impl Mocks {
         Ok(Self { by_state, objects: list("s3_objects").unwrap_or_default(), names })
     }
 
-    fn named(&self, definition: &str) -> String {
+    pub fn named(&self, definition: &str) -> String {
         self.names.iter().fold(definition.to_owned(), |text, (from, to)| {
             text.replace(&format!("\"{from}\""), &format!("\"{to}\""))
         })

@@ -65,15 +65,29 @@ impl Engine {
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
         for _ in 0..ATTEMPTS {
             let mut slot = self.slot(tenant, key).await;
-            let (version, record) = match slot.take() {
+            // What this server remembers may be old: another one may have moved it since. A commit
+            // finds out; where nothing is written, the store itself is looked at.
+            let remembered = slot.take();
+            let unsure = remembered.is_some();
+            let (version, record) = match remembered {
                 Some(known) => known,
                 None => self.load(tenant, key).await?,
             };
             let mut record = Arc::unwrap_or_clone(record);
-            let change = decide(&mut record)?;
+            let change = match decide(&mut record) {
+                Err(_) if unsure => continue,
+                change => change?,
+            };
+            if let Some(input) = &change.input
+                && let Some(at) = record.early(input, self.shared.clock.now())
+            {
+                self.set_timers(tenant, key, [(at, input.clone())]);
+                return Ok(Arc::new(record));
+            }
             match self.commit(tenant, Moving { record, version, slot }, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
-                moved => return moved,
+                Ok((same, _)) if unsure && same == version => {}
+                moved => return moved.map(|(_, record)| record),
             }
         }
         Err(EngineError::Contended(key.clone()))
@@ -86,7 +100,8 @@ impl Engine {
         record: ExecutionRecord,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
         let slot = self.slot(tenant, &record.key).await;
-        self.commit(tenant, Moving { record, version: 0, slot }, Input::Started.into()).await
+        let moving = Moving { record, version: 0, slot };
+        Ok(self.commit(tenant, moving, Input::Started.into()).await?.1)
     }
 
     /// Takes the report of a task that was done here. Nobody else will tell it, so it is told until
@@ -97,6 +112,8 @@ impl Engine {
         key: &ExecutionKey,
         (task, report): (String, Report),
     ) {
+        #[cfg(test)]
+        self.shared.aborts.pass(super::abort::Point::Report).await;
         loop {
             let reported = self.change(tenant, key, |record| {
                 let open = self.own(record, &task)?;
@@ -151,16 +168,12 @@ impl Engine {
         tenant: &TenantId,
         Moving { record: mut changed, version, mut slot }: Moving,
         Change { input, told }: Change,
-    ) -> Result<Arc<ExecutionRecord>, EngineError> {
+    ) -> Result<(u64, Arc<ExecutionRecord>), EngineError> {
         let now = self.shared.clock.now();
         let mut taken = None;
         let mut done = Step::default();
         if let Some(input) = input {
             let machine = self.machine(tenant, changed.definition).await?;
-            if let Some(at) = changed.early(&input, now) {
-                self.set_timers(tenant, &changed.key, [(at, input)]);
-                return Ok(Arc::new(changed));
-            }
             if let Input::Reported { task, report: Report::Started { .. } } = &input {
                 taken = Some(task.clone());
             }
@@ -173,7 +186,7 @@ impl Engine {
                 unhindered(&machine, || transition(&machine, &mut changed.run, input, &mut moment));
             token::conceal(&mut done);
             if done.events.is_empty() && done.effects.is_empty() {
-                return Ok(Arc::new(changed));
+                return Ok((version, Arc::new(changed)));
             }
         }
         let own = self.node();
@@ -184,7 +197,16 @@ impl Engine {
         let small = transaction.bytes() <= KEPT_BYTES;
         let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
         let work = async move {
-            engine.shared.store.tenant(&tenant).commit(transaction).await?;
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Commit).await;
+            if let Err(error) = engine.shared.store.tenant(&tenant).commit(transaction).await {
+                if matches!(error, StoreError::Unknown(_)) {
+                    engine.look_again(&tenant, &record.key);
+                }
+                return Err(error.into());
+            }
+            #[cfg(test)]
+            engine.shared.aborts.pass(super::abort::Point::Effects).await;
             if gained {
                 engine.set_timers(&tenant, &record.key, record.due());
             }
@@ -194,9 +216,27 @@ impl Engine {
             } else if small {
                 *slot = Some((version + 1, Arc::clone(&record)));
             }
-            Ok(record)
+            Ok((version + 1, record))
         };
         tokio::spawn(work).await.map_err(|_| EngineError::Store(StoreError::Closed))?
+    }
+
+    /// Carries out what an execution's record says, of which nobody knows whether it was written.
+    pub(super) fn look_again(&self, tenant: &TenantId, key: &ExecutionKey) {
+        let (engine, tenant, key) = (self.clone(), tenant.clone(), key.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(AGAIN).await;
+                match engine.load(&tenant, &key).await {
+                    Ok((_, record)) => return engine.take_up(&tenant, &record),
+                    // Its first transition was not written.
+                    Err(EngineError::UnknownExecution(_)) => return,
+                    Err(error) => {
+                        tracing::error!(%error, execution = %key, "how it stands is unknown; looking again");
+                    }
+                }
+            }
+        });
     }
 
     /// Carries out effects that are committed.
