@@ -64,9 +64,9 @@ impl Engine {
         decide: impl Fn(&mut ExecutionRecord) -> Result<Change, EngineError>,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
         for _ in 0..ATTEMPTS {
+            let mut slot = self.slot(tenant, key).await;
             // What this server remembers may be old: another one may have moved it since. A commit
             // finds out; where nothing is written, the store itself is looked at.
-            let mut slot = self.slot(tenant, key).await;
             let remembered = slot.take();
             let unsure = remembered.is_some();
             let (version, record) = match remembered {
@@ -78,6 +78,12 @@ impl Engine {
                 Err(_) if unsure => continue,
                 change => change?,
             };
+            if let Some(input) = &change.input
+                && let Some(at) = record.early(input, self.shared.clock.now())
+            {
+                self.set_timers(tenant, key, [(at, input.clone())]);
+                return Ok(Arc::new(record));
+            }
             match self.commit(tenant, Moving { record, version, slot }, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
                 Ok((same, _)) if unsure && same == version => {}
@@ -95,7 +101,7 @@ impl Engine {
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
         let slot = self.slot(tenant, &record.key).await;
         let moving = Moving { record, version: 0, slot };
-        self.commit(tenant, moving, Input::Started.into()).await.map(|(_, record)| record)
+        Ok(self.commit(tenant, moving, Input::Started.into()).await?.1)
     }
 
     /// Takes the report of a task that was done here. Nobody else will tell it, so it is told until
@@ -169,10 +175,6 @@ impl Engine {
         let mut done = Step::default();
         if let Some(input) = input {
             let machine = self.machine(tenant, changed.definition).await?;
-            if let Some(at) = changed.early(&input, now) {
-                self.set_timers(tenant, &changed.key, [(at, input)]);
-                return Ok((version, Arc::new(changed)));
-            }
             if let Input::Reported { task, report: Report::Started { .. } } = &input {
                 taken = Some(task.clone());
             }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use release::{PrincipalId, TenantId};
+use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Fixture, every_hour, followed, kept, key};
@@ -290,4 +290,21 @@ async fn a_task_that_panics_has_failed() {
     let ended = fixture.tenant().ended(&key("one")).await.unwrap();
     let fault = ended.run.outcome.unwrap().fault.unwrap();
     assert_eq!(fault.error.as_deref(), Some("States.TaskFailed"));
+}
+
+#[tokio::test]
+async fn however_many_signs_of_life_are_given_one_timer_waits_for_the_next() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.engine.as_ref().unwrap();
+    let mut state = asks("take");
+    state["HeartbeatSeconds"] = json!(10);
+    started(&fixture, state).await;
+    let token = fixture.calls.wait(1).await[0].token.clone().unwrap();
+    open(&fixture, |open| open.submitted.is_some()).await;
+    for _ in 0..8 {
+        fixture.pass(6).await;
+        fixture.tenant().heartbeat(&token).await.unwrap();
+    }
+    let due = engine.timers().take_due(Timestamp::MAX);
+    assert_eq!(due.len(), 1, "{due:?}");
 }
