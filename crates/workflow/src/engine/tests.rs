@@ -18,6 +18,7 @@ use crate::{Fault, Report, Status};
 use calls::Calls;
 
 mod calls;
+mod clock;
 
 mod outside;
 
