@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use knowledge::{BatchReport, RefreshInput};
+use knowledge::{BatchReport, RefreshInput, Watch};
 use release::{ArtifactName, Change, DeploymentEntry, Digest, Reproducibility};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,11 @@ impl TenantDelivery {
     /// # Errors
     /// If the knowledge base is unknown, a source cannot be listed, or a record cannot be written.
     /// The snapshot before keeps serving.
-    pub async fn refresh(&self, name: &ArtifactName) -> Result<Refreshed, DeliveryError> {
+    pub async fn refresh(
+        &self,
+        name: &ArtifactName,
+        watch: &Arc<Watch>,
+    ) -> Result<Refreshed, DeliveryError> {
         let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
         let known = known.ok_or_else(|| DeliveryError::UnknownKnowledge(name.clone()))?;
         let batch = knowledge::refresh(RefreshInput {
@@ -47,6 +51,7 @@ impl TenantDelivery {
             parent: known.value.snapshot,
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),
+            watch: Arc::clone(watch),
         })
         .await?;
         let record = KnowledgeRecord {

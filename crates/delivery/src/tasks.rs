@@ -1,6 +1,10 @@
 //! The release path's long pieces of work, as workflows have them done.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
+use knowledge::Watch;
 use release::{AppName, ArtifactName, EnvironmentName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +18,8 @@ use crate::{Delivery, DeliveryError, Promotion, Proposal};
 const NAMED: usize = 1_000;
 /// How many bytes they have, about, at most: four kinds of them fit into a result.
 const SHOWN: usize = 48 << 10;
+/// How often it is told how far a refresh is.
+const OFTEN: Duration = Duration::from_secs(1);
 
 /// `knowledge.refresh`: reads a knowledge base's sources anew. Content decides what comes of it, so
 /// doing it twice changes nothing more.
@@ -29,6 +35,15 @@ pub struct ProposeTask(pub Delivery);
 /// automation: if it is that already nothing moves, and what is held stays held.
 #[derive(Debug)]
 pub struct PromoteTask(pub Delivery);
+
+/// Stops the work it looks at when it is dropped.
+struct StopOnDrop(Arc<Watch>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +79,20 @@ impl Task for RefreshTask {
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let Refresh { knowledge } = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        let mut refreshed = output(&delivery.refresh(&knowledge).await.map_err(failed)?)?;
+        let watch = Arc::new(Watch::default());
+        // A refresh that is not wanted any more does not read on in its own thread.
+        let _stops = StopOnDrop(Arc::clone(&watch));
+        let telling = async {
+            loop {
+                tokio::time::sleep(OFTEN).await;
+                call.progress.tell(&watch.to_string()).await;
+            }
+        };
+        let refreshed = tokio::select! {
+            refreshed = delivery.refresh(&knowledge, &watch) => refreshed,
+            never = telling => never,
+        };
+        let mut refreshed = output(&refreshed.map_err(failed)?)?;
         shorten(&mut refreshed["report"]);
         Ok(refreshed)
     }

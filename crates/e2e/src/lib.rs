@@ -152,6 +152,28 @@ impl Stage {
         Ok(())
     }
 
+    /// Stops the server in the middle of whatever it does, as a machine that sleeps would.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets a paused server go on.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn resume(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let server = self.server.as_ref().context("no server runs")?;
+        Command::new("kill").args([signal, &server.id().to_string()]).status()?;
+        Ok(())
+    }
+
     /// Asks the server to stop and waits for it; its exit code.
     ///
     /// # Errors

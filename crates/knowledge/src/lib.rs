@@ -25,9 +25,11 @@ mod segment;
 mod snapshot;
 mod source;
 mod spec;
+mod watch;
 
 pub use error::KnowledgeError;
 pub use manifest::{DocumentEntry, Manifest, SegmentEntry};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
 pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, Source};
+pub use watch::Watch;

@@ -14,7 +14,8 @@ use crate::chunk::{Chunk, Origin, chunks};
 use crate::extract::extract;
 use crate::source::{self, Document};
 use crate::{
-    Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, segment,
+    Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, Watch,
+    segment,
 };
 
 /// What a refresh works on.
@@ -32,6 +33,8 @@ pub struct RefreshInput {
     pub blobs: TenantBlobs,
     /// Whose it is.
     pub tenant: TenantId,
+    /// Who looks at it.
+    pub watch: Arc<Watch>,
 }
 
 /// What a refresh made.
@@ -76,7 +79,8 @@ pub struct Skipped {
 /// Reads the sources and makes the snapshot of what is there now.
 ///
 /// # Errors
-/// If a source cannot be listed, the parent cannot be read or the snapshot cannot be written.
+/// If a source cannot be listed, the parent cannot be read, the snapshot cannot be written, or whoever
+/// looks at it has stopped it.
 pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let recipe = input.spec.recipe();
     let parent = match input.parent {
@@ -129,7 +133,9 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     let mut manifest = Manifest::empty(before.recipe);
     let mut fresh: Vec<Chunk> = Vec::new();
     let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
+    input.watch.expect(documents.len());
     for document in &documents {
+        input.watch.step()?;
         let known = before.documents.get(&document.path).filter(|old| old.raw == document.raw);
         let entry = match known {
             Some(same) => {

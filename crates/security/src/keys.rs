@@ -385,12 +385,16 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`SecurityError::UnknownPrincipal`] if there is none, or it was shut out: it had keys, and
-    /// all of them were revoked.
+    /// all of them were revoked or have expired.
     pub async fn by_statement(&self, id: &PrincipalId) -> Result<Identity, SecurityError> {
         let PrincipalRecord { id: principal, tenant, role, .. } = self.principal(id).await?;
         let mut keys = self.keys().await?;
         keys.retain(|key| key.principal == principal);
-        if !keys.is_empty() && keys.iter().all(|key| key.revoked_at.is_some()) {
+        let now = self.clock.now();
+        let over = |key: &KeyRecord| {
+            key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= now)
+        };
+        if !keys.is_empty() && keys.iter().all(over) {
             return Err(SecurityError::UnknownPrincipal(principal));
         }
         Ok(Identity { principal, tenant, role, key: KeyId("statement".to_owned()) })

@@ -75,11 +75,13 @@ fn outside(key: &str) -> Fault {
     Fault::new("S3.AccessDenied", format!("`{key}` leads out of its bucket"))
 }
 
+fn missing(key: &str) -> Fault {
+    Fault::new("S3.NoSuchKey", format!("there is no object `{key}`"))
+}
+
 fn failed(key: &str, error: &io::Error) -> Fault {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
-            Fault::new("S3.NoSuchKey", format!("there is no object `{key}`"))
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => missing(key),
         _ => Fault::new("S3.S3Exception", format!("`{key}`: {error}")),
     }
 }
@@ -89,6 +91,10 @@ fn get(root: &Path, key: &str, most: u64) -> Result<Vec<u8>, Fault> {
     let path = below(root, key)?.canonicalize().map_err(failed)?;
     if !path.starts_with(root) {
         return Err(outside(key));
+    }
+    // A pipe or a device might never end.
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(missing(key));
     }
     let mut body = Vec::new();
     File::open(&path)

@@ -15,7 +15,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
@@ -40,7 +40,8 @@ pub struct Function {
     handler: Handler,
     timeout: Duration,
     slots: Semaphore,
-    tenants: Vec<TenantId>,
+    /// Its tenants. One call of each is next for a slot, so that slots go round among them.
+    tenants: BTreeMap<TenantId, Mutex<()>>,
 }
 
 /// What stands behind a function's name.
@@ -138,6 +139,7 @@ impl Function {
         concurrency: usize,
         tenants: Vec<TenantId>,
     ) -> Self {
+        let tenants = tenants.into_iter().map(|tenant| (tenant, Mutex::default())).collect();
         Self { handler, timeout, slots: Semaphore::new(concurrency), tenants }
     }
 }
@@ -159,9 +161,12 @@ impl Task for Functions {
         }
         let name = name(&function_name);
         let offered = self.offered.get(name);
-        let function = offered.filter(|function| function.tenants.contains(&call.tenant));
-        let function = function.ok_or_else(|| unknown(name, &call.key))?;
-        let Ok(_slot) = function.slots.acquire().await else {
+        let found = offered.and_then(|offered| Some((offered, offered.tenants.get(&call.tenant)?)));
+        let (function, next) = found.ok_or_else(|| unknown(name, &call.key))?;
+        let turn = next.lock().await;
+        let slot = function.slots.acquire().await;
+        drop(turn);
+        let Ok(_slot) = slot else {
             return Err(Fault::new("Lambda.ServiceException", "the server is stopping"));
         };
         let timeout = function.timeout;

@@ -13,6 +13,9 @@ use crate::{Committed, Expect, StoreError, Transaction};
 
 /// How many logical transactions share one commit at most.
 const BATCH: usize = 256;
+/// How many bytes a batch may have before it takes no more: a transaction is one message, or a few,
+/// to a database, which keeps them in memory.
+const BYTES: usize = 16 << 20;
 /// How many wait for the writer at most; beyond that, committing waits.
 pub const QUEUE: usize = 1_024;
 
@@ -65,10 +68,29 @@ struct Unplaced {
     sequence: i64,
 }
 
-/// Waits for jobs and takes as many as are there.
+impl Job {
+    /// How many bytes it writes, about.
+    fn bytes(&self) -> usize {
+        let Work::Commit(transaction) = &self.work else { return 0 };
+        let steps = transaction.steps.iter().map(|step| match step {
+            Step::Put { value, .. } => value.len(),
+            Step::Append { payload, .. } => payload.len(),
+            Step::Delete { .. } | Step::DeleteStream { .. } => 0,
+        });
+        steps.sum()
+    }
+}
+
+/// Waits for jobs and takes those that are there, as many as make a batch.
 pub async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    queue.recv_many(&mut jobs, BATCH).await;
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
+    let mut next = queue.recv().await;
+    while let Some(job) = next {
+        bytes += job.bytes();
+        jobs.push(job);
+        let full = jobs.len() == BATCH || bytes >= BYTES;
+        next = if full { None } else { queue.try_recv().ok() };
+    }
     jobs
 }
 

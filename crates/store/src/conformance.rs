@@ -4,12 +4,63 @@
 //! runtime. A case panics where the promise is broken.
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite speaks by panicking")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
-use release::{Digest, PrincipalId, TenantId, Timestamp};
+use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{BlobError, Blobs, Collection, Expect, List, Store, StoreError, Transaction};
 
 const NOTES: Collection = Collection("notes");
+
+/// A database of its own on the Postgres server that `GROUNDCREW_TEST_POSTGRES` names.
+#[derive(Debug)]
+pub struct Database {
+    /// Where it is.
+    pub url: String,
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// A fresh one.
+    pub async fn make() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let server = std::env::var("GROUNDCREW_TEST_POSTGRES").unwrap_or_else(|_| {
+            panic!("GROUNDCREW_TEST_POSTGRES is not set: run `cargo xtask test`")
+        });
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{number}", std::process::id());
+        let (base, _) = server.rsplit_once('/').expect("the server's address ends with a database");
+        let made = Self { url: format!("{base}/{name}"), server, name };
+        sql(&made.server, format!("CREATE DATABASE {}", made.name)).await;
+        made
+    }
+
+    /// Opens it, as one more process would.
+    ///
+    /// # Errors
+    /// As [`Store::open_postgres`].
+    pub async fn open(&self) -> Result<Store, StoreError> {
+        Store::open_postgres(&Secret::new(&self.url)).await
+    }
+
+    /// Runs a statement in it.
+    pub async fn sql(&self, statement: &str) {
+        sql(&self.url, statement.to_owned()).await;
+    }
+
+    /// Removes it, whoever still uses it.
+    pub async fn drop(self) {
+        sql(&self.server, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+}
+
+async fn sql(url: &str, statement: String) {
+    let mut connection = PgConnection::connect(url).await.expect("a connection");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("a statement");
+}
 
 fn write() -> Transaction {
     Transaction::new(PrincipalId::system("conformance"), Timestamp::UNIX_EPOCH)
@@ -34,7 +85,10 @@ pub async fn engine(store: &Store, other: &Store) {
     leases_are_exclusive_and_fenced(store).await;
     a_reader_racing_writers_misses_nothing(store, other).await;
     racing_compare_and_swaps_lose_no_update(store, other).await;
+    racing_changes_of_several_records_wait_for_each_other_and_lose_nothing(store, other).await;
     a_write_that_the_database_refuses_fails_alone(store).await;
+    a_batch_that_fails_in_part_leaves_no_gap_and_keeps_the_order(store).await;
+    many_large_writes_at_once_are_all_kept(store).await;
 }
 
 async fn writes_meet_their_expectation_or_change_nothing(store: &Store) {
@@ -216,6 +270,114 @@ async fn racing_compare_and_swaps_lose_no_update(store: &Store, other: &Store) {
     }
     let found = notes.get(NOTES, "count").await.expect("a read").expect("a record");
     assert_eq!(found.read::<u64>().expect("a number"), 8 * EACH);
+}
+
+/// Two processes write the same records and streams in opposite orders: a database may take that for
+/// a deadlock, which nobody is told.
+async fn racing_changes_of_several_records_wait_for_each_other_and_lose_nothing(
+    store: &Store,
+    other: &Store,
+) {
+    const EACH: u64 = 10;
+    let notes = store.tenant(&tenant("crossing"));
+    for key in ["a", "b"] {
+        let zero = write().put(NOTES, key, &0_u64, Expect::Absent).expect("JSON");
+        notes.commit(zero).await.expect("a write");
+    }
+    let racers = (0..8_u64).map(|racer| {
+        let through = if racer % 2 == 0 { store } else { other };
+        let notes = through.tenant(&tenant("crossing"));
+        tokio::spawn(async move {
+            let keys = if racer % 4 < 2 { ["a", "b"] } else { ["b", "a"] };
+            let mut done = 0;
+            while done < EACH {
+                let mut both = write();
+                for key in keys {
+                    let found = notes.get(NOTES, key).await.expect("a read").expect("a record");
+                    let next = found.read::<u64>().expect("a number") + 1;
+                    let expect = Expect::Version(found.version);
+                    both = both.put(NOTES, key, &next, expect).expect("JSON");
+                    both = both.emit(&format!("of-{key}"), "added", &next).expect("JSON");
+                }
+                match notes.commit(both).await {
+                    Ok(_) => done += 1,
+                    Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    for racer in racers.collect::<Vec<_>>() {
+        racer.await.expect("a racer");
+    }
+    for key in ["a", "b"] {
+        let found = notes.get(NOTES, key).await.expect("a read").expect("a record");
+        assert_eq!(found.read::<u64>().expect("a number"), 8 * EACH);
+        let told = notes.stream(&format!("of-{key}"), 0, 1_000).await.expect("a stream");
+        let told: Vec<_> = told.iter().map(|e| (e.sequence, e.read().expect("n"))).collect();
+        let expected: Vec<(u64, u64)> = (1..=8 * EACH).map(|n| (n, n)).collect();
+        assert_eq!(told, expected, "each change is told once, in the order of commits");
+    }
+}
+
+/// Writes that come together are tried as a whole: one that is not as expected must neither take the
+/// others with it nor leave a number unused.
+async fn a_batch_that_fails_in_part_leaves_no_gap_and_keeps_the_order(store: &Store) {
+    let notes = store.tenant(&tenant("parts"));
+    let taken = write().put(NOTES, "taken", &0, Expect::Absent).expect("JSON");
+    notes.commit(taken).await.expect("a write");
+    let before = *store.watch().borrow();
+    let writes = (0..60_u64).map(|n| {
+        let notes = notes.clone();
+        let key = if n % 3 == 0 { "taken".to_owned() } else { format!("key-{n}") };
+        tokio::spawn(async move {
+            let colour = [("colour", format!("{}", n % 2))];
+            let put = write().put_indexed((NOTES, &key), &n, Expect::Absent, &colour);
+            let both = put.expect("JSON").emit("parts", "made", &n).expect("JSON");
+            notes.commit(both).await.map(|done| (done.position, n))
+        })
+    });
+    let mut placed = Vec::new();
+    for written in writes.collect::<Vec<_>>() {
+        match written.await.expect("a writer") {
+            Ok((position, n)) => placed.push((position.expect("a position"), n)),
+            Err(error) => assert!(matches!(error, StoreError::Conflict { .. }), "{error}"),
+        }
+    }
+    placed.sort_unstable();
+    assert_eq!(placed.len(), 40);
+    let log = notes.log(before, 100).await.expect("a log");
+    let logged = log.iter().map(|e| (e.position.expect("a position"), e.read().expect("n")));
+    assert_eq!(logged.collect::<Vec<_>>(), placed, "whoever wrote was told its own place");
+    let sequences: Vec<_> = log.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (1..=40).collect::<Vec<_>>());
+    let coloured = |value: &str| List { index: Some(("colour", value.to_owned())), ..all("") };
+    let (zero, one) = (coloured("0"), coloured("1"));
+    let (zero, one) = (notes.list(NOTES, zero).await, notes.list(NOTES, one).await);
+    assert_eq!(zero.expect("a list").len() + one.expect("a list").len(), 40);
+}
+
+/// More than a database would take in one message.
+async fn many_large_writes_at_once_are_all_kept(store: &Store) {
+    let notes = store.tenant(&tenant("large"));
+    let writes = (0..100).map(|n| {
+        let notes = notes.clone();
+        tokio::spawn(async move {
+            let body = format!("{n:03}").repeat(256 * 1_024 / 3);
+            let put = write().put(NOTES, &format!("{n:03}"), &body, Expect::Absent);
+            let both = put.expect("JSON").append("large", "l", &body, None).expect("JSON");
+            notes.commit(both).await
+        })
+    });
+    for written in writes.collect::<Vec<_>>() {
+        written.await.expect("a writer").expect("a write");
+    }
+    for n in [0, 57, 99] {
+        let found = notes.get(NOTES, &format!("{n:03}")).await.expect("a read");
+        let body: String = found.expect("a record").read().expect("text");
+        assert!(body.starts_with(&format!("{n:03}")) && body.len() > 256 * 1_000);
+    }
+    assert_eq!(notes.stream("large", 99, 9).await.expect("a stream").len(), 1);
 }
 
 /// Postgres takes no NUL in a text, SQLite does: either way nobody else's write is lost.

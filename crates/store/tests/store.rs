@@ -8,43 +8,13 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use release::{PrincipalId, Secret, TenantId, Timestamp};
+use store::conformance::Database;
 use store::{BlobError, Blobs, Collection, Expect, S3Options, Store, StoreError, Transaction};
 
 const NOTES: Collection = Collection("notes");
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
-}
-
-/// A fresh database on the test server, dropped at the end.
-struct Database {
-    url: String,
-    admin: String,
-    name: String,
-}
-
-impl Database {
-    async fn make(name: &str) -> Self {
-        let admin = variable("GROUNDCREW_TEST_POSTGRES");
-        let name = format!("{name}_{}", std::process::id());
-        sql(&admin, format!("CREATE DATABASE {name}")).await;
-        let url = format!("{}/{name}", admin.rsplit_once('/').unwrap().0);
-        Self { url, admin, name }
-    }
-
-    async fn open(&self) -> Result<Store, StoreError> {
-        Store::open_postgres(&Secret::new(&self.url)).await
-    }
-
-    async fn drop(self) {
-        sql(&self.admin, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
-    }
-}
-
-async fn sql(url: &str, statement: String) {
-    use sqlx::Connection;
-    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +26,7 @@ async fn sqlite_keeps_the_promises_of_an_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_the_promises_of_an_engine() {
-    let database = Database::make("conformance").await;
+    let database = Database::make().await;
     let (store, other) = (database.open().await.unwrap(), database.open().await.unwrap());
     store::conformance::engine(&store, &other).await;
     database.drop().await;
@@ -64,7 +34,7 @@ async fn postgres_keeps_the_promises_of_an_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_postgres_share_one_dense_log() {
-    let database = Database::make("shared").await;
+    let database = Database::make().await;
     let (one, two) = (database.open().await.unwrap(), database.open().await.unwrap());
     let tenant = TenantId::DEFAULT;
     let writers = [one.clone(), two.clone()].map(|store| {
@@ -96,9 +66,9 @@ async fn a_binary_older_than_the_data_refuses_to_start() {
     let refused = wait_until_unlocked(&path).await;
     assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, .. })), "{refused:?}");
 
-    let database = Database::make("newer").await;
+    let database = Database::make().await;
     drop(database.open().await.unwrap());
-    sql(&database.url, "INSERT INTO schema_version VALUES (99)".to_owned()).await;
+    database.sql("INSERT INTO schema_version VALUES (99)").await;
     let refused = database.open().await;
     assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, .. })), "{refused:?}");
     database.drop().await;

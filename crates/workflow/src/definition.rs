@@ -22,6 +22,8 @@ pub use resource::{Resource, Waiting};
 
 /// The most bytes of a definition.
 pub const MAX_DEFINITION: usize = 1 << 20;
+/// How many findings about one definition are told at most.
+pub const MAX_FINDINGS: usize = 100;
 
 /// A state machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -399,10 +401,11 @@ impl Machine {
 /// The text of a refusal at creation, from what was found.
 pub fn refusal(findings: &[Finding]) -> String {
     let told = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let told = told.map(|Finding { code, message, location, .. }| match location {
-        Some(location) => format!("{code}: {message} at {location}"),
-        None => format!("{code}: {message}"),
-    });
+    let told =
+        told.take(MAX_FINDINGS).map(|Finding { code, message, location, .. }| match location {
+            Some(location) => format!("{code}: {message} at {location}"),
+            None => format!("{code}: {message}"),
+        });
     format!("Invalid State Machine Definition: '{}'", told.collect::<Vec<_>>().join(", "))
 }
 

@@ -18,6 +18,7 @@ mod dead_letters;
 mod definitions;
 mod express;
 mod graphs;
+mod list;
 mod machines;
 mod map_runs;
 mod nested;
@@ -47,7 +48,7 @@ use futures::{StreamExt, stream};
 use release::{ArtifactName, Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{Collection, Expect, List, Store, StoreError, Transaction};
+use store::{Collection, Expect, Store, StoreError, Transaction};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::definition::{Machine, refusal};
@@ -61,6 +62,7 @@ pub use approval::{Approval, Asked, Decision, Link};
 use bell::Bell;
 pub use dead_letters::DeadLetter;
 pub use definitions::{Defined, Definitions};
+pub use list::{Listed, Newest};
 pub use machines::{Defining, MachineRecord, MachineType};
 use map_runs::Drivers;
 pub use map_runs::{MapRunRecord, MapRunUpdate, Place};
@@ -406,25 +408,6 @@ impl TenantEngine {
         let row = self.store().get(EXECUTIONS, &key.to_string()).await?;
         let row = row.ok_or_else(|| EngineError::UnknownExecution(key.clone()))?;
         Ok(row.read()?)
-    }
-
-    /// The executions of a workflow, or of a version or an alias of it, in the order of their names.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn executions(&self, machine: &str) -> Result<Vec<ExecutionRecord>, EngineError> {
-        let (machine, qualifier) = qualified(machine);
-        let prefix = format!("{machine}/");
-        let list = List { prefix, index: None, after: None, limit: PAGE };
-        let rows = self.store().list(EXECUTIONS, list).await?;
-        let all = rows.iter().map(|row| row.read::<ExecutionRecord>());
-        let mut all = all.collect::<Result<Vec<_>, _>>()?;
-        all.retain(|record| match qualifier {
-            None => true,
-            Some(Qualifier::Version(version)) => record.version == Some(version),
-            Some(Qualifier::Alias(alias)) => record.alias.as_deref() == Some(alias),
-        });
-        Ok(all)
     }
 
     /// The history of an execution, whole.

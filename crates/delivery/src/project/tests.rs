@@ -82,3 +82,12 @@ fn files_that_are_not_text_are_told_with_their_place() {
     let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+#[test]
+fn of_very_many_mistakes_in_a_definition_the_first_hundred_are_told() {
+    let states: Vec<_> = (0..300).map(|n| format!(r#""s{n}": {{"Type": "Succeed"}}"#)).collect();
+    let text = format!(r#"{{"StartAt": "s0", "States": {{{}}}}}"#, states.join(",\n"));
+    let told = findings(&[("workflows/many.asl.json", &text)]);
+    assert_eq!(told.matches("is not reachable").count(), 100);
+    assert!(told.ends_with("and 199 more findings, which are not told"), "{told}");
+}

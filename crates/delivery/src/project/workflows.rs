@@ -6,7 +6,7 @@ use release::{ArtifactName, Code, Diagnostic, Place};
 use serde::de::IgnoredAny;
 use workflow::Machine;
 use workflow::WorkflowName;
-use workflow::definition::{Finding, Severity};
+use workflow::definition::{Finding, MAX_FINDINGS, Severity};
 use workflow::engine::ScheduleFile;
 use workflow::rule::{RuleError, RuleSpec, TargetSpec};
 use workflow::schedule::SpecError;
@@ -51,7 +51,7 @@ impl Loader {
                 findings
             }
         };
-        self.found.extend(findings.iter().map(|finding| told(path, text, finding)));
+        self.found.extend(told(path, text, &findings));
         if let Some(name) = self.name(path, name) {
             self.workflows.definitions.insert(name, text.to_owned());
         }
@@ -130,22 +130,31 @@ impl Loader {
     }
 }
 
-/// A finding about a definition, at its place in the file.
-fn told(path: &str, text: &str, finding: &Finding) -> Diagnostic {
-    let pointer = finding.location.as_deref().unwrap_or_default();
-    let place = match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Place::at(path, text, locate(text, pointer)),
-        Err(error) => {
-            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            let (line, column) = (number(error.line()), number(error.column()));
-            Place { file: path.to_owned(), line, column }
-        }
+/// What was found in a definition, at its places in the file: the first [`MAX_FINDINGS`], since
+/// each is looked for in the whole text.
+fn told(path: &str, text: &str, findings: &[Finding]) -> Vec<Diagnostic> {
+    let broken = serde_json::from_str::<IgnoredAny>(text).err().map(|error| {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (line, column) = (number(error.line()), number(error.column()));
+        Place { file: path.to_owned(), line, column }
+    });
+    let place = |finding: &Finding| {
+        let pointer = finding.location.as_deref().unwrap_or_default();
+        broken.clone().unwrap_or_else(|| Place::at(path, text, locate(text, pointer)))
     };
-    let told = match finding.severity {
-        Severity::Error => Diagnostic::error,
-        Severity::Warning => Diagnostic::warning,
+    let told = |finding: &Finding| {
+        let told = match finding.severity {
+            Severity::Error => Diagnostic::error,
+            Severity::Warning => Diagnostic::warning,
+        };
+        told(BAD_WORKFLOW, place(finding), &finding.message)
     };
-    told(BAD_WORKFLOW, place, &finding.message)
+    let mut all: Vec<_> = findings.iter().take(MAX_FINDINGS).map(told).collect();
+    if let Some(more) = findings.len().checked_sub(MAX_FINDINGS).filter(|more| *more > 0) {
+        let message = format!("and {more} more findings, which are not told");
+        all.push(Diagnostic::warning(BAD_WORKFLOW, Place::start_of(path), message));
+    }
+    all
 }
 
 /// Where what a JSON pointer names stands in the text of a JSON document: its key, if it has one;

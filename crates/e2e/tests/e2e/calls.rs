@@ -186,10 +186,12 @@ fn a_webhook_is_called_by_a_rule_and_again_when_its_dead_letter_is_delivered() {
 }
 
 #[test]
-fn a_server_does_not_start_with_a_function_that_could_mean_two_things() {
+fn a_server_does_not_start_with_a_function_or_a_connection_that_cannot_work() {
     for (file, why) in [
         ("[functions.f]\ncommand = [\"a\"]\nurl = \"http://a\"\n", "either a `command` or a `url`"),
         ("[functions.f]\ncommand = []\n", "`command` is empty"),
+        ("[functions.f]\ncommand = [\"a\"]\nconcurrency = 0\n", "`concurrency` is 1 to 1000"),
+        ("[functions.f]\ncommand = [\"a\"]\ntimeout_seconds = 0\n", "is 1 to 86400"),
         ("[connections.c]\nurl = \"http://me:secret@a\"\n", "name it by reference"),
         ("[connections.c]\nurl = \"ftp://a\"\n", "is no http:// or https:// address"),
     ] {

@@ -9,4 +9,5 @@ mod engines;
 mod kills;
 mod release;
 mod sdks;
+mod servers;
 mod workflows;

@@ -50,6 +50,7 @@ impl Base {
             parent: self.parent,
             blobs: self.blobs.tenant(&TenantId::DEFAULT),
             tenant: TenantId::DEFAULT,
+            watch: Arc::default(),
         }
     }
 
@@ -238,4 +239,18 @@ async fn no_tenant_sees_anothers_snapshot() {
     base.refresh().await;
     let other = base.blobs.tenant(&"other".parse().unwrap());
     assert!(SnapshotCache::default().open(&other, base.parent.unwrap()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_refresh_tells_how_far_it_is_and_stops_when_it_is_told_to() {
+    let mut base = Base::new(&[("a.md", "# One\n\nText.\n"), ("b.md", "# Two\n\nText.\n")]);
+    let input = base.input(100);
+    let watch = Arc::clone(&input.watch);
+    refresh(input).await.unwrap();
+    assert_eq!(watch.to_string(), "2 of 2 documents");
+    let input = base.input(100);
+    input.watch.stop();
+    let stopped = refresh(input).await;
+    assert!(matches!(stopped, Err(crate::KnowledgeError::Stopped)), "{stopped:?}");
+    base.refresh().await;
 }

@@ -10,8 +10,8 @@ use security::{Action, Resource, authorize};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::engine::{
-    Decision, Defining, ExecutionKey, ExecutionRecord, MachineType, MapRunRecord, PostedEvent,
-    ScheduleFile, qualified,
+    Decision, Defining, ExecutionKey, ExecutionRecord, Listed, MachineType, MapRunRecord, Newest,
+    PostedEvent, ScheduleFile, qualified,
 };
 use workflow::graph::Graph;
 use workflow::rule::RuleSpec;
@@ -23,6 +23,8 @@ use crate::links;
 
 /// How long a request waits for an execution at most.
 const WAIT: Duration = Duration::from_secs(30);
+/// How many executions are listed unless asked otherwise, and at most.
+const LISTED: (usize, usize) = (100, 1_000);
 
 /// A workflow to define.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -127,7 +129,15 @@ pub fn routes() -> Vec<(Route, Handler)> {
         Route::new(Method::POST, ALL, Action::DefineWorkflows, "Define a workflow.")
             .body::<DefineBody>()
             .to(define),
-        Route::new(Method::GET, EXECUTIONS, read, "The executions of a workflow.").to(executions),
+        Route::new(
+            Method::GET,
+            EXECUTIONS,
+            read,
+            "The executions of a workflow, the newest first: `limit` of them (default 100, at most \
+             1,000), of one `status`, after the one named `after`.",
+        )
+        .query(&["status", "after", "limit"])
+        .to(executions),
         Route::new(Method::POST, EXECUTIONS, run, "Start an execution.")
             .body::<StartBody>()
             .to(start),
@@ -248,7 +258,17 @@ async fn define(call: Call) -> Result<Value, Problem> {
 
 async fn executions(call: Call) -> Result<Value, Problem> {
     let workflow: String = call.path("workflow")?;
-    let all = call.workflows().executions(&workflow).await?;
+    let engine = call.workflows();
+    let after = match call.query::<String>("after")? {
+        Some(name) => {
+            let machine = qualified(&workflow).0.to_owned();
+            Some(Listed::of(&engine.execution(&ExecutionKey { machine, name }).await?))
+        }
+        None => None,
+    };
+    let limit = call.query("limit")?.unwrap_or(LISTED.0).clamp(1, LISTED.1);
+    let newest = Newest { status: call.query("status")?, after, limit };
+    let (all, _) = engine.executions(&workflow, newest).await?;
     Ok(all.iter().map(told).collect())
 }
 

@@ -84,6 +84,12 @@ async fn no_key_and_no_link_leads_out_of_a_bucket() {
 async fn what_is_missing_too_large_or_another_tenants_is_refused() {
     let fixture = Fixture::new();
     assert_eq!(fixture.get("none").await.unwrap_err(), "S3.NoSuchKey");
+    let pipe = fixture.directory.path().join("inside/pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Whoever opens it to read waits for one who writes.
+    assert_eq!(fixture.get("pipe").await.unwrap_err(), "S3.NoSuchKey");
+    fs::create_dir(fixture.directory.path().join("inside/folder")).unwrap();
+    assert_eq!(fixture.get("folder").await.unwrap_err(), "S3.NoSuchKey");
     fs::write(fixture.directory.path().join("inside/large"), "more than ten bytes").unwrap();
     assert_eq!(fixture.get("large").await.unwrap_err(), "S3.EntityTooLarge");
     let other: TenantId = "other".parse().unwrap();

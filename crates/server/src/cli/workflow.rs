@@ -80,8 +80,17 @@ pub enum WorkflowCommand {
     Versions(versions::VersionCommand),
     /// The workflows, or the executions of one.
     List {
-        /// The workflow.
+        /// The workflow; its executions are listed the newest first.
         workflow: Option<String>,
+        /// Only executions that stand so, as `RUNNING` or `FAILED`.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only executions after the one of this name in the list.
+        #[arg(long, value_name = "EXECUTION")]
+        after: Option<String>,
+        /// How many at most (1,000 in one list).
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
     },
     /// Start an execution.
     Start {
@@ -235,13 +244,16 @@ pub async fn run(
             })
         }
         WorkflowCommand::Versions(command) => versions::run(command, &client()?, out).await,
-        WorkflowCommand::List { workflow: None } => {
+        WorkflowCommand::List { workflow: None, .. } => {
             let all = client()?.get("/api/v1/workflows", &[]).await?;
             out.value(&all, |rows| super::show::column(rows, "name"))
         }
-        WorkflowCommand::List { workflow: Some(workflow) } => {
+        WorkflowCommand::List { workflow: Some(workflow), status, after, limit } => {
             let path = format!("/api/v1/workflows/{workflow}/executions");
-            out.value(&client()?.get(&path, &[]).await?, executions)
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(status.clone().map(|status| ("status", status)));
+            query.extend(after.clone().map(|after| ("after", after)));
+            out.value(&client()?.get(&path, &query).await?, executions)
         }
         WorkflowCommand::Start { workflow, input, name, wait } => {
             let client = client()?;

@@ -19,6 +19,11 @@ use crate::connections::{Connection, Connections};
 use crate::functions::{Command, Function, Functions, Handler};
 use crate::outside;
 
+/// How many calls of a function may run at once, at most.
+const CONCURRENCY: usize = 1_000;
+/// How long a call may take at most, in seconds.
+const TIMEOUT: u64 = 86_400;
+
 /// A function that workflows may invoke: a command, which reads the payload as JSON and writes its
 /// result as JSON, or an address, which the payload is posted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,10 +45,11 @@ pub struct FunctionFile {
     #[serde(default)]
     pub credential: Option<SecretRef>,
     /// How long a call may take, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "function_timeout")]
     pub timeout_seconds: u64,
     /// How many calls run at once; others wait.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "concurrency")]
     pub concurrency: usize,
     /// The tenants that may invoke it.
@@ -70,6 +76,7 @@ pub struct ConnectionFile {
     #[serde(default)]
     pub authorization: Option<AuthorizationFile>,
     /// How long a call may take, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "connection_timeout")]
     pub timeout_seconds: u64,
     /// The tenants that may use it.
@@ -164,7 +171,12 @@ impl FunctionFile {
             }
             (Some(_), Some(_)) | (None, None) => bail!("it needs either a `command` or a `url`"),
         };
-        let timeout = Duration::from_secs(self.timeout_seconds);
+        ensure!(
+            (1..=CONCURRENCY).contains(&self.concurrency),
+            "`concurrency` is 1 to {CONCURRENCY}, not {}",
+            self.concurrency
+        );
+        let timeout = timeout(self.timeout_seconds)?;
         Ok(Function::new(handler, timeout, self.concurrency, self.tenants.clone()))
     }
 }
@@ -186,10 +198,15 @@ impl ConnectionFile {
         Ok(Connection {
             url: address(&self.url)?,
             authorization,
-            timeout: Duration::from_secs(self.timeout_seconds),
+            timeout: timeout(self.timeout_seconds)?,
             tenants: self.tenants.clone(),
         })
     }
+}
+
+fn timeout(seconds: u64) -> Result<Duration> {
+    ensure!((1..=TIMEOUT).contains(&seconds), "`timeout_seconds` is 1 to {TIMEOUT}, not {seconds}");
+    Ok(Duration::from_secs(seconds))
 }
 
 /// An address that can be called.

@@ -146,7 +146,10 @@ impl Asked {
         let inside = path.is_some_and(|path| path.is_empty() || path.starts_with('/'));
         // Whoever decodes these once more must not be led out either.
         let decoded = url.path().to_ascii_lowercase().replace("%2f", "/").replace("%5c", "/");
-        let climbs = decoded.replace("%2e", ".").split('/').any(|part| part == "..");
+        let decoded = decoded.replace("%2e", ".").replace("%3b", ";");
+        // Some servers leave off what stands behind a semicolon.
+        let bare = |part: &str| part.split(';').next() == Some("..");
+        let climbs = decoded.split('/').any(bare);
         let named = !url.username().is_empty() || url.password().is_some();
         if !same || !inside || climbs || named {
             let why = format!("`{endpoint}` is not below `{base}`, which the connection is for");

@@ -190,6 +190,8 @@ fn no_address_leads_out_of_what_a_connection_is_for() {
         "https://api.example.com/v2\\..\\admin",
         "/../admin",
         "/..%2Fadmin",
+        "/..;/admin",
+        "/%2e%2e%3Bx=y/admin",
         "https://evil.example/v2",
         "https://api.example.com@evil.example/v2",
         "https://me:secret@api.example.com/v2",

@@ -1,14 +1,16 @@
 //! A function that is a command of this machine.
 //!
 //! It reads the payload from its input and writes its result to its output. It runs in a process
-//! group of its own, which is killed as soon as nobody wants its result any more.
+//! group of its own, which is killed as soon as its result is there or not wanted any more.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use release::Secret;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -64,23 +66,26 @@ impl Command {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let broken = |error: std::io::Error| {
+        let broken = |error: io::Error| {
             let message = format!("`{}` cannot be run: {error}", self.program);
             Failure::function("Runtime.InvalidEntrypoint", message)
         };
         let mut child = command.spawn().map_err(broken)?;
         // Dropped before the child, while its number is still its own.
-        let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let group = Group(leader);
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(input), Some(output), Some(errors)) = pipes else {
-            return Err(broken(std::io::Error::other("it has no input and output")));
+            return Err(broken(io::Error::other("it has no input and output")));
         };
         let ((), output, errors) = tokio::try_join!(feed(input, payload), read(output), async {
             Ok(tail(errors, &call.progress).await)
         })?;
+        ended(leader).await.map_err(broken)?;
+        // What it left running is not wanted either.
+        drop(group);
         let status = child.wait().await.map_err(broken)?;
-        group.0 = None;
-        if status.success() { parsed(&output) } else { Err(ended(status, &output, &errors)) }
+        if status.success() { parsed(&output) } else { Err(failed(status, &output, &errors)) }
     }
 }
 
@@ -113,8 +118,20 @@ async fn tail(mut errors: ChildStderr, progress: &Progress) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
+/// Waits until a process has ended, and leaves its number with it.
+async fn ended(leader: Option<Pid>) -> io::Result<()> {
+    let Some(leader) = leader else { return Ok(()) };
+    let wait = move || {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        retry_on_intr(|| waitid(WaitId::Pid(leader), options))
+    };
+    // It ends at the latest when the group is killed.
+    tokio::task::spawn_blocking(wait).await??;
+    Ok(())
+}
+
 /// The failure of a command: what it told itself, else how it ended and what it said aside.
-fn ended(status: ExitStatus, output: &[u8], errors: &str) -> Failure {
+fn failed(status: ExitStatus, output: &[u8], errors: &str) -> Failure {
     if let Some(error) = told(output) {
         return Failure::Function(error);
     }

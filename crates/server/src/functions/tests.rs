@@ -144,6 +144,53 @@ async fn a_call_that_is_not_wanted_any_more_ends_with_all_that_it_began() {
 }
 
 #[tokio::test]
+async fn what_a_command_left_running_ends_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let pipe = home.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let reader = tokio::task::spawn_blocking(move || {
+        let mut pipe = std::fs::File::open(pipe).unwrap();
+        pipe.read_to_end(&mut Vec::new()).unwrap()
+    });
+    let script = "sleep 1000 > pipe 2> pipe < /dev/null & echo 1";
+    let given = invoked(&shell(script, home.path()), json!({})).await.unwrap();
+    assert_eq!(given["Payload"], 1);
+    // It ends when nobody holds the other end any more.
+    assert_eq!(reader.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn slots_go_round_among_the_tenants() {
+    let home = tempfile::tempdir().unwrap();
+    let command = Command {
+        program: "sh".to_owned(),
+        arguments: vec!["-c".to_owned(), "echo $GROUNDCREW_TENANT >> order".to_owned()],
+        directory: home.path().to_owned(),
+        environment: BTreeMap::new(),
+    };
+    let other: TenantId = "other".parse().unwrap();
+    let function = Function::new(
+        Handler::Command(command),
+        Duration::from_secs(60),
+        1,
+        vec![TenantId::DEFAULT, other.clone()],
+    );
+    let offered = BTreeMap::from([("work".to_owned(), function)]);
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let functions = Functions::new(offered, outside::client().unwrap());
+    let mut late = call(json!({"FunctionName": "work"}));
+    late.tenant = other;
+    // They ask in this order.
+    let many = (0..5).map(|_| call(json!({"FunctionName": "work"}))).chain([late]);
+    let all = futures::future::join_all(many.map(|call| functions.run(call))).await;
+    assert!(all.iter().all(Result::is_ok));
+    let order = std::fs::read_to_string(home.path().join("order")).unwrap();
+    let turn = order.lines().position(|tenant| tenant == "other").unwrap();
+    assert!(turn <= 2, "{order}");
+}
+
+#[tokio::test]
 async fn only_what_is_offered_to_a_tenant_is_invoked_however_it_is_named() {
     let home = tempfile::tempdir().unwrap();
     let functions = shell("echo 1", home.path());

@@ -2,6 +2,7 @@
 
 mod bulk;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use release::Secret;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Postgres as Database, Row};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::{Engine, EventRow, StreamPage, prefix_end};
 use crate::batch::{self, Done, Job, Param, QUEUE, Session, Work};
@@ -18,6 +19,8 @@ use crate::{Event, List, Record, StoreError};
 
 /// How often other processes' commits are looked for.
 const POLL: Duration = Duration::from_millis(100);
+/// How many batches are written at once: one runs its statements while another's commit is synced.
+const WRITERS: usize = 2;
 /// How often a batch is tried that the database aborted for another process's sake.
 const ATTEMPTS: usize = 5;
 /// Guards migrations against two processes that start at once (an arbitrary number, ours).
@@ -39,7 +42,10 @@ impl Postgres {
         let last: i64 = sqlx::query_scalar(schema::LAST_POSITION).fetch_one(&pool).await?;
         let (announce, position) = watch::channel(last as u64);
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(pool.clone(), queue, announce.clone()));
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..WRITERS {
+            tokio::spawn(write_all(pool.clone(), Arc::clone(&queue), announce.clone()));
+        }
         tokio::spawn(follow(pool.clone(), announce));
         Ok(Self { pool, jobs, position })
     }
@@ -68,10 +74,14 @@ async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The writer task: gathers jobs, runs them in one database transaction, answers after its commit.
-async fn write_all(pool: PgPool, mut queue: mpsc::Receiver<Job>, announce: watch::Sender<u64>) {
+/// A writer task: gathers jobs, runs them in one database transaction, answers after its commit.
+async fn write_all(
+    pool: PgPool,
+    queue: Arc<Mutex<mpsc::Receiver<Job>>>,
+    announce: watch::Sender<u64>,
+) {
     loop {
-        let jobs = batch::gather(&mut queue).await;
+        let jobs = batch::gather(&mut *queue.lock().await).await;
         if jobs.is_empty() {
             return;
         }
@@ -135,8 +145,14 @@ async fn commit(pool: &PgPool, jobs: &[Job]) -> Result<Outcomes, StoreError> {
         match plan.run(&mut transaction).await {
             Ok(Some(outcomes)) => return end(transaction, outcomes).await,
             Err(error @ StoreError::Aborted(_)) => return Err(error),
-            // Something is not as expected or refused: which it is, the careful way tells.
-            Ok(None) | Err(_) => transaction.rollback().await?,
+            // A record is not as expected: whose it is, the careful way tells.
+            Ok(None) => transaction.rollback().await?,
+            // Refused: by whose fault, the careful way tells. If the connection is gone, so is the
+            // batch, and nothing of it was written.
+            Err(error) => {
+                tracing::warn!(%error, "a batch is written one by one");
+                transaction.rollback().await.map_err(|_| error)?;
+            }
         }
     }
     let mut transaction = connection.begin().await?;

@@ -120,11 +120,10 @@ fn within(state: &State, place: &str, findings: &mut Vec<Finding>) {
                                as long as the execution may run.";
                 warn("NO_TIMEOUT", message);
             }
-            if state.retry.is_empty() {
-                warn("NO_RETRY", "Without 'Retry', no failure of this task is tried again.");
-            }
-            if state.catch.is_empty() {
-                warn("NO_CATCH", "Without 'Catch', a failure of this task fails the execution.");
+            if state.retry.is_empty() && state.catch.is_empty() {
+                let message = "Without 'Retry' and 'Catch', the first failure of this task fails \
+                               the execution.";
+                warn("NO_FALLBACK", message);
             }
         }
         Kind::Choice { choices, default: None } => {

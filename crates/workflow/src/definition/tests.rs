@@ -85,10 +85,10 @@ fn a_task_without_a_bound_or_a_fallback_is_warned_of() {
     let mut task = json!({"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": true});
     let whole = |task: &Value| json!({"StartAt": "A", "States": {"A": task}});
     let codes: Vec<_> = warned(&whole(&task)).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, ["NO_TIMEOUT", "NO_RETRY", "NO_CATCH"]);
+    assert_eq!(codes, ["NO_TIMEOUT", "NO_FALLBACK"]);
     task["TimeoutSecondsPath"] = "$.patience".into();
     task["Retry"] = json!([{"ErrorEquals": ["States.ALL"]}]);
-    assert_eq!(warned(&whole(&task)), at("NO_CATCH", ["/States/A"]));
+    assert_eq!(warned(&whole(&task)), []);
 }
 
 #[test]

@@ -13,6 +13,7 @@
 
 mod drive;
 mod export;
+mod forget;
 mod plan;
 
 use std::sync::Arc;
@@ -87,6 +88,9 @@ pub struct MapRunRecord {
     /// The same, in items.
     settled_items: Tally,
     origin: Origin,
+    /// Whether the execution that began it is deleted: it goes too, with all that is its own.
+    #[serde(default)]
+    orphan: bool,
 }
 
 /// What is to be done next for a Map run.
@@ -161,6 +165,7 @@ impl MapRunRecord {
             settled: 0,
             settled_tally: Tally::default(),
             settled_items: Tally::default(),
+            orphan: false,
             origin: Origin {
                 actor: parent.actor.clone(),
                 author: parent.author.clone(),
@@ -173,7 +178,10 @@ impl MapRunRecord {
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
         let open = (self.stage != Stage::Over).then(|| (NODE, self.node.to_string()));
-        let execution = (BY_EXECUTION, self.execution.to_string());
+        let execution = match self.orphan {
+            true => (forget::ORPHAN, String::new()),
+            false => (BY_EXECUTION, self.execution.to_string()),
+        };
         open.into_iter().chain([execution]).collect()
     }
 

@@ -27,6 +27,8 @@ use crate::rule::Causation;
 
 /// The index of executions by the tasks that wait for them.
 pub const PARENT: &str = "parent";
+/// The index of executions that a task waits for, by the server that holds them.
+pub const WAITED_FOR: &str = "waited_for";
 /// How many executions may have started each other.
 const DEEPEST: u32 = 16;
 /// How much of an execution's cause and input the failure of the one above it quotes.
@@ -113,25 +115,12 @@ impl Engine {
     /// Tells the task that waits for an execution its end, or stops an execution whose task is over.
     /// Until that is done, the execution's record says that it waits.
     pub(super) fn look_to_parent(&self, tenant: &TenantId, child: &ExecutionRecord) {
-        let Some(parent) = child.parent.clone().filter(|parent| parent.waits) else { return };
-        let (engine, child) = (self.tenant(tenant, child.actor.clone()), child.clone());
-        tokio::spawn(async move {
-            let look = || async {
-                if child.run.status == Status::Running {
-                    return match engine.is_waited_for(&parent).await? {
-                        true => Ok(()),
-                        false => engine.cut_off(&child.key).await,
-                    };
-                }
-                engine.tell_end(&parent, &child).await?;
-                let settled = engine.engine.change(&engine.tenant, &child.key, |record| {
-                    record.parent.iter_mut().for_each(|parent| parent.waits = false);
-                    Ok(Change { input: None, told: None })
-                });
-                settled.await.map(|_| ())
-            };
-            until_done(&child.key, look).await;
-        });
+        if child.parent.as_ref().is_some_and(|parent| parent.waits) {
+            let (engine, child) = (self.tenant(tenant, child.actor.clone()), child.clone());
+            tokio::spawn(async move {
+                until_done(&child.key, || engine.settle_with_parent(&child)).await;
+            });
+        }
     }
 
     /// Stops what a task that is no longer waited for has started.
@@ -162,6 +151,28 @@ async fn until_done<F: Future<Output = Result<(), EngineError>>>(
 }
 
 impl TenantEngine {
+    /// As [`Engine::look_to_parent`], once.
+    pub(super) async fn settle_with_parent(
+        &self,
+        child: &ExecutionRecord,
+    ) -> Result<(), EngineError> {
+        let Some(parent) = child.parent.as_ref().filter(|parent| parent.waits) else {
+            return Ok(());
+        };
+        if child.run.status == Status::Running {
+            return match self.is_waited_for(parent).await? {
+                true => Ok(()),
+                false => self.cut_off(&child.key).await,
+            };
+        }
+        self.tell_end(parent, child).await?;
+        let settled = self.engine.change(&self.tenant, &child.key, |record| {
+            record.parent.iter_mut().for_each(|parent| parent.waits = false);
+            Ok(Change { input: None, told: None })
+        });
+        settled.await.map(|_| ())
+    }
+
     /// Starts the execution that a task asks for, or finds the one it has started.
     ///
     /// The outer error is the store's: then it is tried again.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, StoreError, SystemStore, Transaction};
 use tokio::time::Instant;
 
+use super::nested::WAITED_FOR;
 use super::transition::Change;
 use super::{EXECUTIONS, Engine, EngineError, ExecutionRecord, NODE, PAGE};
 use crate::interpreter::later;
@@ -27,6 +28,8 @@ const BEAT: Duration = Duration::from_secs(2);
 const LEASE: Duration = Duration::from_secs(10);
 /// How often what stands under struck names is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often a server looks whether what it holds for tasks of others is still waited for.
+const LOOK: Duration = Duration::from_secs(60);
 /// How long a struck name is kept, so that what its server still wrote is found: a day, in seconds.
 const STRUCK: f64 = 86_400.0;
 /// In whose name servers take over from each other.
@@ -76,6 +79,10 @@ struct Struck {
     at: Timestamp,
 }
 
+fn is_due(last: Option<Instant>, pace: Duration, now: Instant) -> bool {
+    last.is_none_or(|last| now >= last + pace)
+}
+
 /// What a server has seen of the others and of itself.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -83,6 +90,8 @@ pub struct Seen {
     version: u64,
     beaten: Option<Instant>,
     swept: Option<Instant>,
+    /// When it last looked at what it holds for tasks of others.
+    looked: Option<Instant>,
     /// The version of each other's record, and since when it is the same.
     others: HashMap<NodeId, (u64, Instant)>,
 }
@@ -117,22 +126,45 @@ impl Engine {
     /// If the store fails.
     pub async fn keep_nodes(&self, tenants: &[TenantId], now: Instant) -> Result<(), EngineError> {
         let mut seen = self.shared.seen.lock().await;
-        let due = |last: Option<Instant>, pace| last.is_none_or(|last| now >= last + pace);
-        if due(seen.beaten, BEAT) {
-            self.beat(&mut seen).await?;
-            seen.beaten = Some(now);
-            self.let_go().await?;
-        }
-        let (gone, struck) = self.look(&mut seen, now).await?;
-        let sweep = due(seen.swept, SWEEP);
+        let begun = Instant::now();
+        let now = || now + begun.elapsed();
+        self.live(&mut seen, now()).await?;
+        let (gone, struck) = self.look(&mut seen, now()).await?;
+        let sweep = is_due(seen.swept, SWEEP, now());
         let names = gone.iter().chain(struck.iter().filter(|_| sweep));
         for name in names {
             for tenant in tenants {
-                self.take_over(tenant, name).await?;
+                let mut after = None;
+                while let Some(reached) = self.take_over(tenant, name, after).await? {
+                    after = Some(reached);
+                    // There may be so much to do that this server would be taken for silent.
+                    self.live(&mut seen, now()).await?;
+                }
+                self.take_over_map_runs(tenant, name).await?;
             }
         }
         if sweep {
-            seen.swept = Some(now);
+            seen.swept = Some(now());
+        }
+        if is_due(seen.looked, LOOK, now()) {
+            for tenant in tenants {
+                let mut after = None;
+                while let Some(reached) = self.look_to_parents(tenant, after).await? {
+                    after = Some(reached);
+                    self.live(&mut seen, now()).await?;
+                }
+            }
+            seen.looked = Some(now());
+        }
+        Ok(())
+    }
+
+    /// Gives a sign of life and lets go of what is over, if that is due.
+    async fn live(&self, seen: &mut Seen, now: Instant) -> Result<(), EngineError> {
+        if is_due(seen.beaten, BEAT, now) {
+            self.beat(seen).await?;
+            seen.beaten = Some(now);
+            self.let_go().await?;
         }
         Ok(())
     }
@@ -254,26 +286,29 @@ impl Engine {
         Ok((gone, struck))
     }
 
-    /// Moves what stands under another server's name to this one.
-    async fn take_over(&self, tenant: &TenantId, from: &NodeId) -> Result<(), EngineError> {
+    /// Moves a page of what stands under another server's name to this one; how far it went, unless
+    /// that was all.
+    async fn take_over(
+        &self,
+        tenant: &TenantId,
+        from: &NodeId,
+        after: Option<String>,
+    ) -> Result<Option<String>, EngineError> {
         let own = self.node();
-        let mut after = None;
-        while let Some(page) = self.held(tenant, from, after).await? {
-            for ExecutionRecord { key, .. } in &page {
-                let moved = self.change(tenant, key, |record| {
-                    record.hand_over(from, &own);
-                    Ok(Change { input: None, told: None })
-                });
-                match moved.await {
-                    Ok(record) => self.take_up(tenant, &record),
-                    // It is moving: whoever moves it holds it.
-                    Err(EngineError::Contended(_) | EngineError::UnknownExecution(_)) => {}
-                    Err(error) => return Err(error),
-                }
+        let Some(page) = self.held(tenant, from, after).await? else { return Ok(None) };
+        for ExecutionRecord { key, .. } in &page {
+            let moved = self.change(tenant, key, |record| {
+                record.hand_over(from, &own);
+                Ok(Change { input: None, told: None })
+            });
+            match moved.await {
+                Ok(record) => self.take_up(tenant, &record),
+                // It is moving: whoever moves it holds it.
+                Err(EngineError::Contended(_) | EngineError::UnknownExecution(_)) => {}
+                Err(error) => return Err(error),
             }
-            after = page.last().map(|record| record.key.to_string());
         }
-        self.take_over_map_runs(tenant, from).await
+        Ok(page.last().map(|record| record.key.to_string()))
     }
 
     /// A page of the executions that stand under a server's name; none after the last.
@@ -283,15 +318,41 @@ impl Engine {
         node: &NodeId,
         after: Option<String>,
     ) -> Result<Option<Vec<ExecutionRecord>>, EngineError> {
-        let index = Some((NODE, node.to_string()));
-        let list = List { prefix: String::new(), index, after, limit: PAGE };
+        self.page_of(tenant, (NODE, node.to_string()), after).await
+    }
+
+    /// A page of the executions with an index entry; none after the last.
+    async fn page_of(
+        &self,
+        tenant: &TenantId,
+        index: (&'static str, String),
+        after: Option<String>,
+    ) -> Result<Option<Vec<ExecutionRecord>>, EngineError> {
+        let list = List { prefix: String::new(), index: Some(index), after, limit: PAGE };
         let rows = self.shared.store.tenant(tenant).list(EXECUTIONS, list).await?;
         let page = rows.iter().map(|row| row.read()).collect::<Result<Vec<_>, _>>()?;
         Ok(Some(page).filter(|page| !page.is_empty()))
     }
 
-    /// Carries out what the record of an execution says is to be done here.
-    fn take_up(&self, tenant: &TenantId, record: &ExecutionRecord) {
+    /// Looks whether the executions that this server holds for tasks of others are still waited for,
+    /// and whether their ends were told: a server may have been cut off before it said so.
+    async fn look_to_parents(
+        &self,
+        tenant: &TenantId,
+        after: Option<String>,
+    ) -> Result<Option<String>, EngineError> {
+        let index = (WAITED_FOR, self.node().to_string());
+        let Some(page) = self.page_of(tenant, index, after).await? else { return Ok(None) };
+        for record in &page {
+            let child = self.tenant(tenant, record.actor.clone());
+            child.settle_with_parent(record).await?;
+        }
+        Ok(page.last().map(|record| record.key.to_string()))
+    }
+
+    /// Carries out what the record of an execution says is to be done here, but for tasks that are
+    /// being done.
+    pub(super) fn take_up(&self, tenant: &TenantId, record: &ExecutionRecord) {
         let own = self.node();
         if record.node == own {
             self.set_timers(tenant, &record.key, record.due());
@@ -301,7 +362,9 @@ impl Engine {
             self.look_to_parent(tenant, record);
         }
         for open in record.tasks.values().filter(|open| open.node == own) {
-            self.begin(tenant, record, open);
+            if !self.running().contains_key(&open.task) {
+                self.begin(tenant, record, open);
+            }
         }
     }
 

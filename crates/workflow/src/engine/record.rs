@@ -278,15 +278,18 @@ impl ExecutionRecord {
         let nodes = self.tasks.values().map(|open| &open.node).chain([&self.node]);
         let nodes: BTreeSet<_> = nodes.filter(|_| held).collect();
         let nodes = nodes.into_iter().map(|node| (super::NODE, node.to_string()));
-        let ended = self.stopped_at.filter(|_| !held);
+        // An execution of a Map run is deleted with the one that began that.
+        let ended = self.stopped_at.filter(|_| !held && self.place.is_none());
         let ended = ended.map(|at| (retention::ENDED, retention::day(at).to_string()));
         let waiting = self.tasks.values().filter_map(OpenTask::waits_for_worker);
         let waiting = waiting.map(|name| (super::ACTIVITY, name.to_owned()));
         let asks = self.tasks.values().any(OpenTask::waits_for_approval);
         let asks = asks.then(|| (approval::WAITING.0, approval::WAITING.1.to_owned()));
+        let waited_for = parent.map(|_| (nested::WAITED_FOR, self.node.to_string()));
         let parent = parent.map(|parent| (nested::PARENT, parent.task.clone()));
         let place = self.place.as_ref().map(|place| (BY_MAP_RUN, place.map_run.clone()));
-        nodes.chain(ended).chain(waiting).chain(asks).chain(parent).chain(place).collect()
+        let waited_for = parent.into_iter().chain(waited_for);
+        nodes.chain(ended).chain(waiting).chain(asks).chain(waited_for).chain(place).collect()
     }
 
     /// When a sign of life or the end is due, if `input` says too early that it was missed: a worker

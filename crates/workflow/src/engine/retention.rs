@@ -4,14 +4,15 @@
 //! name can be given anew. It is found by the day it ended, an index of its own record. Days are
 //! gone through from the oldest, in transactions that are small so that nobody waits for them, and
 //! each of which the event log tells. Whoever is redriven meanwhile has another version by then and
-//! stays, as does whatever is under way; dead letters are never deleted here.
+//! stays, as does whatever is under way; dead letters are never deleted here. Map runs and their
+//! executions go with the execution that began them (`map_runs/forget.rs`).
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::json;
-use store::{Expect, List, StoreError};
+use store::{Expect, List, Record, StoreError, Transaction};
 
 use super::rules::POSITIONS;
 use super::transition::history_stream;
@@ -80,7 +81,7 @@ impl TenantEngine {
             let transaction = self.transaction().put(POSITIONS, POSITION, &before, Expect::Any)?;
             store.commit(transaction).await?;
         }
-        Ok(count)
+        Ok(count + self.forget_orphans(MOST - count).await?)
     }
 
     /// Deletes what ended on a day, about `most` executions of it.
@@ -94,19 +95,7 @@ impl TenantEngine {
             if rows.is_empty() {
                 break;
             }
-            let (mut transaction, mut keys, mut events) = (self.transaction(), Vec::new(), 0);
-            for row in &rows {
-                let record: ExecutionRecord = row.read()?;
-                events += record.run.events;
-                if !keys.is_empty() && events > EVENTS {
-                    break;
-                }
-                self.forget_tokens(&row.key).await?;
-                transaction = transaction
-                    .delete(EXECUTIONS, &row.key, Expect::Version(row.version))
-                    .delete_stream(&history_stream(&record.key));
-                keys.push(row.key.as_str());
-            }
+            let (transaction, keys) = self.deletion(&rows).await?;
             let told = json!({"executions": keys, "ended_on": day});
             let transaction = transaction.emit("workflow", "executions.deleted", &told)?;
             match store.commit(transaction).await {
@@ -117,6 +106,28 @@ impl TenantEngine {
             }
         }
         Ok(count)
+    }
+
+    /// What deletes the first of `rows` whole, as many as fit in one transaction, and their keys.
+    pub(super) async fn deletion<'a>(
+        &self,
+        rows: &'a [Record],
+    ) -> Result<(Transaction, Vec<&'a str>), EngineError> {
+        let (mut transaction, mut keys, mut events) = (self.transaction(), Vec::new(), 0);
+        for row in rows {
+            let record: ExecutionRecord = row.read()?;
+            events += record.run.events;
+            if !keys.is_empty() && events > EVENTS {
+                break;
+            }
+            self.forget_tokens(&row.key).await?;
+            transaction = self.orphan_map_runs(&record.key, transaction).await?;
+            transaction = transaction
+                .delete(EXECUTIONS, &row.key, Expect::Version(row.version))
+                .delete_stream(&history_stream(&record.key));
+            keys.push(row.key.as_str());
+        }
+        Ok((transaction, keys))
     }
 
     async fn forget_tokens(&self, execution: &str) -> Result<(), EngineError> {

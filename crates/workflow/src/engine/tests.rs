@@ -1,4 +1,5 @@
 mod kept;
+pub mod storage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,15 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
-use store::Store;
 use testkit::clock::ManualClock;
 
 use super::{
-    Decision, Engine, EngineError, ExecutionKey, ScheduleFile, Task, TaskCall, TenantEngine,
+    Decision, Engine, EngineError, ExecutionKey, ExecutionRecord, Newest, ScheduleFile, Task,
+    TaskCall, TenantEngine,
 };
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
 use calls::Calls;
+use storage::{Storage, on_both_stores};
 
 mod calls;
 mod clock;
@@ -68,7 +70,7 @@ impl Task for Hang {
 }
 
 pub struct Fixture {
-    directory: tempfile::TempDir,
+    storage: Arc<Storage>,
     pub clock: ManualClock,
     pub work: Arc<Work>,
     calls: Calls,
@@ -77,11 +79,15 @@ pub struct Fixture {
 
 impl Fixture {
     pub async fn new(failures: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::on(&Storage::sqlite(), failures).await
+    }
+
+    pub async fn on(storage: &Arc<Storage>, failures: u64) -> Self {
+        let storage = Arc::clone(storage);
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let work = Arc::new(Work { failures, ..Work::default() });
         let calls = Calls::default();
-        let mut fixture = Self { directory, clock, work, calls, engine: None };
+        let mut fixture = Self { storage, clock, work, calls, engine: None };
         fixture.restart().await;
         fixture
     }
@@ -93,17 +99,13 @@ impl Fixture {
                 running.work.abort();
             }
             old.stop_driving();
-            drop(old);
-        }
-        let path = self.directory.path().join("control.db");
-        let store = loop {
-            // Tasks of the old engine may hold the database for a moment.
-            match Store::open_sqlite(&path).await {
-                Ok(store) => break store,
-                Err(store::StoreError::Locked { .. }) => tokio::task::yield_now().await,
-                Err(error) => panic!("{error}"),
+            // Whatever of it is still at work comes to its end before there is another.
+            let old = Arc::downgrade(&old.shared);
+            while old.strong_count() > 0 {
+                tokio::task::yield_now().await;
             }
-        };
+        }
+        let store = self.storage.open().await;
         let clock = Arc::new(TestClock(self.clock.clone()));
         let mut tasks: Vec<Arc<dyn Task>> = vec![self.work.clone(), Arc::new(Hang)];
         tasks.extend(self.calls.services());
@@ -130,6 +132,14 @@ impl Fixture {
     }
 }
 
+/// All executions of a workflow, by name.
+pub async fn executions(tenant: &TenantEngine, machine: &str) -> Vec<ExecutionRecord> {
+    let all = Newest { status: None, after: None, limit: 1_000 };
+    let (mut all, _) = tenant.executions(machine, all).await.unwrap();
+    all.sort_by(|one, other| one.key.cmp(&other.key));
+    all
+}
+
 pub fn key(name: &str) -> ExecutionKey {
     ExecutionKey { machine: "flow".to_owned(), name: name.to_owned() }
 }
@@ -147,10 +157,24 @@ fn chain() -> String {
     .to_string()
 }
 
-#[tokio::test]
-async fn an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_happened() {
+on_both_stores! {
+    an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_happened,
+    a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key,
+    a_name_starts_once,
+    a_redrive_tries_again_what_failed_and_keeps_the_rest,
+    tenants_do_not_see_each_others_workflows,
+    a_task_is_given_to_one_worker_and_its_token_outlives_a_crash_and_counts_once,
+    a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not,
+    a_schedule_starts_each_moment_once_through_crashes_and_not_over_itself,
+    an_event_starts_an_execution_once_and_others_do_not,
+    who_wanted_an_execution_does_not_approve_it_not_even_through_a_schedule,
+}
+
+async fn an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_happened(
+    on: &Arc<Storage>,
+) {
     let mut calm = Fixture::new(1).await;
-    let mut shaken = Fixture::new(1).await;
+    let mut shaken = Fixture::on(on, 1).await;
     for (fixture, crash) in [(&mut calm, false), (&mut shaken, true)] {
         fixture.tenant().define("flow", &chain()).await.unwrap();
         fixture.tenant().start("flow", Some("one"), json!({"n": 1})).await.unwrap();
@@ -179,9 +203,8 @@ async fn an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_
     assert_eq!(history.last().unwrap().kind, "ExecutionSucceeded");
 }
 
-#[tokio::test]
-async fn a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key() {
-    let mut fixture = Fixture::new(0).await;
+async fn a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let definition = json!({"StartAt": "Hang", "States": {
         "Hang": {"Type": "Task", "Resource": HANG, "TimeoutSeconds": 100, "End": true}}});
     fixture.tenant().define("flow", &definition.to_string()).await.unwrap();
@@ -196,9 +219,8 @@ async fn a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key() {
     assert!(fixture.engine.as_ref().unwrap().running().is_empty(), "it is cancelled");
 }
 
-#[tokio::test]
-async fn a_name_starts_once() {
-    let fixture = Fixture::new(0).await;
+async fn a_name_starts_once(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     engine.define("flow", &chain()).await.unwrap();
     let first = engine.start("flow", Some("one"), json!({"n": 1})).await.unwrap();
@@ -213,9 +235,8 @@ async fn a_name_starts_once() {
     assert!(matches!(twice, Err(EngineError::Status { status: Status::Aborted, .. })));
 }
 
-#[tokio::test]
-async fn a_redrive_tries_again_what_failed_and_keeps_the_rest() {
-    let fixture = Fixture::new(1).await;
+async fn a_redrive_tries_again_what_failed_and_keeps_the_rest(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 1).await;
     let engine = fixture.tenant();
     let definition = json!({"StartAt": "Before", "States": {
         "Before": {"Type": "Pass", "Result": 7, "Next": "Work"},
@@ -264,9 +285,8 @@ async fn what_nobody_here_does_fails_and_says_so() {
     assert!(fault.cause.unwrap().contains("Nothing here does arn:aws:states:::sqs:sendMessage"));
 }
 
-#[tokio::test]
-async fn tenants_do_not_see_each_others_workflows() {
-    let fixture = Fixture::new(0).await;
+async fn tenants_do_not_see_each_others_workflows(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 0).await;
     fixture.tenant().define("flow", &chain()).await.unwrap();
     let other: TenantId = "other".parse().unwrap();
     let engine = fixture.engine.as_ref().unwrap();
@@ -288,9 +308,10 @@ async fn started_with_activity(fixture: &Fixture) -> TenantEngine {
     tenant
 }
 
-#[tokio::test]
-async fn a_task_is_given_to_one_worker_and_its_token_outlives_a_crash_and_counts_once() {
-    let mut fixture = Fixture::new(0).await;
+async fn a_task_is_given_to_one_worker_and_its_token_outlives_a_crash_and_counts_once(
+    on: &Arc<Storage>,
+) {
+    let mut fixture = Fixture::on(on, 0).await;
     let tenant = started_with_activity(&fixture).await;
     let now = Duration::ZERO;
     let both = tokio::join!(
@@ -317,9 +338,8 @@ async fn a_task_is_given_to_one_worker_and_its_token_outlives_a_crash_and_counts
     assert!(matches!(other.report(token, done()).await, Err(EngineError::Token)));
 }
 
-#[tokio::test]
-async fn a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not() {
-    let mut fixture = Fixture::new(0).await;
+async fn a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let tenant = started_with_activity(&fixture).await;
     let given = tenant.take_task("review", None, Duration::ZERO).await.unwrap().unwrap();
     let fire = async |fixture: &Fixture| fixture.engine.as_ref().unwrap().fire().await;
@@ -352,25 +372,24 @@ async fn kept(fixture: &Fixture) {
     engine.keep_schedules(&[TenantId::DEFAULT]).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_schedule_starts_each_moment_once_through_crashes_and_not_over_itself() {
-    let mut fixture = Fixture::new(0).await;
+async fn a_schedule_starts_each_moment_once_through_crashes_and_not_over_itself(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let hour = Duration::from_secs(3_600);
     let text =
         json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5_400, "End": true}}});
     fixture.tenant().define("flow", &text.to_string()).await.unwrap();
     fixture.tenant().schedule("hourly", every_hour(json!({}))).await.unwrap();
     kept(&fixture).await;
-    assert!(fixture.tenant().executions("flow").await.unwrap().is_empty());
+    assert!(executions(&fixture.tenant(), "flow").await.is_empty());
     for expected in [1, 1, 2] {
         fixture.clock.advance(hour);
         fixture.engine.as_ref().unwrap().fire().await;
         kept(&fixture).await;
         fixture.restart().await;
         kept(&fixture).await;
-        assert_eq!(fixture.tenant().executions("flow").await.unwrap().len(), expected);
+        assert_eq!(executions(&fixture.tenant(), "flow").await.len(), expected);
     }
-    let names = fixture.tenant().executions("flow").await.unwrap();
+    let names = executions(&fixture.tenant(), "flow").await;
     let names: Vec<_> = names.iter().map(|one| one.key.name.as_str()).collect();
     assert_eq!(names, ["hourly-20260101T010000Z", "hourly-20260101T030000Z"]);
 }
@@ -386,7 +405,7 @@ async fn what_was_missed_is_caught_up_with_as_the_schedule_says() {
         fixture.clock.advance(Duration::from_secs(3 * 3_600 + 1_800));
         kept(&fixture).await;
         kept(&fixture).await;
-        let started = fixture.tenant().executions("flow").await.unwrap().len();
+        let started = executions(&fixture.tenant(), "flow").await.len();
         assert_eq!(started, expected, "{policy}");
     }
 }
@@ -427,9 +446,8 @@ async fn define(fixture: &Fixture) {
     fixture.tenant().define("flow", &text.to_string()).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_event_starts_an_execution_once_and_others_do_not() {
-    let mut fixture = Fixture::new(0).await;
+async fn an_event_starts_an_execution_once_and_others_do_not(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     define(&fixture).await;
     let pattern = json!({"source": ["shop"], "detail": {"total": [{"numeric": [">", 100]}]}});
     let template =
@@ -443,7 +461,7 @@ async fn an_event_starts_an_execution_once_and_others_do_not() {
         followed(&fixture).await;
         fixture.restart().await;
     }
-    let started = fixture.tenant().executions("flow").await.unwrap();
+    let started = executions(&fixture.tenant(), "flow").await;
     let inputs: Vec<_> = started.iter().map(|one| one.run.about.input.clone()).collect();
     assert_eq!(inputs, [json!({"paid": 150})]);
     assert_eq!(started[0].actor, PrincipalId::system("rule"));
@@ -463,7 +481,7 @@ async fn a_rule_that_triggers_itself_is_cut_and_what_it_could_not_start_is_kept(
         followed(&fixture).await;
     }
     // The first was started by hand, and the rule answered eight ends.
-    assert_eq!(fixture.tenant().executions("flow").await.unwrap().len(), 9);
+    assert_eq!(executions(&fixture.tenant(), "flow").await.len(), 9);
     let letters = fixture.tenant().dead_letters().await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].error.contains("8 rules led to it already"), "{letters:?}");
@@ -484,9 +502,10 @@ fn decision(approved: bool) -> Decision {
     Decision { state: None, approved, reason, role, link: None }
 }
 
-#[tokio::test]
-async fn who_wanted_an_execution_does_not_approve_it_not_even_through_a_schedule() {
-    let fixture = Fixture::new(0).await;
+async fn who_wanted_an_execution_does_not_approve_it_not_even_through_a_schedule(
+    on: &Arc<Storage>,
+) {
+    let fixture = Fixture::on(on, 0).await;
     let ada = fixture.tenant();
     ada.define("flow", &asks(json!({}))).await.unwrap();
     ada.schedule("hourly", every_hour(json!({}))).await.unwrap();

@@ -59,16 +59,24 @@ impl Engine {
         let slot = self.slot(tenant, key);
         let mut known = slot.lock().await;
         for _ in 0..ATTEMPTS {
-            let (version, record) = match known.take() {
+            // What this server remembers may be old: another one may have moved it since. A commit
+            // finds out; where nothing is written, the store itself is looked at.
+            let remembered = known.take();
+            let unsure = remembered.is_some();
+            let (version, record) = match remembered {
                 Some(known) => known,
                 None => self.load(tenant, key).await?,
             };
             let mut record = Arc::unwrap_or_clone(record);
-            let change = decide(&mut record)?;
+            let change = match decide(&mut record) {
+                Err(_) if unsure => continue,
+                change => change?,
+            };
             let machine = self.machine(tenant, record.definition).await?;
             let moving = Moving { record: Arc::new(record), version };
             match self.commit(tenant, moving, &machine, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
+                Ok((same, _)) if unsure && same == version => {}
                 Ok((version, record)) => {
                     self.keep(&mut known, (version, &record), tenant);
                     return Ok(record);
@@ -204,7 +212,12 @@ impl Engine {
         let work = async move {
             #[cfg(test)]
             engine.shared.aborts.pass(super::abort::Point::Commit).await;
-            engine.shared.store.tenant(&tenant).commit(transaction).await?;
+            if let Err(error) = engine.shared.store.tenant(&tenant).commit(transaction).await {
+                if matches!(error, StoreError::Unknown(_)) {
+                    engine.look_again(&tenant, &record.key);
+                }
+                return Err(error.into());
+            }
             #[cfg(test)]
             engine.shared.aborts.pass(super::abort::Point::Effects).await;
             if gained {
@@ -214,6 +227,24 @@ impl Engine {
             Ok((version + 1, record))
         };
         tokio::spawn(work).await.map_err(|_| EngineError::Store(StoreError::Closed))?
+    }
+
+    /// Carries out what an execution's record says, of which nobody knows whether it was written.
+    pub(super) fn look_again(&self, tenant: &TenantId, key: &ExecutionKey) {
+        let (engine, tenant, key) = (self.clone(), tenant.clone(), key.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(AGAIN).await;
+                match engine.load(&tenant, &key).await {
+                    Ok((_, record)) => return engine.take_up(&tenant, &record),
+                    // Its first transition was not written.
+                    Err(EngineError::UnknownExecution(_)) => return,
+                    Err(error) => {
+                        tracing::error!(%error, execution = %key, "how it stands is unknown; looking again");
+                    }
+                }
+            }
+        });
     }
 
     /// Carries out effects that are committed.

@@ -1,8 +1,8 @@
 //! Statements hold what was signed, for what it was signed, where it was signed.
 
-use super::super::tests::fixture;
+use super::super::tests::{Fixture, fixture};
 use super::*;
-use release::PrincipalId;
+use release::{PrincipalId, Timestamp};
 
 #[tokio::test]
 async fn a_statement_is_read_back_and_any_change_of_it_is_refused() {
@@ -38,16 +38,21 @@ async fn another_installation_reads_none() {
 }
 
 #[tokio::test]
-async fn who_had_all_keys_revoked_is_shut_out_and_who_never_had_one_is_not() {
-    let ring = &fixture().await.ring;
+async fn who_had_keys_that_all_ended_is_shut_out_and_who_never_had_one_is_not() {
+    let Fixture { clock, ring, .. } = &fixture().await;
     let admin = super::super::tests::admin();
     let stands = async || ring.by_statement(&admin).await.is_ok();
     assert!(stands().await);
     let one = ring.issue(&admin, &admin, None).await.unwrap();
-    let two = ring.issue(&admin, &admin, None).await.unwrap();
+    let end = Timestamp::new(10, 0).unwrap();
+    let _two = ring.issue(&admin, &admin, Some(end)).await.unwrap();
     ring.revoke(&admin, one.id.as_str()).await.unwrap();
     assert!(stands().await);
-    ring.revoke(&admin, two.id.as_str()).await.unwrap();
+    *clock.0.lock().unwrap() = end;
+    assert!(!stands().await);
+    let three = ring.issue(&admin, &admin, None).await.unwrap();
+    assert!(stands().await);
+    ring.revoke(&admin, three.id.as_str()).await.unwrap();
     assert!(!stands().await);
     let nobody = PrincipalId::user("nobody").unwrap();
     assert!(ring.by_statement(&nobody).await.is_err());

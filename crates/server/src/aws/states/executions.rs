@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use workflow::engine::{
-    EngineError, ExecutionRecord, MachineRecord, MachineType, TenantEngine, qualified,
+    EngineError, ExecutionRecord, MachineRecord, MachineType, Newest, TenantEngine, qualified,
 };
 use workflow::{Event, Fault, Status, seconds};
 
@@ -63,12 +63,16 @@ pub async fn perform(
             if kind == MachineType::Express {
                 return Err(EngineError::Type { machine: name.to_owned(), kind }.into());
             }
-            let mut all = engine.executions(asked.machine()?).await?;
-            let wanted = asked.status_filter.as_deref();
-            all.retain(|record| wanted.is_none_or(|wanted| record.run.status.as_str() == wanted));
-            // The newest first, as the service has them.
-            all.sort_by_key(|record| std::cmp::Reverse(record.run.about.started_at));
-            asked.page("executions", all.iter().map(listed).collect())
+            let invalid = |why| Exception::new("InvalidToken", why);
+            let after = asked.next_token.as_deref().map(str::parse).transpose().map_err(invalid)?;
+            let (status, limit) = (asked.status_filter.clone(), asked.limit());
+            let newest = Newest { status, after, limit };
+            let (all, more) = engine.executions(asked.machine()?, newest).await?;
+            let mut page = json!({"executions": all.iter().map(listed).collect::<Vec<_>>()});
+            if let Some(more) = more {
+                page["nextToken"] = more.to_string().into();
+            }
+            Ok(page)
         }
         "GetExecutionHistory" => {
             let mut events = engine.history(&asked.execution()?).await?;

@@ -1,7 +1,7 @@
 //! State machines: defining them, and looking at what is defined.
 
 use serde_json::{Value, json};
-use workflow::definition::Severity;
+use workflow::definition::{MAX_FINDINGS, Severity};
 use workflow::engine::{
     AliasRecord, Defining, EngineError, MachineRecord, MachineType, Qualifier, Tagged,
     TenantEngine, VersionRecord, qualified,
@@ -164,7 +164,9 @@ fn validated(asked: &Asked) -> Value {
         json!({"severity": severity, "code": finding.code, "message": finding.message,
             "location": finding.location})
     });
-    json!({"result": result, "diagnostics": findings.collect::<Vec<_>>(), "truncated": false})
+    let truncated = findings.len() > MAX_FINDINGS;
+    let told: Vec<_> = findings.take(MAX_FINDINGS).collect();
+    json!({"result": result, "diagnostics": told, "truncated": truncated})
 }
 
 fn described(engine: &TenantEngine, call: &Call, machine: &MachineRecord, text: &str) -> Value {

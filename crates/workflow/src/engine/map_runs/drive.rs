@@ -243,7 +243,7 @@ impl<'a> Driver<'a> {
                 // Another server drives it by now.
                 return Err(EngineError::MapRunOver(stored.map_run.id));
             }
-            self.record.map_run = stored.map_run;
+            (self.record.map_run, self.record.orphan) = (stored.map_run, stored.orphan);
             self.version = row.version;
         }
         Ok(())

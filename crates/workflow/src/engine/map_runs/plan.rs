@@ -13,7 +13,7 @@ use crate::fault::{Fault, name};
 use crate::interpreter::{LIST, Portion, portions};
 
 /// What the executions of Map runs are given, in pages that are written once.
-const PORTIONS: Collection = Collection("workflow.map_portions");
+pub(super) const PORTIONS: Collection = Collection("workflow.map_portions");
 /// How many portions a page holds.
 pub const PAGE: u64 = 64;
 /// How many pages are written together.

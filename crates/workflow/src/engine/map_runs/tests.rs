@@ -7,9 +7,12 @@ use bytes::Bytes;
 use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::{Value, json};
 
+use store::{Expect, List};
+
 use super::MapRunUpdate;
-use crate::engine::tests::{Fixture, HANG, WORK, key};
-use crate::engine::{ExecutionRecord, ObjectInfo, ObjectName, Objects};
+use crate::engine::tests::storage::{Storage, on_both_stores};
+use crate::engine::tests::{Fixture, HANG, WORK, executions, key};
+use crate::engine::{EXECUTIONS, ExecutionRecord, ObjectInfo, ObjectName, Objects};
 use crate::fault::Fault;
 use crate::{Report, Status};
 
@@ -126,7 +129,7 @@ async fn ten_thousand_items_are_executions_of_their_own_and_keep_their_order() {
     assert_eq!(next[0].run.about.input, 3);
     let history = tenant.history(&some[0].key).await.unwrap();
     assert_eq!(history.last().unwrap().kind, "ExecutionSucceeded");
-    assert_eq!(tenant.executions("flow").await.unwrap().len(), 1);
+    assert_eq!(executions(&tenant, "flow").await.len(), 1);
     // The log tells of the parent alone.
     let log = tenant.store().log(0, 100).await.unwrap();
     assert_eq!(log.iter().filter(|event| event.kind == "execution.started").count(), 1);
@@ -160,9 +163,15 @@ async fn failures_within_what_is_tolerated_are_results_and_beyond_it_end_the_run
     }
 }
 
-#[tokio::test]
-async fn a_redrive_takes_up_what_failed_and_what_never_began() {
-    let fixture = Fixture::new(1).await;
+on_both_stores! {
+    a_redrive_takes_up_what_failed_and_what_never_began,
+    stopping_the_parent_stops_the_run_and_its_executions,
+    a_run_goes_on_after_a_crash_and_nothing_is_begun_twice,
+    a_run_is_kept_as_long_as_its_parent_and_then_deleted_whole,
+}
+
+async fn a_redrive_takes_up_what_failed_and_what_never_began(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 1).await;
     define(&fixture, json!({"MaxConcurrency": 1}), task(WORK)).await;
     fixture.tenant().start("flow", Some("one"), json!([1, 2, 3])).await.unwrap();
     assert_eq!(ended(&fixture).await.run.status, Status::Failed);
@@ -180,9 +189,8 @@ async fn a_redrive_takes_up_what_failed_and_what_never_began() {
     assert!(history.iter().any(|event| event.kind == "MapRunRedriven"));
 }
 
-#[tokio::test]
-async fn stopping_the_parent_stops_the_run_and_its_executions() {
-    let fixture = Fixture::new(0).await;
+async fn stopping_the_parent_stops_the_run_and_its_executions(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 0).await;
     define(&fixture, json!({"MaxConcurrency": 5}), task(HANG)).await;
     fixture.tenant().start("flow", Some("one"), json!([1, 2, 3, 4, 5, 6, 7])).await.unwrap();
     until(&fixture, |run| run.running == 5).await;
@@ -193,9 +201,8 @@ async fn stopping_the_parent_stops_the_run_and_its_executions() {
     assert!(all.len() == 5 && all.iter().all(|one| one.run.status == Status::Aborted));
 }
 
-#[tokio::test]
-async fn a_run_goes_on_after_a_crash_and_nothing_is_begun_twice() {
-    let mut fixture = Fixture::new(0).await;
+async fn a_run_goes_on_after_a_crash_and_nothing_is_begun_twice(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let activity = "arn:aws:states:local:000000000000:activity:hands";
     fixture.tenant().create_activity("hands").await.unwrap();
     define(&fixture, json!({"MaxConcurrency": 4}), task(activity)).await;
@@ -305,6 +312,59 @@ async fn a_map_within_a_map_is_a_run_of_an_item() {
     assert_eq!((&output[0][1]["v"], &output[1][0]["v"]), (&json!(2), &json!(3)));
     let id = output[1][0]["id"].as_str().unwrap();
     assert!(id.contains(":execution:flow/inner:"), "{id}");
+}
+
+async fn a_run_is_kept_as_long_as_its_parent_and_then_deleted_whole(on: &Arc<Storage>) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let fixture = Fixture::on(on, 0).await;
+    let tenant = fixture.tenant();
+    tenant.create_activity("hands").await.unwrap();
+    let activity = "arn:aws:states:local:000000000000:activity:hands";
+    let inner = json!({"Type": "Map", "End": true, "Label": "inner", "ToleratedFailureCount": 1,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Do", "States": {"Do": task(activity)}}});
+    define(&fixture, json!({}), inner).await;
+    tenant.start("flow", Some("one"), json!([[1, 2], [3]])).await.unwrap();
+    let engine = fixture.engine.as_ref().unwrap();
+    let forget = async || engine.forget_ended(&[TenantId::DEFAULT], 30).await;
+    let count = async |collection| {
+        let list = List { prefix: String::new(), index: None, after: None, limit: 100 };
+        tenant.store().list(collection, list).await.unwrap().len()
+    };
+    // One is over for long while the others wait.
+    for days in [60, 0, 0] {
+        let given = tenant.take_task("hands", None, Duration::from_secs(60)).await;
+        let given = given.unwrap().unwrap();
+        let report = match given.input.as_u64() {
+            Some(1) => Report::Failed(Fault::new("Bad", "as told")),
+            _ => Report::Succeeded(given.input),
+        };
+        tenant.report(&given.token, report).await.unwrap();
+        fixture.clock.advance(days * DAY);
+        assert_eq!(forget().await, 0);
+    }
+    ended(&fixture).await;
+    until(&fixture, |run| run.stopped_at.is_some()).await;
+    assert_eq!((count(EXECUTIONS).await, count(super::MAP_RUNS).await), (6, 3));
+    // What somebody began to write and did not end is left over too.
+    let run = until(&fixture, |_| true).await.map_run.id;
+    let left = format!("{run}/000007");
+    let left = tenant.transaction().put(super::plan::PORTIONS, &left, &json!([]), Expect::Absent);
+    tenant.store().commit(left.unwrap()).await.unwrap();
+    fixture.clock.advance(30 * DAY);
+    assert_eq!(forget().await, 0);
+    fixture.clock.advance(DAY);
+    let mut deleted = 0;
+    while count(super::MAP_RUNS).await > 0 {
+        deleted += forget().await;
+    }
+    assert_eq!(deleted, 6);
+    for collection in [EXECUTIONS, super::plan::PORTIONS] {
+        assert_eq!(count(collection).await, 0, "{collection:?}");
+    }
+    let log = tenant.store().log(0, 100).await.unwrap();
+    let told = log.iter().filter(|event| event.kind == "executions.deleted");
+    assert_eq!(told.count(), 1, "the log tells of the one that began it");
 }
 
 /// Measured, not run with the others: a million small items, read and counted.

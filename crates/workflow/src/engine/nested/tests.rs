@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use release::{PrincipalId, TenantId};
 use serde_json::{Value, json};
 use store::Expect;
 
 use super::{DEEPEST, Parent};
 use crate::engine::start::Origin;
-use crate::engine::tests::{Fixture, key};
+use crate::engine::tests::storage::{Storage, on_both_stores};
+use crate::engine::tests::{Fixture, executions, key};
 use crate::engine::{EXECUTIONS, ExecutionKey, ExecutionRecord, NodeId, TenantEngine};
 use crate::{Fault, Report, Status};
 
@@ -84,7 +87,7 @@ async fn a_task_waits_for_the_execution_it_starts_through_crashes_and_starts_it_
         let settled = |record: &ExecutionRecord| !record.parent.as_ref().unwrap().waits;
         let settled = until(&engine, &begun.key, settled).await;
         assert_eq!(settled.indexes(), [("ended", "2026-01-01".to_owned())]);
-        assert_eq!(engine.executions("child").await.unwrap().len(), 1);
+        assert_eq!(executions(&engine, "child").await.len(), 1);
         let history = kinds(&engine).await;
         let expected = ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"];
         assert_eq!(history[2..6], expected.map(str::to_owned));
@@ -112,9 +115,16 @@ async fn an_end_that_was_not_reported_before_a_crash_is_reported_when_the_task_i
     assert_eq!(history[3..6], expected.map(str::to_owned));
 }
 
-#[tokio::test]
-async fn an_end_that_a_crash_left_untold_is_told_by_whoever_takes_the_execution_up() {
-    let mut fixture = Fixture::new(0).await;
+on_both_stores! {
+    an_end_that_a_crash_left_untold_is_told_by_whoever_takes_the_execution_up,
+    what_a_stopped_execution_has_started_is_stopped_too,
+    an_execution_whose_parent_is_gone_is_stopped_when_it_is_taken_up,
+}
+
+async fn an_end_that_a_crash_left_untold_is_told_by_whoever_takes_the_execution_up(
+    on: &Arc<Storage>,
+) {
+    let mut fixture = Fixture::on(on, 0).await;
     let arguments = json!({"StateMachineArn": CHILD, "Input": {"n": 1}});
     let begun = started(&fixture.tenant(), ".sync", &arguments).await;
     // Another server holds the task that waits, and the child ends without a word.
@@ -161,9 +171,8 @@ async fn a_failure_is_told_with_the_whole_execution() {
     assert_eq!((&told["Status"], &told["Input"]), (&json!("FAILED"), &json!("{\"fail\":true}")));
 }
 
-#[tokio::test]
-async fn what_a_stopped_execution_has_started_is_stopped_too() {
-    let mut fixture = Fixture::new(0).await;
+async fn what_a_stopped_execution_has_started_is_stopped_too(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     let begun = started(&engine, ".sync", &json!({"StateMachineArn": CHILD})).await;
     engine.stop(&key("one"), Fault::default()).await.unwrap();
@@ -178,9 +187,8 @@ async fn what_a_stopped_execution_has_started_is_stopped_too() {
     assert_eq!(done.run.status, Status::Succeeded);
 }
 
-#[tokio::test]
-async fn an_execution_whose_parent_is_gone_is_stopped_when_it_is_taken_up() {
-    let mut fixture = Fixture::new(0).await;
+async fn an_execution_whose_parent_is_gone_is_stopped_when_it_is_taken_up(on: &Arc<Storage>) {
+    let mut fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     engine.define("child", &waiting()).await.unwrap();
     let parent = Parent { execution: key("gone"), task: "t".to_owned(), waits: true, depth: 1 };
@@ -203,7 +211,7 @@ async fn an_execution_that_starts_itself_for_ever_ends() {
     let done = engine.ended(&key("one")).await.unwrap();
     let cause = done.run.outcome.unwrap().fault.unwrap().cause.unwrap();
     assert!(cause.len() < 100_000, "{} bytes", cause.len());
-    let all = engine.executions("flow").await.unwrap();
+    let all = executions(&engine, "flow").await;
     assert_eq!(all.len(), usize::try_from(DEEPEST).unwrap() + 1);
     let deepest = all.iter().find_map(|record| {
         let fault = record.run.outcome.clone()?.fault?;

@@ -5,15 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use release::{PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
-use store::Store;
+use store::{Expect, Store};
 use testkit::clock::ManualClock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::super::tests::TestClock;
-use super::super::{Engine, ExecutionKey, Task, TaskCall};
+use super::super::tests::storage::{Storage, on_both_stores};
+use super::super::{EXECUTIONS, Engine, EngineError, ExecutionKey, Task, TaskCall};
 use super::LEASE;
-use crate::{Fault, Status};
+use crate::{Fault, Report, Status};
 
 /// Work that is done when it is let go, and tells where and under which keys it was begun.
 #[derive(Debug)]
@@ -100,17 +101,25 @@ fn key() -> ExecutionKey {
     ExecutionKey { machine: "flow".to_owned(), name: "one".to_owned() }
 }
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
-    (directory, store)
+on_both_stores! {
+    a_server_that_was_silent_for_a_lease_loses_its_tasks_and_its_late_report_is_refused,
+    a_server_that_finds_its_name_struck_lets_go_of_its_tasks_and_goes_on_under_another,
+    what_a_lost_server_still_wrote_under_its_old_name_is_found,
+    servers_that_give_signs_of_life_keep_what_is_theirs,
+    a_task_that_another_server_has_stopped_is_let_go,
+    a_restart_under_the_same_name_takes_up_at_once_what_was_left,
+    a_map_run_of_a_silent_server_goes_on_at_the_one_that_takes_over,
+    what_a_server_remembers_of_an_execution_that_another_has_moved_since_is_not_relied_on,
+    an_execution_that_nobody_waits_for_any_more_is_stopped_though_nobody_was_left_to_say_so,
+    what_a_commit_that_nobody_heard_of_left_to_be_done_is_done,
 }
 
-#[tokio::test]
-async fn a_server_that_was_silent_for_a_lease_loses_its_tasks_and_its_late_report_is_refused() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn a_server_that_was_silent_for_a_lease_loses_its_tasks_and_its_late_report_is_refused(
+    on: &Arc<Storage>,
+) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut slow = Server::start(&store, &clock, "slow").await;
-    let mut other = Server::start(&store, &clock, "other").await;
+    let mut other = Server::start(&same, &clock, "other").await;
     slow.tenant().define("flow", &definition()).await.unwrap();
     slow.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     let first = slow.begun().await;
@@ -138,11 +147,12 @@ async fn a_server_that_was_silent_for_a_lease_loses_its_tasks_and_its_late_repor
     assert_eq!(ended.run.outcome.unwrap().output, Some(json!("other")));
 }
 
-#[tokio::test]
-async fn a_server_that_finds_its_name_struck_lets_go_of_its_tasks_and_goes_on_under_another() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn a_server_that_finds_its_name_struck_lets_go_of_its_tasks_and_goes_on_under_another(
+    on: &Arc<Storage>,
+) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut slow = Server::start(&store, &clock, "slow").await;
-    let mut other = Server::start(&store, &clock, "other").await;
+    let mut other = Server::start(&same, &clock, "other").await;
     slow.tenant().define("flow", &definition()).await.unwrap();
     slow.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     slow.begun().await;
@@ -164,11 +174,10 @@ async fn a_server_that_finds_its_name_struck_lets_go_of_its_tasks_and_goes_on_un
     assert_eq!(ended.run.outcome.unwrap().output, Some(json!("slow")));
 }
 
-#[tokio::test]
-async fn what_a_lost_server_still_wrote_under_its_old_name_is_found() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn what_a_lost_server_still_wrote_under_its_old_name_is_found(on: &Arc<Storage>) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let slow = Server::start(&store, &clock, "slow").await;
-    let mut other = Server::start(&store, &clock, "other").await;
+    let mut other = Server::start(&same, &clock, "other").await;
     slow.tenant().define("flow", &definition()).await.unwrap();
     other.pass(Duration::ZERO).await;
     other.pass(LEASE).await;
@@ -180,11 +189,10 @@ async fn what_a_lost_server_still_wrote_under_its_old_name_is_found() {
     assert_eq!(ended.run.outcome.unwrap().output, Some(json!("other")));
 }
 
-#[tokio::test]
-async fn servers_that_give_signs_of_life_keep_what_is_theirs() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn servers_that_give_signs_of_life_keep_what_is_theirs(on: &Arc<Storage>) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut one = Server::start(&store, &clock, "one").await;
-    let mut other = Server::start(&store, &clock, "other").await;
+    let mut other = Server::start(&same, &clock, "other").await;
     one.tenant().define("flow", &definition()).await.unwrap();
     one.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     one.begun().await;
@@ -196,11 +204,10 @@ async fn servers_that_give_signs_of_life_keep_what_is_theirs() {
     assert_eq!(one.begun.borrow().len(), 1);
 }
 
-#[tokio::test]
-async fn a_task_that_another_server_has_stopped_is_let_go() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn a_task_that_another_server_has_stopped_is_let_go(on: &Arc<Storage>) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut one = Server::start(&store, &clock, "one").await;
-    let other = Server::start(&store, &clock, "other").await;
+    let other = Server::start(&same, &clock, "other").await;
     one.tenant().define("flow", &definition()).await.unwrap();
     one.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     one.begun().await;
@@ -213,22 +220,20 @@ async fn a_task_that_another_server_has_stopped_is_let_go() {
     assert_eq!(record.run.status, Status::Aborted);
 }
 
-#[tokio::test]
-async fn a_restart_under_the_same_name_takes_up_at_once_what_was_left() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn a_restart_under_the_same_name_takes_up_at_once_what_was_left(on: &Arc<Storage>) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut before = Server::start(&store, &clock, "one").await;
     before.tenant().define("flow", &definition()).await.unwrap();
     before.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     let begun = before.begun().await;
-    let mut after = Server::start(&store, &clock, "one").await;
+    let mut after = Server::start(&same, &clock, "one").await;
     assert_eq!(after.begun().await, begun);
 }
 
-#[tokio::test]
-async fn a_map_run_of_a_silent_server_goes_on_at_the_one_that_takes_over() {
-    let ((_directory, store), clock) = (store().await, clock());
+async fn a_map_run_of_a_silent_server_goes_on_at_the_one_that_takes_over(on: &Arc<Storage>) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
     let mut slow = Server::start(&store, &clock, "slow").await;
-    let mut other = Server::start(&store, &clock, "other").await;
+    let mut other = Server::start(&same, &clock, "other").await;
     let held: Value = serde_json::from_str(&definition()).unwrap();
     let mut processor = held;
     processor["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
@@ -244,4 +249,107 @@ async fn a_map_run_of_a_silent_server_goes_on_at_the_one_that_takes_over() {
     let ended = other.tenant().ended(&key()).await.unwrap();
     assert_eq!(ended.run.outcome.clone().unwrap().output, Some(json!(["other", "other"])));
     assert_eq!(slow.begun.borrow().len(), 1);
+}
+
+/// The workflow `name`: one activity after another, done by workers outside.
+async fn define_activities(server: &Server, name: &str, states: &[&str]) {
+    let of = |state: &str| format!("arn:aws:states:local:000000000000:activity:{state}");
+    let mut all = serde_json::Map::new();
+    for (at, state) in states.iter().enumerate() {
+        server.tenant().create_activity(state).await.unwrap();
+        let mut one = json!({"Type": "Task", "Resource": of(state)});
+        match states.get(at + 1) {
+            Some(next) => one["Next"] = json!(next),
+            None => one["End"] = json!(true),
+        }
+        all.insert((*state).to_owned(), one);
+    }
+    let definition = json!({"StartAt": states[0], "States": all}).to_string();
+    server.tenant().define(name, &definition).await.unwrap();
+}
+
+async fn take(server: &Server, activity: &str) -> String {
+    let given = server.tenant().take_task(activity, None, Duration::from_secs(60)).await;
+    given.unwrap().unwrap().token
+}
+
+async fn report(server: &Server, token: &str) {
+    server.tenant().report(token, Report::Succeeded(json!("done"))).await.unwrap();
+}
+
+async fn what_a_server_remembers_of_an_execution_that_another_has_moved_since_is_not_relied_on(
+    on: &Arc<Storage>,
+) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
+    let one = Server::start(&store, &clock, "one").await;
+    let other = Server::start(&same, &clock, "other").await;
+    define_activities(&one, "flow", &["first", "second", "third"]).await;
+    one.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    // Each remembers it as it was when it moved it last; the other has given out a token since.
+    let first = take(&other, "first").await;
+    report(&one, &first).await;
+    let second = take(&other, "second").await;
+    report(&one, &second).await;
+    let third = take(&one, "third").await;
+    report(&other, &third).await;
+    let ended = one.tenant().ended(&key()).await.unwrap();
+    assert_eq!(ended.run.status, Status::Succeeded);
+    let late = one.tenant().report(&third, Report::Succeeded(json!("again"))).await;
+    assert!(matches!(late, Err(EngineError::TaskOver)), "{late:?}");
+}
+
+async fn an_execution_that_nobody_waits_for_any_more_is_stopped_though_nobody_was_left_to_say_so(
+    on: &Arc<Storage>,
+) {
+    let ((store, same), clock) = (on.open_twice().await, clock());
+    let one = Server::start(&store, &clock, "one").await;
+    let mut other = Server::start(&same, &clock, "other").await;
+    define_activities(&one, "child", &["first", "second"]).await;
+    let start = json!({"StartAt": "Start", "States": {"Start": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"Name": "two", "StateMachineArn":
+            "arn:aws:states:eu-central-1:123456789012:stateMachine:child"}}}});
+    one.tenant().define("flow", &start.to_string()).await.unwrap();
+    one.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    // The child goes on at the other server.
+    let token = take(&other, "first").await;
+    report(&other, &token).await;
+    let child = ExecutionKey { machine: "child".to_owned(), name: "two".to_owned() };
+    assert_eq!(other.tenant().execution(&child).await.unwrap().node, other.engine.node());
+    other.pass(super::LOOK).await;
+    assert_eq!(other.tenant().execution(&child).await.unwrap().run.status, Status::Running);
+    // The parent is over, and its server was cut off before it did anything about that.
+    let (version, parent) = one.engine.load(&TenantId::DEFAULT, &key()).await.unwrap();
+    let mut parent = Arc::unwrap_or_clone(parent);
+    parent.run.status = Status::Aborted;
+    parent.tasks.clear();
+    parent.run.outcome = None;
+    let (name, indexes) = (key().to_string(), parent.indexes());
+    let at = (EXECUTIONS, name.as_str());
+    let put = one.tenant().transaction();
+    let put = put.put_indexed(at, &parent, Expect::Version(version), &indexes).unwrap();
+    one.tenant().store().commit(put).await.unwrap();
+    other.pass(super::LOOK).await;
+    assert_eq!(other.tenant().execution(&child).await.unwrap().run.status, Status::Aborted);
+}
+
+async fn what_a_commit_that_nobody_heard_of_left_to_be_done_is_done(on: &Arc<Storage>) {
+    let (store, clock) = (on.open().await, clock());
+    let mut server = Server::start(&store, &clock, "one").await;
+    server.tenant().define("flow", &definition()).await.unwrap();
+    server.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    let first = server.begun().await;
+    // As if the connection had been lost while the beginning was committed.
+    for (_, running) in server.engine.running().drain() {
+        running.work.abort();
+    }
+    server.engine.look_again(&TenantId::DEFAULT, &key());
+    let begun = server.begun.wait_for(|begun| begun.len() == 2).await.unwrap().clone();
+    assert_eq!(begun[1], first[0]);
+    // What is being done is not begun once more.
+    let (_, record) = server.engine.load(&TenantId::DEFAULT, &key()).await.unwrap();
+    server.engine.take_up(&TenantId::DEFAULT, &record);
+    server.gate.send_replace(true);
+    server.tenant().ended(&key()).await.unwrap();
+    assert_eq!(server.begun.borrow().len(), 2);
 }

@@ -23,9 +23,15 @@ async fn forget(fixture: &Fixture, keep_days: u32) -> usize {
     fixture.engine.as_ref().unwrap().forget_ended(&[TenantId::DEFAULT], keep_days).await
 }
 
-#[tokio::test]
-async fn an_execution_is_deleted_whole_when_it_ended_long_ago_and_its_name_is_free() {
-    let fixture = Fixture::new(0).await;
+on_both_stores! {
+    an_execution_is_deleted_whole_when_it_ended_long_ago_and_its_name_is_free,
+    many_old_executions_go_in_small_transactions_the_oldest_day_first_whatever_the_clock_did,
+}
+
+async fn an_execution_is_deleted_whole_when_it_ended_long_ago_and_its_name_is_free(
+    on: &Arc<Storage>,
+) {
+    let fixture = Fixture::on(on, 0).await;
     let tenant = started_with_activity(&fixture).await;
     let given = tenant.take_task("review", None, Duration::ZERO).await.unwrap().unwrap();
     tenant.report(&given.token, Report::Succeeded(json!(1))).await.unwrap();
@@ -78,10 +84,10 @@ async fn what_is_under_way_or_was_redriven_or_is_a_dead_letter_is_never_deleted(
     assert_eq!(tenant.dead_letters().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn many_old_executions_go_in_small_transactions_the_oldest_day_first_whatever_the_clock_did()
-{
-    let fixture = Fixture::new(0).await;
+async fn many_old_executions_go_in_small_transactions_the_oldest_day_first_whatever_the_clock_did(
+    on: &Arc<Storage>,
+) {
+    let fixture = Fixture::on(on, 0).await;
     define(&fixture).await;
     let tenant = fixture.tenant();
     for day in 0..3 {

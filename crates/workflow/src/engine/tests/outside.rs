@@ -28,7 +28,7 @@ async fn each_target_of_a_rule_starts_its_own_execution_and_an_event_that_is_too
     engine.post(&serde_json::from_value(event).unwrap()).await.unwrap();
     fixture.clock.advance(Duration::from_secs(61));
     followed(&fixture).await;
-    let started = engine.executions("flow").await.unwrap();
+    let started = executions(&engine, "flow").await;
     assert_eq!(started.len(), 2, "{started:?}");
     assert!(started.iter().any(|one| one.run.about.input == json!({"n": 1})));
     let letters = engine.dead_letters().await.unwrap();
@@ -62,7 +62,7 @@ async fn a_schedule_is_made_once_says_when_it_is_and_goes_when_it_is_done() {
     fixture.clock.advance(Duration::from_secs(3_600));
     kept(&fixture).await;
     assert_eq!(engine.dead_letters().await.unwrap(), []);
-    let started = &engine.executions("flow").await.unwrap()[0];
+    let started = &executions(&engine, "flow").await[0];
     let input = json!({"at": "2026-01-01T01:00:00Z", "as": started.key.name});
     assert_eq!(started.run.about.input, input);
     assert_eq!(engine.schedules().await.unwrap(), []);
@@ -78,7 +78,7 @@ async fn what_is_due_for_too_long_is_kept_as_a_dead_letter() {
     engine.schedule("hourly", file).await.unwrap();
     fixture.clock.advance(Duration::from_secs(2 * 3_600 + 600));
     kept(&fixture).await;
-    assert_eq!(engine.executions("flow").await.unwrap().len(), 1);
+    assert_eq!(executions(&engine, "flow").await.len(), 1);
     let letters = engine.dead_letters().await.unwrap();
     assert!(letters[0].error.contains("due 4200 s before"), "{letters:?}");
 }

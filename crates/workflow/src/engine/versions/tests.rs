@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::engine::tests::Fixture;
+use crate::engine::tests::storage::{Storage, on_both_stores};
 use crate::engine::{
     AliasChange, Defining, EngineError, ExecutionKey, Route, TenantEngine, VersionRecord,
 };
@@ -26,9 +29,15 @@ async fn given(engine: &TenantEngine, target: &str, name: &str) -> Option<Value>
     record.run.outcome.unwrap().output
 }
 
-#[tokio::test]
-async fn a_version_keeps_its_definition_and_a_start_of_it_says_so() {
-    let fixture = Fixture::new(0).await;
+on_both_stores! {
+    a_version_keeps_its_definition_and_a_start_of_it_says_so,
+    what_is_published_already_is_the_same_version_and_a_number_never_comes_again,
+    an_alias_leads_by_weight_and_a_start_that_is_tried_again_gets_the_same_version,
+    a_version_that_an_alias_leads_to_stays,
+}
+
+async fn a_version_keeps_its_definition_and_a_start_of_it_says_so(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     assert_eq!(published(&engine, "old").await.version, 1);
     engine.define("flow", &giving("new")).await.unwrap();
@@ -43,9 +52,10 @@ async fn a_version_keeps_its_definition_and_a_start_of_it_says_so() {
     assert!(matches!(&none, Err(EngineError::UnknownMachine(name)) if name == "flow:2"));
 }
 
-#[tokio::test]
-async fn what_is_published_already_is_the_same_version_and_a_number_never_comes_again() {
-    let fixture = Fixture::new(0).await;
+async fn what_is_published_already_is_the_same_version_and_a_number_never_comes_again(
+    on: &Arc<Storage>,
+) {
+    let fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     let first = published(&engine, "a").await;
     assert_eq!(published(&engine, "a").await, first);
@@ -62,9 +72,10 @@ async fn what_is_published_already_is_the_same_version_and_a_number_never_comes_
     assert_eq!(left.iter().map(|version| version.version).collect::<Vec<_>>(), [3, 1]);
 }
 
-#[tokio::test]
-async fn an_alias_leads_by_weight_and_a_start_that_is_tried_again_gets_the_same_version() {
-    let fixture = Fixture::new(0).await;
+async fn an_alias_leads_by_weight_and_a_start_that_is_tried_again_gets_the_same_version(
+    on: &Arc<Storage>,
+) {
+    let fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     published(&engine, "a").await;
     published(&engine, "b").await;
@@ -80,9 +91,8 @@ async fn an_alias_leads_by_weight_and_a_start_that_is_tried_again_gets_the_same_
     assert_eq!(given(&engine, "flow:PROD", "two").await, Some(json!("b")));
 }
 
-#[tokio::test]
-async fn a_version_that_an_alias_leads_to_stays() {
-    let fixture = Fixture::new(0).await;
+async fn a_version_that_an_alias_leads_to_stays(on: &Arc<Storage>) {
+    let fixture = Fixture::on(on, 0).await;
     let engine = fixture.tenant();
     published(&engine, "a").await;
     published(&engine, "b").await;

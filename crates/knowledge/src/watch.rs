@@ -1,0 +1,46 @@
+//! How far a long piece of work is, and whether it is still wanted.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::KnowledgeError;
+
+/// Looks at work that blocks a thread of its own. Whoever holds it reads how far the work is, and
+/// may stop it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    done: AtomicU64,
+    total: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Watch {
+    /// Stops the work at its next document.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// There is so much to do.
+    pub(crate) fn expect(&self, total: usize) {
+        self.total.store(total as u64, Ordering::Relaxed);
+    }
+
+    /// One more document is about to be done.
+    ///
+    /// # Errors
+    /// If the work is not wanted any more.
+    pub(crate) fn step(&self) -> Result<(), KnowledgeError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(KnowledgeError::Stopped);
+        }
+        self.done.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
+        write!(f, "{done} of {total} documents")
+    }
+}
