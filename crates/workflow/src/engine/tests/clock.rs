@@ -5,7 +5,7 @@ use std::time::Duration;
 use release::Timestamp;
 use serde_json::json;
 
-use super::{Fixture, every_hour, kept, key, started_with_activity};
+use super::{Fixture, every_hour, executions, kept, key, started_with_activity};
 use crate::engine::TenantEngine;
 use crate::{Report, Status};
 
@@ -137,7 +137,7 @@ async fn a_schedule_keeps_each_moment_once_though_the_clock_comes_by_it_again() 
         at(&fixture, seconds).await;
         kept(&fixture).await;
         kept(&fixture).await;
-        let all = tenant.executions("flow").await.unwrap().len();
+        let all = executions(&tenant, "flow").await.len();
         assert_eq!(all, started, "at {seconds}");
     }
     assert!(tenant.dead_letters().await.unwrap().is_empty());
