@@ -100,8 +100,9 @@ impl Fixture {
             }
             old.stop_driving();
             // Whatever of it is still at work comes to its end before there is another.
-            let old = Arc::downgrade(&old.shared);
-            while old.strong_count() > 0 {
+            let shared = Arc::downgrade(&old.shared);
+            drop(old);
+            while shared.strong_count() > 0 {
                 tokio::task::yield_now().await;
             }
         }
