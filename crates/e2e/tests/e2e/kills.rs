@@ -130,7 +130,8 @@ fn plain(shown: &Value, name: &str, keys: &BTreeSet<String>) -> Value {
 }
 
 /// Puts what happened side by side in one order: each event with the one it followed from, without
-/// their numbers. A join follows from whichever branch came last.
+/// their numbers. A join follows from whichever branch came last, and an iteration from whichever
+/// made room for it.
 fn unordered(plain: &mut Value) {
     let history = plain["history"].as_array_mut().unwrap();
     let bare = |event: &Value| {
@@ -140,7 +141,7 @@ fn unordered(plain: &mut Value) {
         fields.remove("previousEventId");
         event.to_string()
     };
-    let joins = ["ParallelStateSucceeded", "MapStateSucceeded"];
+    let joins = ["ParallelStateSucceeded", "MapStateSucceeded", "MapIterationStarted"];
     let with_previous = |event: &Value| {
         let previous = event["previousEventId"].as_u64().unwrap() as usize;
         let joins = joins.iter().any(|join| event["type"] == *join);
@@ -265,6 +266,10 @@ async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
             assert!(start(&stage, workflow, &format!("{workflow}-{name}")).await);
         }
         for (workflow, shaken) in ended(&stage, &name).await {
+            let events = |plain: &Value| plain["history"].as_array().unwrap().clone();
+            for (shaken, calm) in events(&shaken).iter().zip(&events(&calm[workflow])) {
+                assert_eq!(shaken, calm, "{workflow}-{name}");
+            }
             assert_eq!(shaken, calm[workflow], "{workflow}-{name}");
         }
     }

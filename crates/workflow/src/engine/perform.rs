@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use release::{Digest, TenantId};
@@ -176,9 +177,10 @@ impl Engine {
         first: bool,
     ) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
+        let sooner = AtomicBool::new(first);
         let beaten = self.change(tenant, key, |record| {
             let open = self.own(record, task)?;
-            open.beat(now);
+            sooner.fetch_or(open.beat(now), Ordering::Relaxed);
             open.progress = Some(how_far.clone());
             Ok(Change { input: None, told: None })
         });
@@ -187,7 +189,7 @@ impl Engine {
             Err(EngineError::TaskOver) => return Ok(()),
             beaten => beaten?,
         };
-        if let Some(open) = record.tasks.get(task).filter(|_| first) {
+        if let Some(open) = record.tasks.get(task).filter(|_| sooner.into_inner()) {
             self.set_timers(tenant, key, open.due());
         }
         Ok(())

@@ -154,10 +154,13 @@ impl OpenTask {
         }
     }
 
-    /// Whoever does it takes it, or gave a sign of life.
-    pub fn beat(&mut self, now: Timestamp) {
+    /// Whoever does it takes it, or gave a sign of life. Whether the next one is due sooner than was
+    /// known, since the clock was set back.
+    pub fn beat(&mut self, now: Timestamp) -> bool {
+        let known = self.heartbeat_due;
         let seconds = self.heartbeat_seconds;
         self.heartbeat_due = seconds.map(|seconds| later(now, seconds as f64));
+        self.heartbeat_due < known
     }
 }
 

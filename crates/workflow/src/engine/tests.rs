@@ -20,6 +20,7 @@ use calls::Calls;
 use storage::{Storage, on_both_stores};
 
 mod calls;
+mod clock;
 
 mod outside;
 

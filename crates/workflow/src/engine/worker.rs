@@ -1,5 +1,6 @@
 //! Workers outside this process: they ask for the tasks of an activity, and report with a token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use release::{Digest, Timestamp};
@@ -196,13 +197,18 @@ impl TenantEngine {
     /// As [`TenantEngine::report`].
     pub async fn heartbeat(&self, token: &str) -> Result<(), EngineError> {
         let (digest, key) = self.of_token(token).await?;
+        let sooner = AtomicBool::new(false);
         let beaten = self.engine.change(&self.tenant, &key, |record| {
             let now = self.engine.shared.clock.now();
             let open = record.tasks.values_mut().find(|open| open.token == Some(digest));
-            open.ok_or(EngineError::TaskOver)?.beat(now);
+            sooner.fetch_or(open.ok_or(EngineError::TaskOver)?.beat(now), Ordering::Relaxed);
             Ok(Change { input: None, told: None })
         });
-        beaten.await.map(|_| ())
+        let record = beaten.await?;
+        if sooner.into_inner() {
+            self.engine.set_timers(&self.tenant, &key, record.due());
+        }
+        Ok(())
     }
 
     /// The execution that a token was given for.

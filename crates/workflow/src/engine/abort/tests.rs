@@ -176,7 +176,9 @@ struct Play<'a> {
     clock: ManualClock,
     world: Arc<World>,
     engine: Engine,
-    aborted: bool,
+    aborts: u64,
+    /// Whether every engine stops after its first commit.
+    short: bool,
 }
 
 impl<'a> Play<'a> {
@@ -189,7 +191,7 @@ impl<'a> Play<'a> {
         });
         let (store, tenant) = (store.clone(), tenant.parse().unwrap());
         let engine = engine(&store, &clock, &world, case);
-        Self { case, store, tenant, clock, world, engine, aborted: false }
+        Self { case, store, tenant, clock, world, engine, aborts: 0, short: false }
     }
 
     fn tenant(&self) -> TenantEngine {
@@ -223,7 +225,10 @@ impl<'a> Play<'a> {
         }
         self.engine = engine(&self.store, &self.clock, &self.world, self.case);
         self.engine.recover(std::slice::from_ref(&self.tenant)).await.unwrap();
-        self.aborted = true;
+        self.aborts += 1;
+        if self.short {
+            self.engine.shared.aborts.set(Point::Effects, 1);
+        }
     }
 
     async fn played(&self) -> Played {
@@ -310,7 +315,8 @@ struct Count {
     aborts: [u64; 3],
 }
 
-/// Plays a case calmly, and once for each time that it comes to each point.
+/// Plays a case calmly, once for each time that it comes to each point, and once with an abort after
+/// every commit.
 async fn shake(case: &Case, store: &Store, number: usize, count: &mut Count) {
     let mut calm = Play::new(case, store, &format!("calm-{number}"));
     let expected = calm.end().await;
@@ -321,19 +327,30 @@ async fn shake(case: &Case, store: &Store, number: usize, count: &mut Count) {
             let mut shaken = Play::new(case, store, &tenant);
             shaken.engine.shared.aborts.set(point, at);
             let played = shaken.end().await;
-            assert!(shaken.aborted, "{}: {point:?} {at} is not come to", case.id);
-            for (played, expected) in played.iter().zip(&expected) {
-                assert_eq!(played, expected, "{}: an abort at {point:?} {at}", case.id);
-            }
-            assert_eq!(played.len(), expected.len(), "{}: an abort at {point:?} {at}", case.id);
+            assert_eq!(shaken.aborts, 1, "{}: {point:?} {at} is not come to", case.id);
+            same(&played, &expected, &format!("{}: an abort at {point:?} {at}", case.id));
             let done = shaken.world.done.lock().unwrap().keys().cloned().collect::<Vec<_>>();
             let calm = calm.world.done.lock().unwrap().keys().cloned().collect::<Vec<_>>();
             assert_eq!(done, calm, "{}: other keys", case.id);
             count.aborts[point as usize] += 1;
         }
     }
+    // And once with an engine for each commit.
+    let mut shaken = Play::new(case, store, &format!("shaken-{number}"));
+    shaken.short = true;
+    shaken.engine.shared.aborts.set(Point::Effects, 1);
+    let played = shaken.end().await;
+    same(&played, &expected, &format!("{}: an abort at every commit", case.id));
+    assert_eq!(shaken.aborts, calm.engine.shared.aborts.passed(Point::Commit), "{}", case.id);
     count.cases += 1;
     count.tasks += usize::from(!calm.world.done.lock().unwrap().is_empty());
+}
+
+fn same(played: &Played, expected: &Played, what: &str) {
+    for (played, expected) in played.iter().zip(expected) {
+        assert_eq!(played, expected, "{what}");
+    }
+    assert_eq!(played.len(), expected.len(), "{what}");
 }
 
 fn cases(text: &str) -> impl Iterator<Item = Case> + '_ {
