@@ -4,7 +4,6 @@ mod calls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use cost::PriceRow;
@@ -152,12 +151,13 @@ impl Default for TracesFile {
 pub struct WorkflowsFile {
     /// For how many days after its end an execution is kept, with its history. Then its name can be
     /// given anew.
-    pub keep_days: NonZeroU32,
+    #[schemars(range(min = 1))]
+    pub keep_days: u32,
 }
 
 impl Default for WorkflowsFile {
     fn default() -> Self {
-        Self { keep_days: NonZeroU32::MIN.saturating_add(89) }
+        Self { keep_days: 90 }
     }
 }
 

@@ -132,7 +132,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         tracing::info!(open, "executions are taken up where they were left");
     }
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
-    let keep_days = config.workflows.keep_days.get();
+    let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });

@@ -75,6 +75,16 @@ impl Transaction {
         Self { actor, at, steps: Vec::new() }
     }
 
+    /// How many bytes it writes.
+    pub fn bytes(&self) -> usize {
+        let bytes = self.steps.iter().map(|step| match step {
+            Step::Put { value, .. } => value.len(),
+            Step::Append { payload, .. } => payload.len(),
+            Step::Delete { .. } | Step::DeleteStream { .. } => 0,
+        });
+        bytes.sum()
+    }
+
     /// Writes a record without index entries.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub struct Machine {
     pub states: Container,
     /// How long an execution may take.
     pub timeout_seconds: Option<u64>,
+    /// Whether any state is in JSONata, whose expressions may take long.
+    pub jsonata: bool,
 }
 
 /// States that belong together: a machine's, a branch's or an iteration's.
@@ -41,6 +43,15 @@ pub struct Container {
     pub start_at: String,
     /// The states, by name.
     pub states: BTreeMap<String, State>,
+}
+
+impl Container {
+    fn has_jsonata(&self) -> bool {
+        self.states.values().any(|state| {
+            let below = state.kind.containers();
+            state.language == Language::Jsonata || below.iter().any(Self::has_jsonata)
+        })
+    }
 }
 
 /// One state.
@@ -360,6 +371,11 @@ pub(crate) fn place(at: &str, name: &str) -> String {
 }
 
 impl Machine {
+    fn new(states: Container, timeout_seconds: Option<u64>) -> Self {
+        let jsonata = states.has_jsonata();
+        Self { states, timeout_seconds, jsonata }
+    }
+
     /// Reads a definition. Warnings come with the machine; a definition with an error is refused,
     /// with all that was found.
     ///

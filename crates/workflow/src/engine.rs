@@ -27,6 +27,7 @@ mod objects;
 mod perform;
 mod record;
 mod retention;
+mod rows;
 mod rules;
 mod schedules;
 mod slots;
@@ -47,7 +48,6 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use release::{ArtifactName, Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use store::{Collection, Expect, Store, StoreError, Transaction};
 use tokio::sync::{Notify, Semaphore};
 
@@ -79,7 +79,7 @@ use start::Origin;
 pub use start::{Qualifier, qualified};
 pub use tags::{Tagged, check_tags};
 pub use task::{Progress, Task, TaskCall};
-use timers::Timers;
+use timers::{Due, Timers};
 pub use versions::VersionRecord;
 pub use worker::{ActivityRecord, GivenTask};
 
@@ -93,6 +93,8 @@ const ACTIVITY: &str = "activity";
 const PAGE: usize = 500;
 /// How often a transition is decided anew after another server was faster.
 const ATTEMPTS: usize = 16;
+/// How many parsed definitions are kept.
+const MACHINES_KEPT: usize = 1_024;
 /// How many timers fire at once.
 const FIRING: usize = 256;
 /// When what the store refused is tried again.
@@ -206,6 +208,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether the same may do in a moment: the store failed, or others were faster.
+    fn passes(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Contended(_))
+    }
+
     /// Everything that is wrong with what somebody wants to make.
     fn refused(wrong: &[impl ToString]) -> Self {
         let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
@@ -241,7 +248,7 @@ struct Shared {
     /// A slot for each express execution that may run.
     express: Arc<Semaphore>,
     /// Tasks under way here, so that they can be cancelled.
-    running: Mutex<HashMap<String, Running>>,
+    running: Mutex<HashMap<(TenantId, String), Running>>,
     /// Who drives which Map run here.
     drivers: Mutex<Drivers>,
     /// The buckets that Maps read from and write to.
@@ -253,7 +260,6 @@ struct Shared {
 /// A task that is done here.
 #[derive(Debug)]
 struct Running {
-    tenant: TenantId,
     execution: ExecutionKey,
     work: tokio::task::AbortHandle,
 }
@@ -322,13 +328,29 @@ impl Engine {
     /// Fires every timer that is due now.
     pub async fn fire(&self) {
         let due = self.timers().take_due(self.shared.clock.now());
-        let firing = due.into_iter().map(|due| async move {
-            if let Err(error) = self.advance(&due.tenant, &due.key, &due.input).await {
-                tracing::error!(%error, execution = %due.key, "a timer could not be fired; trying again");
-                self.set_timers(&due.tenant, &due.key, [(self.soon(), due.input)]);
+        let fired = |due: Due| async move {
+            let ((tenant, key), engine) = ((*due.whose).clone(), self.clone());
+            let fired = async move { engine.fire_one((&tenant, &key), due.input).await };
+            // Each on its own, so that one that takes long or breaks holds up no other.
+            if let Err(error) = tokio::spawn(fired).await {
+                tracing::error!(%error, execution = %due.whose.1, "a timer has broken");
             }
-        });
-        stream::iter(firing).for_each_concurrent(FIRING, |fired| fired).await;
+        };
+        stream::iter(due).for_each_concurrent(FIRING, fired).await;
+    }
+
+    async fn fire_one(&self, (tenant, key): (&TenantId, &ExecutionKey), input: Input) {
+        match self.advance(tenant, key, &input).await {
+            // It was deleted meanwhile.
+            Ok(_) | Err(EngineError::UnknownExecution(_)) => {}
+            Err(error) if error.passes() => {
+                tracing::error!(%error, execution = %key, "a timer could not be fired; trying again");
+                self.set_timers(tenant, key, [(self.soon(), input)]);
+            }
+            Err(error) => {
+                tracing::error!(%error, execution = %key, "a timer could not be fired");
+            }
+        }
     }
 
     /// When something that could not be done is tried again.
@@ -358,7 +380,7 @@ impl Engine {
         self.shared.sooner.notify_one();
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<(TenantId, String), Running>> {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -372,7 +394,7 @@ impl Engine {
         Ok(row.ok_or_else(unknown)?.read()?)
     }
 
-    /// A definition, parsed once.
+    /// A definition, parsed once for many times that it is asked for.
     async fn machine(
         &self,
         tenant: &TenantId,
@@ -386,7 +408,12 @@ impl Engine {
         let (machine, _) =
             Machine::parse(&text).map_err(|found| EngineError::Refused(refusal(&found)))?;
         let machine = Arc::new(machine);
-        known().insert(digest, Arc::clone(&machine));
+        let mut known = known();
+        if known.len() >= MACHINES_KEPT {
+            known.clear();
+        }
+        known.insert(digest, Arc::clone(&machine));
+        drop(known);
         Ok(machine)
     }
 }
@@ -474,14 +501,6 @@ impl TenantEngine {
             }
             rung.within(LISTEN).await;
         }
-    }
-
-    /// The records of a collection, by name.
-    async fn all<T: DeserializeOwned>(
-        &self,
-        collection: Collection,
-    ) -> Result<Vec<T>, EngineError> {
-        self.below(collection, "").await
     }
 
     /// Deletes a record, and tells the event log.

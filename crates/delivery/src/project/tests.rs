@@ -89,5 +89,5 @@ fn of_very_many_mistakes_in_a_definition_the_first_hundred_are_told() {
     let text = format!(r#"{{"StartAt": "s0", "States": {{{}}}}}"#, states.join(",\n"));
     let told = findings(&[("workflows/many.asl.json", &text)]);
     assert_eq!(told.matches("is not reachable").count(), 100);
-    assert!(told.ends_with("and 199 more findings, which are not told"), "{told}");
+    assert!(told.contains("199 more findings are not told"), "{told}");
 }

@@ -151,7 +151,7 @@ fn told(path: &str, text: &str, findings: &[Finding]) -> Vec<Diagnostic> {
     };
     let mut all: Vec<_> = findings.iter().take(MAX_FINDINGS).map(told).collect();
     if let Some(more) = findings.len().checked_sub(MAX_FINDINGS).filter(|more| *more > 0) {
-        let message = format!("and {more} more findings, which are not told");
+        let message = format!("{more} more findings are not told");
         all.push(Diagnostic::warning(BAD_WORKFLOW, Place::start_of(path), message));
     }
     all

@@ -48,7 +48,7 @@ pub fn machine(text: &str) -> (Option<Machine>, Vec<Finding>) {
     let timeout_seconds = node.count("TimeoutSeconds");
     let known = ["Comment", "Version", "QueryLanguage", "StartAt", "States", "TimeoutSeconds"];
     node.only(&known);
-    (states.map(|states| Machine { states, timeout_seconds }), findings)
+    (states.map(|states| Machine::new(states, timeout_seconds)), findings)
 }
 
 /// Reads one state as a machine of its own; targets outside it are let be.
@@ -60,11 +60,9 @@ pub fn single(name: &str, state: &Value) -> (Option<Machine>, Vec<Finding>) {
     };
     let state =
         Node { fields, at: String::new(), findings: &mut findings }.state(Language::JsonPath, 0);
-    let machine = state.map(|state| Machine {
-        states: Container { start_at: name.to_owned(), states: [(name.to_owned(), state)].into() },
-        timeout_seconds: None,
-    });
-    (machine, findings)
+    let states = |state| [(name.to_owned(), state)].into();
+    let alone = |state| Container { start_at: name.to_owned(), states: states(state) };
+    (state.map(|state| Machine::new(alone(state), None)), findings)
 }
 
 /// The service's own words for a text that is no JSON, and the place: behind the first token if

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{Collection, Expect};
 
 use super::machines::MACHINES;
+use super::rows::Which;
 use super::versions::check_description;
 use super::{EngineError, MachineRecord, TenantEngine, check_name};
 use crate::draw::Draw;
@@ -178,7 +179,8 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn aliases(&self, machine: &str) -> Result<Vec<AliasRecord>, EngineError> {
-        self.below(ALIASES, &format!("{machine}/")).await
+        let prefix = &format!("{machine}/");
+        self.read(ALIASES, Which { prefix, index: None }).await
     }
 
     /// Deletes an alias; the versions it leads to stay.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use release::{Digest, PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::List;
 
 use super::perform::Doer;
+use super::rows::Which;
 use super::transition::Change;
-use super::{EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE, TenantEngine};
+use super::{EXECUTIONS, EngineError, ExecutionKey, ExecutionRecord, OpenTask, TenantEngine};
 use crate::fault::Fault;
 use crate::interpreter::{Input, Report};
 
@@ -121,11 +121,10 @@ impl TenantEngine {
     /// If the store fails.
     pub async fn approvals(&self) -> Result<Vec<Approval>, EngineError> {
         let index = Some((WAITING.0, WAITING.1.to_owned()));
-        let list = List { prefix: String::new(), index, after: None, limit: PAGE };
-        let rows = self.store().list(EXECUTIONS, list).await?;
+        let records: Vec<ExecutionRecord> =
+            self.read(EXECUTIONS, Which { prefix: "", index }).await?;
         let mut all = Vec::new();
-        for row in &rows {
-            let record: ExecutionRecord = row.read()?;
+        for record in &records {
             for open in record.tasks.values().filter(|open| open.waits_for_approval()) {
                 // One that does not say whom it asks fails by itself.
                 let Ok(asked) = Asked::of(open) else { continue };

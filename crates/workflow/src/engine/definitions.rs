@@ -9,14 +9,18 @@ use std::collections::BTreeSet;
 use release::{ArtifactName, Digest, PrincipalId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{Collection, Expect, List, TenantStore, Transaction};
+use store::{Collection, Expect, TenantStore, Transaction};
 
+use super::aliases::ALIASES;
 use super::machines::{MACHINES, MachineType, check};
+use super::rows::{Which, rows};
 use super::rules::RULES;
 use super::schedules::{Keep, SCHEDULES};
+use super::tags::TAGS;
+use super::versions::VERSIONS;
 use super::{
-    DEFINITIONS, EngineError, MachineRecord, PAGE, RuleRecord, ScheduleFile, ScheduleRecord,
-    TenantEngine, check_name,
+    DEFINITIONS, EngineError, MachineRecord, RuleRecord, ScheduleFile, ScheduleRecord,
+    TenantEngine, check_machine_name, check_name,
 };
 use crate::rule::RuleSpec;
 use crate::weight::too_large;
@@ -40,13 +44,15 @@ pub struct Defined<T> {
 }
 
 /// Workflows, schedules and rules, as a kind of definition.
-trait Kept: Serialize + DeserializeOwned {
+pub trait Kept: Serialize + DeserializeOwned {
     /// Where they are kept.
     const COLLECTION: Collection;
     /// What one is called.
     const NOUN: &'static str;
     /// What the event log calls the making of one, and its removal.
     const KINDS: (&'static str, &'static str);
+    /// What goes with one: all whose names begin with its own and a `/`.
+    const BELOW: &'static [Collection] = &[];
 
     fn name(&self) -> &str;
     fn project(&self) -> Option<&ArtifactName>;
@@ -58,6 +64,7 @@ impl Kept for MachineRecord {
     const COLLECTION: Collection = MACHINES;
     const NOUN: &'static str = "workflow";
     const KINDS: (&'static str, &'static str) = ("workflow.defined", "workflow.removed");
+    const BELOW: &'static [Collection] = &[VERSIONS, ALIASES];
 
     fn name(&self) -> &str {
         &self.name
@@ -147,7 +154,11 @@ impl Definitions {
         text: &str,
         transaction: Transaction,
     ) -> Result<(Transaction, Defined<MachineRecord>), EngineError> {
-        check_name(name)?;
+        // Those that every tenant has are made here as well, by no project.
+        match self.project {
+            Some(_) => check_machine_name(name)?,
+            None => check_name(name)?,
+        }
         let definition = Digest::of(text.as_bytes());
         let make = |known: Option<&MachineRecord>| {
             let new = (name, MachineType::Standard);
@@ -282,32 +293,39 @@ impl Definitions {
         mut transaction: Transaction,
         beside: &mut Vec<String>,
     ) -> Result<Transaction, EngineError> {
-        let mut after = None;
-        loop {
-            let list = List { prefix: String::new(), index: None, after, limit: PAGE };
-            let page = self.store.list(T::COLLECTION, list).await?;
-            for row in &page {
-                let record: T = row.read()?;
-                let label = format!("{} {}", T::NOUN, record.name());
-                let own = record.project().is_some() && record.project() == self.project.as_ref();
-                if !own || named.contains(&label) {
-                    continue;
-                }
-                if remove {
-                    let expect = Expect::Version(row.version);
-                    transaction = transaction.delete(T::COLLECTION, record.name(), expect).emit(
-                        "workflow",
-                        T::KINDS.1,
-                        &record,
-                    )?;
-                }
-                beside.push(label);
+        for row in rows(&self.store, T::COLLECTION, Which::default()).await? {
+            let record: T = row.read()?;
+            let label = format!("{} {}", T::NOUN, record.name());
+            let own = record.project().is_some() && record.project() == self.project.as_ref();
+            if !own || named.contains(&label) {
+                continue;
             }
-            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
-            if after.is_none() {
-                return Ok(transaction);
+            if remove {
+                let expect = Expect::Version(row.version);
+                transaction = self.remove((&record, expect), transaction).await?;
+            }
+            beside.push(label);
+        }
+        Ok(transaction)
+    }
+
+    /// Removes one in `transaction`, with its tags and all that goes with it.
+    pub(super) async fn remove<T: Kept>(
+        &self,
+        (record, expect): (&T, Expect),
+        mut transaction: Transaction,
+    ) -> Result<Transaction, EngineError> {
+        let name = record.name();
+        for collection in T::BELOW {
+            let which = Which { prefix: &format!("{name}/"), index: None };
+            for row in rows(&self.store, *collection, which).await? {
+                transaction = transaction.delete(*collection, &row.key, Expect::Any);
             }
         }
+        let tags = format!("{}/{name}", T::NOUN);
+        let transaction = transaction.delete(TAGS, &tags, Expect::Any);
+        let transaction = transaction.delete(T::COLLECTION, name, expect);
+        Ok(transaction.emit("workflow", T::KINDS.1, record)?)
     }
 
     /// Whose a record is from now on: by hand it stays its project's.

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::nested::Nested;
-use super::transition::transition;
+use super::transition::{transition, unhindered};
 use super::{EngineError, ExecutionRecord, GLANCE, Progress, TenantEngine, worker};
 
 use crate::definition::Machine;
@@ -85,7 +85,9 @@ impl Express {
             let mut token = |_: &str| worker::token();
             let done = {
                 let mut moment = Moment { now, token: &mut token };
-                transition(&self.machine, &mut self.record.run, input, &mut moment)
+                unhindered(&self.machine, || {
+                    transition(&self.machine, &mut self.record.run, input, &mut moment)
+                })
             };
             self.record.note(&done.effects, now);
             for effect in done.effects {

@@ -2,14 +2,11 @@
 
 use release::{ArtifactName, Digest, Timestamp};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, List, StoreError, Transaction};
+use store::{Collection, Expect, StoreError, Transaction};
 
-use super::aliases::ALIASES;
-use super::tags::TAGS;
-use super::versions::{VERSIONS, VersionRecord};
-use super::{DEFINITIONS, EngineError, PAGE, Tagged, TenantEngine, check_machine_name};
+use super::versions::VersionRecord;
+use super::{DEFINITIONS, EngineError, TenantEngine, check_machine_name};
 use crate::definition::{Machine, refusal};
 
 pub const MACHINES: Collection = Collection("workflow.machines");
@@ -190,16 +187,9 @@ impl TenantEngine {
     pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
         check_machine_name(name)?;
         let (machine, expect) = self.machine_row(name).await?;
-        let mut transaction = self.transaction().delete(MACHINES, name, expect);
-        let tags = Tagged::Machine(name.to_owned()).key();
-        transaction = transaction.delete(TAGS, &tags, Expect::Any);
-        for version in self.versions(name).await? {
-            transaction = transaction.delete(VERSIONS, &version.key(), Expect::Any);
-        }
-        for alias in self.aliases(name).await? {
-            transaction = transaction.delete(ALIASES, &alias.key(), Expect::Any);
-        }
-        self.save(transaction.emit("workflow", "workflow.removed", &machine)?, name).await
+        let definitions = self.definitions();
+        let removed = definitions.remove((&machine, expect), self.transaction()).await?;
+        self.save(removed, name).await
     }
 
     /// One workflow.
@@ -240,27 +230,6 @@ impl TenantEngine {
             self.machine(&name).await?;
         }
         self.all(MACHINES).await
-    }
-
-    /// Every record of a collection whose key begins with `prefix`, by key.
-    pub(super) async fn below<T: DeserializeOwned>(
-        &self,
-        collection: Collection,
-        prefix: &str,
-    ) -> Result<Vec<T>, EngineError> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let prefix = prefix.to_owned();
-            let list = List { prefix, index: None, after: after.take(), limit: PAGE };
-            let page = self.store().list(collection, list).await?;
-            for row in &page {
-                all.push(row.read()?);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return Ok(all),
-            }
-        }
     }
 
     /// Commits a change of a workflow, if nobody else has changed it meanwhile.

@@ -21,11 +21,12 @@ use std::sync::Arc;
 use release::{Digest, PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Collection, Expect, List, StoreError, Transaction};
+use store::{Collection, Expect, List, Record, StoreError, Transaction};
 
 use super::Objects;
+use super::rows::{Which, rows};
 use super::{
-    ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, NODE, NodeId, PAGE,
+    ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, NODE, NodeId,
     TenantEngine,
 };
 use crate::fault::Fault;
@@ -266,20 +267,10 @@ impl Engine {
         tenant: &TenantId,
         node: &NodeId,
     ) -> Result<Vec<(u64, MapRunRecord)>, EngineError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let index = Some((NODE, node.to_string()));
-            let list = List { prefix: String::new(), index, after, limit: PAGE };
-            let page = self.shared.store.tenant(tenant).list(MAP_RUNS, list).await?;
-            for row in &page {
-                all.push((row.version, row.read()?));
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return Ok(all),
-            }
-        }
+        let which = Which { prefix: "", index: Some((NODE, node.to_string())) };
+        let rows = rows(&self.shared.store.tenant(tenant), MAP_RUNS, which).await?;
+        let read = |row: &Record| Ok((row.version, row.read()?));
+        Ok(rows.iter().map(read).collect::<Result<_, StoreError>>()?)
     }
 
     /// The executions of a Map run that have begun, from the place `from` on.
@@ -305,9 +296,7 @@ impl TenantEngine {
     pub async fn map_runs(&self, key: &ExecutionKey) -> Result<Vec<MapRunRecord>, EngineError> {
         self.execution(key).await?;
         let index = Some((BY_EXECUTION, key.to_string()));
-        let list = List { prefix: String::new(), index, after: None, limit: PAGE };
-        let rows = self.store().list(MAP_RUNS, list).await?;
-        Ok(rows.iter().map(|row| row.read()).collect::<Result<_, _>>()?)
+        self.read(MAP_RUNS, Which { prefix: "", index }).await
     }
 
     /// One Map run.
@@ -411,9 +400,8 @@ impl Engine {
         tenant: &TenantId,
         record: ExecutionRecord,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
-        let machine = self.machine(tenant, record.definition).await?;
         let key = record.key.clone();
-        match self.first(tenant, record, &machine).await {
+        match self.first(tenant, record).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
                 Ok(self.load(tenant, &key).await?.1)
             }

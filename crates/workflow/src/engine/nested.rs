@@ -16,6 +16,7 @@ use store::List;
 use super::perform::Doer;
 use super::start::{Origin, qualified};
 use super::transition::Change;
+use super::webhook::WEBHOOK;
 use super::{
     AGAIN, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask, PAGE,
     TenantEngine,
@@ -138,7 +139,7 @@ async fn until_done<F: Future<Output = Result<(), EngineError>>>(
     loop {
         match work().await {
             Ok(()) => return,
-            Err(error @ (EngineError::Store(_) | EngineError::Contended(_))) => {
+            Err(error) if error.passes() => {
                 tracing::error!(%error, execution = %key, "a nested execution waits; trying again");
                 tokio::time::sleep(AGAIN).await;
             }
@@ -306,6 +307,11 @@ fn asked(arguments: Value, parent: &Parent) -> Result<(ExecutionKey, String, Val
             return Err(service_fault("InvalidArn", &message, &parent.task));
         }
     };
+    // Its input names whom it calls: nobody but schedules and rules starts it.
+    if qualified(&machine).0 == WEBHOOK {
+        let message = format!("State Machine Does Not Exist: '{arn}'");
+        return Err(service_fault("StateMachineDoesNotExist", &message, &parent.task));
+    }
     if parent.depth > DEEPEST {
         let (machine, _) = qualified(&machine);
         let message = format!(

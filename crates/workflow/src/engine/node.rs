@@ -104,13 +104,13 @@ impl Engine {
     pub async fn recover(&self, tenants: &[TenantId]) -> Result<usize, EngineError> {
         let mut seen = self.shared.seen.lock().await;
         self.join(&mut seen).await?;
-        drop(seen);
         let own = self.node();
         let mut count = 0;
         for tenant in tenants {
             let mut after = None;
             while let Some(page) = self.held(tenant, &own, after).await? {
                 page.iter().for_each(|record| self.take_up(tenant, record));
+                self.live(&mut seen, Instant::now()).await?;
                 count += page.len();
                 after = page.last().map(|record| record.key.to_string());
             }
@@ -193,7 +193,7 @@ impl Engine {
                 Err(StoreError::Conflict { .. }) => continue,
                 written => written?,
             }
-            seen.version = version + 1;
+            (seen.version, seen.beaten) = (version + 1, Some(Instant::now()));
             *self.shared.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = own;
             return Ok(());
         }
@@ -227,18 +227,16 @@ impl Engine {
         let running: Vec<_> = self
             .running()
             .iter()
-            .map(|(task, running)| {
-                (task.clone(), running.tenant.clone(), running.execution.clone())
-            })
+            .map(|(task, running)| (task.clone(), running.execution.clone()))
             .collect();
-        for (task, tenant, key) in running {
+        for ((tenant, task), key) in running {
             let wanted = match self.load(&tenant, &key).await {
                 Ok((_, record)) => record.tasks.get(&task).is_some_and(|open| open.node == own),
                 Err(EngineError::UnknownExecution(_)) => false,
                 Err(error) => return Err(error),
             };
             if !wanted {
-                self.cancel(&task);
+                self.cancel(&tenant, &task);
             }
         }
         Ok(())
@@ -362,7 +360,7 @@ impl Engine {
             self.look_to_parent(tenant, record);
         }
         for open in record.tasks.values().filter(|open| open.node == own) {
-            if !self.running().contains_key(&open.task) {
+            if !self.running().contains_key(&(tenant.clone(), open.task.clone())) {
                 self.begin(tenant, record, open);
             }
         }

@@ -3,10 +3,12 @@
 //! Who does it follows from the resource alone. What is done here is begun after the commit that
 //! scheduled it, and again after a crash, until its report is taken.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use release::TenantId;
+use futures::FutureExt;
+use release::{Digest, TenantId};
 use serde_json::{Value, json};
 
 use super::transition::Change;
@@ -15,6 +17,7 @@ use super::{
     TaskCall, token,
 };
 use crate::definition::{Resource, Waiting};
+use crate::fault::{Fault, name};
 use crate::interpreter::Report;
 
 /// What the names of the product's own tasks and workflows begin with.
@@ -71,17 +74,20 @@ impl Engine {
         }
         let progress = Progress::of(self, tenant, &record.key, &open.task);
         let Some(work) = self.work((tenant, record), open, progress) else { return };
-        let (engine, own, key) = (self.clone(), tenant.clone(), record.key.clone());
-        let id = open.task.clone();
-        let work = async move {
-            let report = work.await;
-            engine.running().remove(&id);
-            engine.told(&own, &key, (id, report)).await;
+        let (engine, execution) = (self.clone(), record.key.clone());
+        let id = (tenant.clone(), open.task.clone());
+        let work = {
+            let (id, key) = (id.clone(), execution.clone());
+            async move {
+                let report = work.await;
+                engine.running().remove(&id);
+                let (tenant, task) = id;
+                engine.told(&tenant, &key, (task, report)).await;
+            }
         };
         let mut running = self.running();
         let work = tokio::spawn(work).abort_handle();
-        let (tenant, execution) = (tenant.clone(), record.key.clone());
-        running.insert(open.task.clone(), Running { tenant, execution, work });
+        running.insert(id, Running { execution, work });
     }
 
     /// What comes of a task that is done here, or that nobody here can do; none if somebody else
@@ -114,7 +120,7 @@ impl Engine {
             actor: record.actor.clone(),
             by_hand: record.by_hand,
             since: open.scheduled_at,
-            key: open.task.clone(),
+            key: outside(tenant, &open.task),
             resource: open.resource.clone(),
             input,
             token,
@@ -190,12 +196,22 @@ impl Engine {
     }
 }
 
-/// Has a task done; what came of it.
+/// A task's key as services see it, which may serve several tenants: theirs may be called the same.
+fn outside(tenant: &TenantId, task: &str) -> String {
+    let digest = Digest::of_fields([tenant.as_str().as_bytes(), task.as_bytes()]);
+    hex::encode(&digest.as_bytes()[..16])
+}
+
+/// Has a task done; what came of it. One that panics has failed: nobody else would report it.
 async fn done(task: &dyn Task, call: TaskCall) -> Report {
     let (resource, token) = (call.resource.clone(), call.token.clone());
-    let result = match task.run(call).await {
-        Ok(result) => result,
-        Err(fault) => return Report::Failed(fault),
+    let result = match AssertUnwindSafe(task.run(call)).catch_unwind().await {
+        Ok(Ok(result)) => result,
+        Ok(Err(fault)) => return Report::Failed(fault),
+        Err(_) => {
+            let cause = format!("What does {} here has broken.", resource.arn());
+            return Report::Failed(Fault::new(name::TASK_FAILED, cause));
+        }
     };
     match (resource, token) {
         (_, Some(token)) => Report::Submitted(token::concealed(&result, &token)),

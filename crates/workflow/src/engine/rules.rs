@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
 use super::webhook::WEBHOOK;
-use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, PAGE, TenantEngine};
+use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, TenantEngine};
 use crate::name::{short_digest, started_by};
 use crate::rule::{Action, Causation, Loop, Rule, RuleSpec};
 use crate::transform::Delivery;
@@ -27,6 +27,12 @@ pub const POSITIONS: Collection = Collection("workflow.positions");
 const POSITION: &str = "rules";
 /// In whose name rules act.
 const ACTOR: &str = "rule";
+/// How many events are read at once.
+const EVENTS: usize = 100;
+/// How often, at most, more of a tenant's events are read in one go.
+const PAGES: usize = 50;
+/// How many bytes of dead letters are written together, about.
+const LETTERS: usize = 4 << 20;
 /// What an event that somebody posted is called on the log.
 const POSTED: &str = "event.posted";
 
@@ -58,15 +64,27 @@ pub struct PostedEvent {
 }
 
 impl Engine {
-    /// Acts on what the tenants' event logs have told since the last call.
+    /// Acts on what the tenants' event logs have told since the last call: on so much at most that
+    /// no tenant keeps the others waiting, nor one whose log cannot be followed.
     ///
     /// # Errors
-    /// If the store fails: then the event is acted on again.
+    /// The last one of the store: then the event is acted on again.
     pub async fn keep_rules(&self, tenants: &[TenantId]) -> Result<(), EngineError> {
+        let mut kept = Ok(());
         for tenant in tenants {
-            self.tenant(tenant, PrincipalId::system(ACTOR)).follow_rules().await?;
+            let engine = self.tenant(tenant, PrincipalId::system(ACTOR));
+            for _ in 0..PAGES {
+                match engine.follow_rules().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        kept = Err(error);
+                        break;
+                    }
+                }
+            }
         }
-        Ok(())
+        kept
     }
 }
 
@@ -142,33 +160,38 @@ impl TenantEngine {
         Ok(())
     }
 
-    async fn follow_rules(&self) -> Result<(), EngineError> {
+    /// Acts on a page of the event log; whether there may be more.
+    async fn follow_rules(&self) -> Result<bool, EngineError> {
         let store = self.store();
-        loop {
-            let row = store.get(POSITIONS, POSITION).await?;
-            let position = row.as_ref().map_or(Ok(0), |row| row.read::<u64>())?;
-            let events = store.log(position, PAGE).await?;
-            let Some(last) = events.last().and_then(|event| event.position) else { return Ok(()) };
-            let rules = self.rules().await?;
-            let rules = rules.iter().filter_map(|record| {
-                // It was compiled when it was made.
-                Some((record, record.rule.compile().ok().filter(|rule| rule.enabled)?))
-            });
-            let rules: Vec<_> = rules.collect();
-            let mut transaction = self.transaction();
-            for event in &events {
-                let shown = envelope(event, &self.arn());
-                for (record, rule) in rules.iter().filter(|(_, rule)| rule.pattern.matches(&shown))
-                {
-                    transaction = self.apply((record, rule), (event, &shown), transaction).await?;
-                }
+        let row = store.get(POSITIONS, POSITION).await?;
+        let mut position = row.as_ref().map_or(Ok(0), |row| row.read::<u64>())?;
+        let events = store.log(position, EVENTS).await?;
+        if events.is_empty() {
+            return Ok(false);
+        }
+        let rules = self.rules().await?;
+        let rules = rules.iter().filter_map(|record| {
+            // It was compiled when it was made.
+            Some((record, record.rule.compile().ok().filter(|rule| rule.enabled)?))
+        });
+        let rules: Vec<_> = rules.collect();
+        let mut transaction = self.transaction();
+        for event in &events {
+            let shown = envelope(event, &self.arn());
+            for (record, rule) in rules.iter().filter(|(_, rule)| rule.pattern.matches(&shown)) {
+                transaction = self.apply((record, rule), (event, &shown), transaction).await?;
             }
-            let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-            match store.commit(transaction.put(POSITIONS, POSITION, &last, expect)?).await {
-                // Another server follows it too.
-                Err(StoreError::Conflict { .. }) => return Ok(()),
-                committed => committed?,
-            };
+            position = event.position.unwrap_or(position);
+            // Many dead letters are kept some at a time.
+            if transaction.bytes() > LETTERS {
+                break;
+            }
+        }
+        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
+        match store.commit(transaction.put(POSITIONS, POSITION, &position, expect)?).await {
+            // Another server follows it too.
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            committed => Ok(committed.map(|_| true)?),
         }
     }
 

@@ -8,10 +8,11 @@ use release::{ArtifactName, Digest, PrincipalId, TenantId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Collection, Expect, List, StoreError, Transaction};
+use store::{Collection, Expect, StoreError, Transaction};
 
+use super::rows::{Which, rows};
 use super::webhook::WEBHOOK;
-use super::{Engine, EngineError, ExecutionKey, Origin, PAGE, Status, TenantEngine};
+use super::{Engine, EngineError, ExecutionKey, Origin, Status, TenantEngine};
 use crate::name::{WorkflowName, started_by};
 use crate::rule::Webhook;
 use crate::schedule::{Overlap, ScheduleSpec, due};
@@ -121,10 +122,9 @@ impl Engine {
     pub async fn keep_schedules(&self, tenants: &[TenantId]) -> Result<(), EngineError> {
         for tenant in tenants {
             let engine = self.tenant(tenant, PrincipalId::system("schedule"));
-            for (record, version) in engine.schedule_rows().await? {
-                let name = record.name.clone();
-                if let Err(error) = engine.keep(record, version).await {
-                    tracing::warn!(%error, schedule = name, "a schedule could not be kept");
+            for row in rows(&engine.store(), SCHEDULES, Which::default()).await? {
+                if let Err(error) = engine.keep(row.read()?, row.version).await {
+                    tracing::warn!(%error, schedule = row.key, "a schedule could not be kept");
                 }
             }
         }
@@ -175,16 +175,7 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn schedules(&self) -> Result<Vec<ScheduleRecord>, EngineError> {
-        Ok(self.schedule_rows().await?.into_iter().map(|(record, _)| record).collect())
-    }
-
-    async fn schedule_rows(&self) -> Result<Vec<(ScheduleRecord, u64)>, EngineError> {
-        let list = List { prefix: String::new(), index: None, after: None, limit: PAGE };
-        let rows = self.store().list(SCHEDULES, list).await?;
-        Ok(rows
-            .iter()
-            .map(|row| Ok((row.read()?, row.version)))
-            .collect::<Result<_, StoreError>>()?)
+        self.all(SCHEDULES).await
     }
 
     /// Removes a schedule. What it has started goes on.
@@ -198,12 +189,12 @@ impl TenantEngine {
 
     /// Starts what is due of one schedule, the oldest first.
     async fn keep(&self, mut record: ScheduleRecord, version: u64) -> Result<(), EngineError> {
-        let now = self.engine.shared.clock.now();
-        // It was compiled when it was made.
-        let Ok(timetable) = record.schedule.when.compile() else { return Ok(()) };
         if !record.schedule.enabled {
             return Ok(());
         }
+        let now = self.engine.shared.clock.now();
+        // It was compiled when it was made.
+        let Ok(timetable) = record.schedule.when.compile() else { return Ok(()) };
         let seed = seed(&record.name);
         let due = due(&timetable, record.last, now, record.schedule.when.catch_up);
         let begun = |moment: &&Timestamp| timetable.begins(**moment, seed) <= now;

@@ -16,7 +16,9 @@ use super::{ExecutionKey, ExecutionRecord};
 const KEPT: usize = 4_096;
 
 /// An execution as it was last read or written, with its version.
-pub type Slot = Arc<Mutex<Option<(u64, Arc<ExecutionRecord>)>>>;
+pub type Known = Option<(u64, Arc<ExecutionRecord>)>;
+
+pub type Slot = Arc<Mutex<Known>>;
 
 type Kept = HashMap<(TenantId, ExecutionKey), Slot>;
 

@@ -114,7 +114,7 @@ impl TenantEngine {
             return Ok(record);
         }
         let (key, input) = (record.key.clone(), record.run.about.input.clone());
-        match self.engine.first(&self.tenant, record, &machine).await {
+        match self.engine.first(&self.tenant, record).await {
             Err(EngineError::Store(StoreError::Conflict { .. })) => {
                 let known = self.execution(&key).await?;
                 let same = known.run.about.input == input;

@@ -1,6 +1,7 @@
 //! Work that is done here: the product's own tasks, and calls of services and functions.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ struct Listener {
     execution: ExecutionKey,
     task: String,
     told: Mutex<Option<Instant>>,
+    /// Whether a sign of life was kept, and so that others are due.
+    beating: AtomicBool,
 }
 
 impl Progress {
@@ -92,6 +95,7 @@ impl Progress {
             execution: execution.clone(),
             task: task.to_owned(),
             told: Mutex::default(),
+            beating: AtomicBool::new(false),
         })))
     }
 
@@ -107,19 +111,22 @@ impl Progress {
     /// where the state has `HeartbeatSeconds`. More than one in a second is not kept.
     pub async fn tell(&self, how_far: &str) {
         let Some(listener) = self.0.as_deref() else { return };
-        let before = {
+        {
             let mut told = listener.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.is_some_and(|told| told.elapsed() < OFTEN) {
                 return;
             }
-            told.replace(Instant::now())
-        };
+            *told = Some(Instant::now());
+        }
         let how_far: String = how_far.chars().take(WORDS).collect();
-        let Listener { engine, tenant, execution, task, .. } = listener;
-        let told = engine.beaten(tenant, (execution, task), how_far, before.is_none()).await;
-        if let Err(error) = told {
+        let Listener { engine, tenant, execution, task, beating, .. } = listener;
+        let first = !beating.load(Ordering::Relaxed);
+        match engine.beaten(tenant, (execution, task), how_far, first).await {
+            Ok(()) => beating.store(true, Ordering::Relaxed),
             // The next one may be; and if none is, the task has fallen silent.
-            tracing::warn!(%error, %execution, "how far a task is could not be kept");
+            Err(error) => {
+                tracing::warn!(%error, %execution, "how far a task is could not be kept");
+            }
         }
     }
 }

@@ -212,7 +212,8 @@ async fn a_task_that_a_crash_cut_off_is_begun_again_with_the_same_key(on: &Arc<S
     let started = fixture.tenant().start("flow", Some("one"), json!({})).await.unwrap();
     let before: Vec<_> = started.tasks.keys().cloned().collect();
     fixture.restart().await;
-    let running: Vec<_> = fixture.engine.as_ref().unwrap().running().keys().cloned().collect();
+    let task = |(_, task): &(TenantId, String)| task.clone();
+    let running: Vec<_> = fixture.engine.as_ref().unwrap().running().keys().map(task).collect();
     assert_eq!(running, before);
     fixture.pass(100).await;
     let record = fixture.tenant().ended(&key("one")).await.unwrap();

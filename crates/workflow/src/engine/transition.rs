@@ -9,13 +9,18 @@ use std::sync::Arc;
 use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::{Expect, StoreError, Transaction};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
 };
-use super::{map_runs::Told, perform::Doer, slots::Slot, token, webhook, worker};
+use super::{map_runs::Told, perform::Doer, slots::Known, token, webhook, worker};
 use crate::definition::Machine;
 use crate::interpreter::{Effect, Input, Moment, Report, Run, Status, Step, step};
+
+/// The most bytes of a transition whose execution stays in memory.
+const KEPT_BYTES: usize = 32 << 10;
 
 /// What happens to an execution, and what the event log is told with it.
 pub struct Change {
@@ -31,10 +36,12 @@ impl From<Input> for Change {
     }
 }
 
-/// An execution about to move, and how often it has: never if it is about to begin.
+/// An execution about to move, and how often it has: never if it is about to begin. Its slot stays
+/// locked until what follows from the transition has begun, whoever goes away meanwhile.
 struct Moving {
-    record: Arc<ExecutionRecord>,
+    record: ExecutionRecord,
     version: u64,
+    slot: OwnedMutexGuard<Known>,
 }
 
 impl Engine {
@@ -56,12 +63,11 @@ impl Engine {
         key: &ExecutionKey,
         decide: impl Fn(&mut ExecutionRecord) -> Result<Change, EngineError>,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
-        let slot = self.slot(tenant, key);
-        let mut known = slot.lock().await;
         for _ in 0..ATTEMPTS {
+            let mut slot = self.slot(tenant, key).await;
             // What this server remembers may be old: another one may have moved it since. A commit
             // finds out; where nothing is written, the store itself is looked at.
-            let remembered = known.take();
+            let remembered = slot.take();
             let unsure = remembered.is_some();
             let (version, record) = match remembered {
                 Some(known) => known,
@@ -72,16 +78,16 @@ impl Engine {
                 Err(_) if unsure => continue,
                 change => change?,
             };
-            let machine = self.machine(tenant, record.definition).await?;
-            let moving = Moving { record: Arc::new(record), version };
-            match self.commit(tenant, moving, &machine, change).await {
+            if let Some(input) = &change.input
+                && let Some(at) = record.early(input, self.shared.clock.now())
+            {
+                self.set_timers(tenant, key, [(at, input.clone())]);
+                return Ok(Arc::new(record));
+            }
+            match self.commit(tenant, Moving { record, version, slot }, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
                 Ok((same, _)) if unsure && same == version => {}
-                Ok((version, record)) => {
-                    self.keep(&mut known, (version, &record), tenant);
-                    return Ok(record);
-                }
-                Err(error) => return Err(error),
+                moved => return moved.map(|(_, record)| record),
             }
         }
         Err(EngineError::Contended(key.clone()))
@@ -92,14 +98,10 @@ impl Engine {
         &self,
         tenant: &TenantId,
         record: ExecutionRecord,
-        machine: &Machine,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
-        let slot = self.slot(tenant, &record.key);
-        let mut known = slot.lock().await;
-        let moving = Moving { record: Arc::new(record), version: 0 };
-        let (version, record) = self.commit(tenant, moving, machine, Input::Started.into()).await?;
-        self.keep(&mut known, (version, &record), tenant);
-        Ok(record)
+        let slot = self.slot(tenant, &record.key).await;
+        let moving = Moving { record, version: 0, slot };
+        Ok(self.commit(tenant, moving, Input::Started.into()).await?.1)
     }
 
     /// Takes the report of a task that was done here. Nobody else will tell it, so it is told until
@@ -122,7 +124,7 @@ impl Engine {
             });
             match reported.await {
                 Ok(_) | Err(EngineError::TaskOver) => return,
-                Err(error @ (EngineError::Store(_) | EngineError::Contended(_))) => {
+                Err(error) if error.passes() => {
                     tracing::error!(%error, execution = %key, "a report could not be taken; trying again");
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -145,8 +147,9 @@ impl Engine {
         open.ok_or(EngineError::TaskOver)
     }
 
-    fn slot(&self, tenant: &TenantId, key: &ExecutionKey) -> Slot {
-        self.slots().of(tenant, key)
+    async fn slot(&self, tenant: &TenantId, key: &ExecutionKey) -> OwnedMutexGuard<Known> {
+        let slot = self.slots().of(tenant, key);
+        slot.lock_owned().await
     }
 
     pub(super) async fn load(
@@ -159,36 +162,19 @@ impl Engine {
         Ok((row.version, Arc::new(row.read()?)))
     }
 
-    fn keep(
-        &self,
-        known: &mut Option<(u64, Arc<ExecutionRecord>)>,
-        (version, record): (u64, &Arc<ExecutionRecord>),
-        tenant: &TenantId,
-    ) {
-        if record.run.status == Status::Running {
-            *known = Some((version, Arc::clone(record)));
-        } else {
-            self.slots().forget(tenant, &record.key);
-        }
-    }
-
-    /// Commits a transition and carries out its effects.
+    /// Commits a transition and carries out its effects; the record's version then. One that changes
+    /// nothing is not committed.
     async fn commit(
         &self,
         tenant: &TenantId,
-        Moving { record, version }: Moving,
-        machine: &Machine,
+        Moving { record: mut changed, version, mut slot }: Moving,
         Change { input, told }: Change,
     ) -> Result<(u64, Arc<ExecutionRecord>), EngineError> {
         let now = self.shared.clock.now();
         let mut taken = None;
         let mut done = Step::default();
-        let mut changed = Arc::unwrap_or_clone(record);
         if let Some(input) = input {
-            if let Some(at) = changed.early(&input, now) {
-                self.set_timers(tenant, &changed.key, [(at, input)]);
-                return Ok((version, Arc::new(changed)));
-            }
+            let machine = self.machine(tenant, changed.definition).await?;
             if let Input::Reported { task, report: Report::Started { .. } } = &input {
                 taken = Some(task.clone());
             }
@@ -197,7 +183,8 @@ impl Engine {
             let secret = &self.shared.secret;
             let mut token = |task: &str| token::of(secret, (tenant, &arn, started_at), task);
             let mut moment = Moment { now, token: &mut token };
-            done = transition(machine, &mut changed.run, input, &mut moment);
+            done =
+                unhindered(&machine, || transition(&machine, &mut changed.run, input, &mut moment));
             token::conceal(&mut done);
             if done.events.is_empty() && done.effects.is_empty() {
                 return Ok((version, Arc::new(changed)));
@@ -208,6 +195,7 @@ impl Engine {
         changed.node = own;
         changed.note(&done.effects, now);
         let transaction = written((&changed, version), &done, (told, taken), now)?;
+        let small = transaction.bytes() <= KEPT_BYTES;
         let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
         let work = async move {
             #[cfg(test)]
@@ -224,6 +212,11 @@ impl Engine {
                 engine.set_timers(&tenant, &record.key, record.due());
             }
             engine.act(&tenant, &record, done.effects);
+            if record.run.status != Status::Running {
+                engine.slots().forget(&tenant, &record.key);
+            } else if small {
+                *slot = Some((version + 1, Arc::clone(&record)));
+            }
             Ok((version + 1, record))
         };
         tokio::spawn(work).await.map_err(|_| EngineError::Store(StoreError::Closed))?
@@ -260,7 +253,7 @@ impl Engine {
                     }
                     self.begin(tenant, record, open);
                 }
-                Effect::Cancel { task } if self.cancel(&task) => {}
+                Effect::Cancel { task } if self.cancel(tenant, &task) => {}
                 Effect::Cancel { task } => self.stop_nested(tenant, record, task),
                 Effect::Timer { at, frame, epoch } => {
                     due.push((at, Input::TimerFired { frame, epoch }));
@@ -268,6 +261,7 @@ impl Engine {
                 Effect::Deadline { at } => due.push((at, Input::TimedOut)),
                 Effect::Continue => due.push((self.shared.clock.now(), Input::Continued)),
                 Effect::Finished => {
+                    self.timers().forget(tenant, &record.key);
                     self.shared.ended.ring(&(tenant.clone(), record.key.clone()));
                     self.tell_of_end(tenant, record);
                     self.look_to_parent(tenant, record);
@@ -276,14 +270,14 @@ impl Engine {
                 Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
             }
         }
-        if !due.is_empty() {
+        if record.run.status == Status::Running && !due.is_empty() {
             self.set_timers(tenant, &record.key, due);
         }
     }
 
     /// Lets go of a task whose result is no longer wanted; whether it was done here.
-    pub(super) fn cancel(&self, task: &str) -> bool {
-        let running = self.running().remove(task);
+    pub(super) fn cancel(&self, tenant: &TenantId, task: &str) -> bool {
+        let running = self.running().remove(&(tenant.clone(), task.to_owned()));
         running.is_some_and(|running| {
             running.work.abort();
             true
@@ -339,6 +333,12 @@ fn written(
         transaction = webhook::give_up(record, transaction)?;
     }
     Ok(transaction)
+}
+
+/// Does what may take long, as expressions in JSONata may, so that nobody else waits for it.
+pub fn unhindered<T>(machine: &Machine, work: impl FnOnce() -> T) -> T {
+    let threads = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if machine.jsonata && threads { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The stream of an execution's history.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, StoreError, Transaction};
 
 use super::machines::MACHINES;
+use super::rows::Which;
 use super::{EngineError, MachineRecord, TenantEngine};
 
 pub const VERSIONS: Collection = Collection("workflow.versions");
@@ -131,7 +132,8 @@ impl TenantEngine {
     /// # Errors
     /// If the store fails.
     pub async fn versions(&self, name: &str) -> Result<Vec<VersionRecord>, EngineError> {
-        let mut all: Vec<VersionRecord> = self.below(VERSIONS, &format!("{name}/")).await?;
+        let which = Which { prefix: &format!("{name}/"), index: None };
+        let mut all: Vec<VersionRecord> = self.read(VERSIONS, which).await?;
         all.reverse();
         Ok(all)
     }

@@ -238,8 +238,8 @@ impl Stepper<'_, '_> {
     fn map_run_name(&self, id: FrameId) -> String {
         let (entries, attempts) =
             self.frame(id).map_or((0, 0), |frame| (frame.entries, frame.attempts));
-        let execution = &self.run.about.execution_arn;
-        uuid_of(&format!("{execution}|{id:?}|{entries}|{attempts}"))
+        let About { execution_arn, started_at, .. } = &self.run.about;
+        uuid_of(&format!("{execution_arn}|{started_at}|{id:?}|{entries}|{attempts}"))
     }
 
     /// A Map run is over. One that nobody waits for any more is not heard.

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::enter::not_a;
 use super::leave::data_limit;
-use super::run::{Begun, Effect, FrameId, Phase, Report, TaskRequest};
+use super::run::{About, Begun, Effect, FrameId, Phase, Report, TaskRequest};
 use super::{Sight, Stepper, fault_details, field};
 use crate::definition::{Kind, Resource, State, Task};
 use crate::fault::{Fault, Origin, Unevaluated, name};
@@ -25,7 +25,7 @@ impl Stepper<'_, '_> {
         task: &Task,
     ) -> Result<(), Unevaluated> {
         let Some(frame) = self.frame(id) else { return Ok(()) };
-        let key = key(&self.run.about.execution_arn, id, frame.entries, frame.attempts);
+        let key = key(&self.run.about, id, frame.entries, frame.attempts);
         let token = task.resource.has_token().then(|| (self.moment.token)(&key));
         let arguments = self.arguments(id, state, token.as_deref())?;
         let timeout = self.seconds(id, state, task.timeout.as_ref(), "TimeoutSeconds")?;
@@ -190,9 +190,11 @@ impl Stepper<'_, '_> {
     }
 }
 
-/// Names one attempt at a task: the same however often it is delivered.
-fn key(execution: &str, frame: FrameId, entries: u64, attempts: u32) -> String {
-    let whole = format!("{execution}|{frame:?}|{entries}|{attempts}");
+/// Names one attempt at a task: the same however often it is delivered, and another in a later
+/// execution of the same name.
+fn key(about: &About, frame: FrameId, entries: u64, attempts: u32) -> String {
+    let About { execution_arn, started_at, .. } = about;
+    let whole = format!("{execution_arn}|{started_at}|{frame:?}|{entries}|{attempts}");
     hex::encode(&Sha256::digest(whole)[..16])
 }
 

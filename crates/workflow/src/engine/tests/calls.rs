@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use release::{PrincipalId, TenantId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Fixture, every_hour, followed, kept, key};
@@ -50,6 +51,7 @@ impl Task for Service {
         let wish = place.iter().find_map(|place| input.pointer(place)).and_then(Value::as_str);
         match wish {
             Some("hang") => std::future::pending().await,
+            Some("break") => panic!("as told"),
             Some("submit") => {
                 call.progress.submitted(json!({"job": 7})).await;
                 std::future::pending().await
@@ -257,4 +259,52 @@ async fn a_schedule_starts_a_workflow_or_calls_a_webhook_and_nobody_else_does() 
     assert!(own.to_string().contains("Groundcrew's own"), "{own}");
     let started = fixture.tenant().start("groundcrew.webhook", None, json!({})).await.unwrap_err();
     assert!(started.to_string().contains("by schedules and rules"), "{started}");
+}
+
+#[tokio::test]
+async fn tenants_whose_executions_are_called_the_same_share_neither_keys_nor_cancellation() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.engine.as_ref().unwrap();
+    let state = json!({"Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "ask", "Payload": {"do": "hang"}}});
+    started(&fixture, state).await;
+    let other: TenantId = "other".parse().unwrap();
+    let theirs = engine.tenant(&other, PrincipalId::user("eve").unwrap());
+    let definition = fixture.tenant().machine("flow").await.unwrap().definition;
+    let text = fixture.tenant().definition(definition).await.unwrap();
+    theirs.define("flow", &text).await.unwrap();
+    theirs.start("flow", Some("one"), json!({"n": 1})).await.unwrap();
+    let calls = fixture.calls.wait(2).await;
+    assert_ne!(calls[0].key, calls[1].key);
+    theirs.stop(&key("one"), Fault::default()).await.unwrap();
+    let left: Vec<_> = engine.running().keys().map(|(tenant, _)| tenant.clone()).collect();
+    assert_eq!(left, [TenantId::DEFAULT]);
+}
+
+#[tokio::test]
+async fn a_task_that_panics_has_failed() {
+    let fixture = Fixture::new(0).await;
+    let state = json!({"Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "ask", "Payload": {"do": "break"}}});
+    started(&fixture, state).await;
+    let ended = fixture.tenant().ended(&key("one")).await.unwrap();
+    let fault = ended.run.outcome.unwrap().fault.unwrap();
+    assert_eq!(fault.error.as_deref(), Some("States.TaskFailed"));
+}
+
+#[tokio::test]
+async fn however_many_signs_of_life_are_given_one_timer_waits_for_the_next() {
+    let fixture = Fixture::new(0).await;
+    let engine = fixture.engine.as_ref().unwrap();
+    let mut state = asks("take");
+    state["HeartbeatSeconds"] = json!(10);
+    started(&fixture, state).await;
+    let token = fixture.calls.wait(1).await[0].token.clone().unwrap();
+    open(&fixture, |open| open.submitted.is_some()).await;
+    for _ in 0..8 {
+        fixture.pass(6).await;
+        fixture.tenant().heartbeat(&token).await.unwrap();
+    }
+    let due = engine.timers().take_due(Timestamp::MAX);
+    assert_eq!(due.len(), 1, "{due:?}");
 }
