@@ -37,9 +37,16 @@ async fn fifty_kills_under_load_lose_no_answer_and_no_move_that_a_client_saw() {
         });
         let clients: Vec<_> = clients.collect();
         // Promotions and rollbacks run under the same fire.
-        let mover = tokio::spawn(moves(client.clone(), stage.url.clone(), stage.key.clone()));
-        // A different number of answers each time is a different point in the server's life.
-        while answered.load(Ordering::Relaxed) < kill * 7 % 23 {
+        let moving = Arc::new(AtomicU64::new(0));
+        let door = (stage.url.clone(), stage.key.clone());
+        let mover = tokio::spawn(moves(client.clone(), door, Arc::clone(&moving)));
+        // A different number of answers each time is a different point in the server's life; every
+        // other life has a move that was acknowledged.
+        let lived = || {
+            answered.load(Ordering::Relaxed) >= kill * 7 % 23
+                && moving.load(Ordering::Relaxed) >= kill % 2
+        };
+        while !lived() {
             assert!(clients.iter().any(|client| !client.is_finished()), "nobody answers");
             tokio::task::yield_now().await;
         }
@@ -81,7 +88,11 @@ async fn fifty_kills_under_load_lose_no_answer_and_no_move_that_a_client_saw() {
 }
 
 /// Moves an environment to and fro until the server is gone; each move that it acknowledged.
-async fn moves(client: reqwest::Client, url: String, key: String) -> Vec<(u64, Value)> {
+async fn moves(
+    client: reqwest::Client,
+    (url, key): (String, String),
+    count: Arc<AtomicU64>,
+) -> Vec<(u64, Value)> {
     let mut acknowledged = Vec::new();
     let staging = format!("{url}/api/v1/apps/support/environments/staging");
     for step in ["1", "2", "back"].into_iter().cycle() {
@@ -96,6 +107,7 @@ async fn moves(client: reqwest::Client, url: String, key: String) -> Vec<(u64, V
         if !refused {
             let generation = entry["generation"].as_u64().unwrap();
             acknowledged.push((generation, entry["move"]["to"].clone()));
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
     acknowledged

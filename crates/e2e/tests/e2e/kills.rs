@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 const ROUNDS: u64 = 20;
 /// How often the server is killed meanwhile.
 const KILLS: u64 = 5;
-/// A function that notes each call before it does anything, and then does as it is told.
+/// A function that notes each call before it does anything, and then does as it is told. A call that
+/// was cut off with the server is none.
 const WORK: &str = r#"input=$(cat)
+case $input in *'}') ;; *) exit 1 ;; esac
 echo "$GROUNDCREW_IDEMPOTENCY_KEY $input" >> ledger
 sleep 0.05
 fail() { echo "{\"errorType\":\"$1\",\"errorMessage\":\"as told\"}"; exit 1; }
@@ -141,7 +143,13 @@ fn unordered(plain: &mut Value) {
         fields.remove("previousEventId");
         event.to_string()
     };
-    let joins = ["ParallelStateSucceeded", "MapStateSucceeded", "MapIterationStarted"];
+    let joins = [
+        "ParallelStateSucceeded",
+        "ParallelStateExited",
+        "MapStateSucceeded",
+        "MapStateExited",
+        "MapIterationStarted",
+    ];
     let with_previous = |event: &Value| {
         let previous = event["previousEventId"].as_u64().unwrap() as usize;
         let joins = joins.iter().any(|join| event["type"] == *join);
@@ -230,7 +238,7 @@ async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
     assert_eq!(calm["caught"]["status"], "FAILED");
     assert_eq!(calm["map"]["status"], "SUCCEEDED", "{:#}", calm["map"]);
     let whole = began.elapsed();
-    let (mut kills, mut hit) = (0, 0);
+    let (mut kills, mut hit) = (0, BTreeSet::new());
     for round in 0..ROUNDS {
         let name = format!("round-{round}");
         let began = Instant::now();
@@ -259,7 +267,9 @@ async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
                 let shown = stage.get(&path).await.unwrap();
                 assert!(shown.status().is_success(), "{workflow}-{name} is lost");
                 let shown: Value = shown.json().await.unwrap();
-                hit += u64::from(shown["status"] == "RUNNING");
+                if shown["status"] == "RUNNING" {
+                    hit.insert(format!("{workflow}-{name}"));
+                }
             }
         }
         for workflow in workflows().into_keys() {
@@ -273,6 +283,7 @@ async fn a_hundred_executions_killed_on_the_way_end_as_they_would_have() {
             assert_eq!(shaken, calm[workflow], "{workflow}-{name}");
         }
     }
-    println!("{kills} kills, {hit} of executions that were under way, each of {whole:?}");
-    assert!(kills >= 100 && hit >= 200, "{kills} kills, {hit} under way");
+    let hit = hit.len();
+    println!("{kills} kills, {hit} executions killed on the way, each of {whole:?}");
+    assert!(kills >= 100 && hit >= 40, "{kills} kills, {hit} executions");
 }

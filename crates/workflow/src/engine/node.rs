@@ -127,10 +127,9 @@ impl Engine {
     pub async fn keep_nodes(&self, tenants: &[TenantId], now: Instant) -> Result<(), EngineError> {
         let mut seen = self.shared.seen.lock().await;
         let begun = Instant::now();
-        let now = || now + begun.elapsed();
-        self.live(&mut seen, now()).await?;
-        let (gone, struck) = self.look(&mut seen, now()).await?;
-        let sweep = is_due(seen.swept, SWEEP, now());
+        self.live(&mut seen, now).await?;
+        let (gone, struck) = self.look(&mut seen, now).await?;
+        let sweep = is_due(seen.swept, SWEEP, now);
         let names = gone.iter().chain(struck.iter().filter(|_| sweep));
         for name in names {
             for tenant in tenants {
@@ -138,23 +137,23 @@ impl Engine {
                 while let Some(reached) = self.take_over(tenant, name, after).await? {
                     after = Some(reached);
                     // There may be so much to do that this server would be taken for silent.
-                    self.live(&mut seen, now()).await?;
+                    self.live(&mut seen, now + begun.elapsed()).await?;
                 }
                 self.take_over_map_runs(tenant, name).await?;
             }
         }
         if sweep {
-            seen.swept = Some(now());
+            seen.swept = Some(now);
         }
-        if is_due(seen.looked, LOOK, now()) {
+        if is_due(seen.looked, LOOK, now) {
             for tenant in tenants {
                 let mut after = None;
                 while let Some(reached) = self.look_to_parents(tenant, after).await? {
                     after = Some(reached);
-                    self.live(&mut seen, now()).await?;
+                    self.live(&mut seen, now + begun.elapsed()).await?;
                 }
             }
-            seen.looked = Some(now());
+            seen.looked = Some(now);
         }
         Ok(())
     }

@@ -10,9 +10,10 @@ use testkit::clock::ManualClock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::super::abort::Point;
 use super::super::tests::TestClock;
 use super::super::tests::storage::{Storage, on_both_stores};
-use super::super::{DEFINITIONS, EXECUTIONS, Engine, EngineError, ExecutionKey, Task, TaskCall};
+use super::super::{DEFINITIONS, Engine, EngineError, ExecutionKey, Task, TaskCall};
 use super::LEASE;
 use crate::{Fault, Report, Status};
 
@@ -319,16 +320,12 @@ async fn an_execution_that_nobody_waits_for_any_more_is_stopped_though_nobody_wa
     other.pass(super::LOOK).await;
     assert_eq!(other.tenant().execution(&child).await.unwrap().run.status, Status::Running);
     // The parent is over, and its server was cut off before it did anything about that.
-    let (version, parent) = one.engine.load(&TenantId::DEFAULT, &key()).await.unwrap();
-    let mut parent = Arc::unwrap_or_clone(parent);
-    parent.run.status = Status::Aborted;
-    parent.tasks.clear();
-    parent.run.outcome = None;
-    let (name, indexes) = (key().to_string(), parent.indexes());
-    let at = (EXECUTIONS, name.as_str());
-    let put = one.tenant().transaction();
-    let put = put.put_indexed(at, &parent, Expect::Version(version), &indexes).unwrap();
-    one.tenant().store().commit(put).await.unwrap();
+    let aborts = &one.engine.shared.aborts;
+    aborts.set(Point::Effects, aborts.passed(Point::Effects) + 1);
+    let tenant = one.tenant();
+    tokio::spawn(async move { tenant.stop(&key(), Fault::default()).await });
+    aborts.stopped().await;
+    assert_eq!(other.tenant().execution(&key()).await.unwrap().run.status, Status::Aborted);
     other.pass(super::LOOK).await;
     assert_eq!(other.tenant().execution(&child).await.unwrap().run.status, Status::Aborted);
 }
