@@ -131,6 +131,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     if open > 0 {
         tracing::info!(open, "executions are taken up where they were left");
     }
+    background.spawn(stay_alive(workflows.clone(), Arc::clone(&keys)));
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
@@ -150,6 +151,23 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     Ok(())
 }
 
+/// Gives signs of life, and takes over from servers that give none. Nothing else delays it: this
+/// server would be taken for silent itself.
+async fn stay_alive(workflows: Engine, keys: Arc<KeyRing>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let alive = async {
+            let tenants = keys.tenants().await?;
+            let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+            let now = tokio::time::Instant::now();
+            anyhow::Ok(workflows.keep_nodes(&tenants, now).await?)
+        };
+        if let Err(error) = alive.await {
+            tracing::warn!(%error, "no sign of life could be given; trying again");
+        }
+    }
+}
+
 /// Looks every second at what is due, and at what happened.
 async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
     loop {
@@ -157,7 +175,6 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
         let kept = async {
             let tenants = keys.tenants().await?;
             let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
-            workflows.keep_nodes(&tenants, tokio::time::Instant::now()).await?;
             workflows.keep_schedules(&tenants).await?;
             anyhow::Ok(workflows.keep_rules(&tenants).await?)
         };

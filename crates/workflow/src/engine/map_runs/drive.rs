@@ -61,11 +61,18 @@ impl Engine {
         let work = async move {
             loop {
                 let driven = Driver::drive(&engine, &own, &parent, &mut told).await;
-                if let Err(error) = driven {
+                match driven {
+                    Ok(()) => {}
                     // Whatever was done stands in the records: it goes on from there.
-                    tracing::warn!(%error, map_run = %own.1, "a Map run is taken up anew");
-                    tokio::time::sleep(GLANCE).await;
-                    continue;
+                    Err(error) if error.passes() || matches!(error, EngineError::MapRunOver(_)) => {
+                        tracing::warn!(%error, map_run = %own.1, "a Map run is taken up anew");
+                        tokio::time::sleep(GLANCE).await;
+                        continue;
+                    }
+                    // Its parent cannot move either: a restart tries again.
+                    Err(error) => {
+                        tracing::error!(%error, map_run = %own.1, "a Map run was given up");
+                    }
                 }
                 let mut drivers = engine.drivers();
                 if told.try_recv().is_err() {

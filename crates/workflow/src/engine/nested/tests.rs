@@ -258,8 +258,11 @@ async fn what_cannot_be_started_fails_the_task_as_the_service_says() {
     engine.define("child", &waiting()).await.unwrap();
     engine.start("child", Some("taken"), json!({})).await.unwrap();
     let theirs = CHILD.replace("child", "theirs");
+    // Whoever starts executions does not call whatever they like.
+    let webhook = CHILD.replace("child", "groundcrew.webhook");
     let cases = [
         (json!({"StateMachineArn": theirs}), "StepFunctions.StateMachineDoesNotExistException"),
+        (json!({"StateMachineArn": webhook}), "StepFunctions.StateMachineDoesNotExistException"),
         (
             json!({"StateMachineArn": CHILD, "Name": "taken"}),
             "StepFunctions.ExecutionAlreadyExistsException",

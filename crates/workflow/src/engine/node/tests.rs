@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use release::{PrincipalId, Secret, TenantId, Timestamp};
 use serde_json::{Value, json};
-use store::Store;
+use store::{Expect, Store};
 use testkit::clock::ManualClock;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::abort::Point;
 use super::super::tests::TestClock;
 use super::super::tests::storage::{Storage, on_both_stores};
-use super::super::{Engine, EngineError, ExecutionKey, Task, TaskCall};
+use super::super::{DEFINITIONS, Engine, EngineError, ExecutionKey, Task, TaskCall};
 use super::LEASE;
 use crate::{Fault, Report, Status};
 
@@ -349,4 +349,28 @@ async fn what_a_commit_that_nobody_heard_of_left_to_be_done_is_done(on: &Arc<Sto
     server.gate.send_replace(true);
     server.tenant().ended(&key()).await.unwrap();
     assert_eq!(server.begun.borrow().len(), 2);
+}
+
+#[tokio::test]
+async fn an_execution_whose_definition_cannot_be_read_holds_up_no_other() {
+    let on = Storage::sqlite();
+    let ((store, same), clock) = (on.open_twice().await, clock());
+    let mut slow = Server::start(&store, &clock, "slow").await;
+    let mut other = Server::start(&same, &clock, "other").await;
+    let waits =
+        json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}});
+    let bad = slow.tenant().define("bad", &waits.to_string()).await.unwrap();
+    slow.tenant().start("bad", Some("one"), json!({})).await.unwrap();
+    slow.tenant().define("flow", &definition()).await.unwrap();
+    slow.tenant().start("flow", Some("one"), json!({})).await.unwrap();
+    let begun = slow.begun().await;
+    let spoilt = slow
+        .tenant()
+        .transaction()
+        .put(DEFINITIONS, &bad.definition.to_string(), &"{", Expect::Any)
+        .unwrap();
+    store.tenant(&TenantId::DEFAULT).commit(spoilt).await.unwrap();
+    other.pass(Duration::ZERO).await;
+    other.pass(LEASE).await;
+    assert_eq!(other.begun().await, begun);
 }

@@ -219,3 +219,26 @@ async fn a_redriven_execution_does_not_end_by_the_time_out_of_its_first_life() {
     fixture.pass(30).await;
     assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Succeeded);
 }
+
+#[tokio::test]
+async fn a_workflow_that_its_project_dropped_takes_its_versions_along_and_can_come_again() {
+    let fixture = Fixture::new(0).await;
+    define(&fixture).await;
+    let tenant = fixture.tenant();
+    let definition = tenant.machine("flow").await.unwrap().definition;
+    let text = tenant.definition(definition).await.unwrap();
+    let project: ArtifactName = "desk".parse().unwrap();
+    let of = (PrincipalId::user("ada").unwrap(), fixture.clock.now());
+    let desk = Definitions::of_project(store(&fixture), of, project);
+    let (made, _) = desk.workflow("flow", &text, tenant.transaction()).await.unwrap();
+    store(&fixture).commit(made).await.unwrap();
+    tenant.publish("flow", None, None).await.unwrap();
+    let (removed, _) = desk.beside(&BTreeSet::new(), true, tenant.transaction()).await.unwrap();
+    store(&fixture).commit(removed).await.unwrap();
+    assert_eq!(tenant.versions("flow").await.unwrap(), []);
+    define(&fixture).await;
+    assert_eq!(tenant.publish("flow", None, None).await.unwrap().version, 1);
+    // No project takes a name that is the product's own.
+    let own = desk.workflow("groundcrew.webhook", &text, tenant.transaction()).await;
+    assert!(matches!(own, Err(EngineError::Refused(_))), "{own:?}");
+}
