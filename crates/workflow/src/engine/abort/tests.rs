@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use release::{PrincipalId, Secret, TenantId};
@@ -29,6 +30,8 @@ use crate::{Fault, Report, Status, TaskRequest, recordings};
 const THREADS: usize = 2;
 /// How many steps an execution may take.
 const STEPS: usize = 20_000;
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What tokens follow from.
 const SECRET: &str = "secret";
 
@@ -200,6 +203,16 @@ impl<'a> Play<'a> {
 
     /// Plays to the end, or until nothing can happen any more.
     async fn end(&mut self) -> Played {
+        match tokio::time::timeout(PATIENCE, self.go()).await {
+            Ok(played) => played,
+            Err(_) => {
+                let record = self.tenant().execution(&key("one")).await;
+                panic!("{} hangs after {} aborts: {record:#?}", self.case.id, self.aborts);
+            }
+        }
+    }
+
+    async fn go(&mut self) -> Played {
         self.tenant().define("flow", &self.case.definition).await.unwrap();
         for _ in 0..STEPS {
             let engine = self.engine.clone();
