@@ -197,7 +197,7 @@ impl Engine {
 }
 
 /// A task's key as services see it, which may serve several tenants: theirs may be called the same.
-fn outside(tenant: &TenantId, task: &str) -> String {
+pub(super) fn outside(tenant: &TenantId, task: &str) -> String {
     let digest = Digest::of_fields([tenant.as_str().as_bytes(), task.as_bytes()]);
     hex::encode(&digest.as_bytes()[..16])
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use release::{PrincipalId, Secret, TenantId};
@@ -18,17 +19,20 @@ use tokio::sync::watch;
 use super::Point;
 use crate::cases::{Mocks, definition};
 use crate::definition::{Resource, Waiting};
+use crate::engine::perform::outside;
 use crate::engine::tests::{TestClock, key};
 use crate::engine::{
     Engine, EngineError, ExecutionRecord, OpenTask, Task, TaskCall, TenantEngine, token,
 };
 use crate::simulate::World as _;
-use crate::{Fault, Report, Status, TaskRequest};
+use crate::{Fault, Report, Status, TaskRequest, recordings};
 
 /// Among how many threads the cases are shared.
 const THREADS: usize = 2;
 /// How many steps an execution may take.
 const STEPS: usize = 20_000;
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What tokens follow from.
 const SECRET: &str = "secret";
 
@@ -36,15 +40,17 @@ const SECRET: &str = "secret";
 #[derive(Debug)]
 struct World {
     mocks: Mutex<Mocks>,
-    answers: watch::Sender<BTreeMap<String, Vec<Report>>>,
+    /// By the key that services see: the task, and what it reports.
+    answers: watch::Sender<BTreeMap<String, (String, Vec<Report>)>>,
     done: Mutex<BTreeMap<String, u64>>,
 }
 
 impl World {
     /// Lets a task be done; what it reports.
-    fn release(&self, open: &OpenTask) -> Vec<Report> {
-        let known = self.answers.borrow().get(&open.task).cloned();
-        known.unwrap_or_else(|| {
+    fn release(&self, tenant: &TenantId, open: &OpenTask) -> Vec<Report> {
+        let key = outside(tenant, &open.task);
+        let known = self.answers.borrow().get(&key).cloned();
+        known.map(|(_, reports)| reports).unwrap_or_else(|| {
             let request = TaskRequest {
                 task: open.task.clone(),
                 state: open.state.clone(),
@@ -57,7 +63,7 @@ impl World {
             };
             let reports = self.mocks.lock().unwrap().task(&request);
             self.answers.send_modify(|all| {
-                all.insert(open.task.clone(), reports.clone());
+                all.insert(key, (open.task.clone(), reports.clone()));
             });
             reports
         })
@@ -77,8 +83,8 @@ impl Task for Service {
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let mut answers = self.1.answers.subscribe();
         let told = |all: &BTreeMap<_, _>| all.contains_key(&call.key);
-        let reports = answers.wait_for(told).await.unwrap()[&call.key].clone();
-        *self.1.done.lock().unwrap().entry(call.key.clone()).or_default() += 1;
+        let (task, reports) = answers.wait_for(told).await.unwrap()[&call.key].clone();
+        *self.1.done.lock().unwrap().entry(task).or_default() += 1;
         let by_token = waits_for_token(&call.resource);
         for report in reports {
             match report {
@@ -200,6 +206,16 @@ impl<'a> Play<'a> {
 
     /// Plays to the end, or until nothing can happen any more.
     async fn end(&mut self) -> Played {
+        match tokio::time::timeout(PATIENCE, self.go()).await {
+            Ok(played) => played,
+            Err(_) => {
+                let record = self.tenant().execution(&key("one")).await;
+                panic!("{} hangs after {} aborts: {record:#?}", self.case.id, self.aborts);
+            }
+        }
+    }
+
+    async fn go(&mut self) -> Played {
         self.tenant().define("flow", &self.case.definition).await.unwrap();
         for _ in 0..STEPS {
             let engine = self.engine.clone();
@@ -266,7 +282,7 @@ impl<'a> Play<'a> {
             return false;
         }
         for open in record.tasks.values() {
-            let reports = self.world.release(open);
+            let reports = self.world.release(&self.tenant, open);
             let submits = reports.iter().any(|report| matches!(report, Report::Submitted(_)));
             match (open.submitted.is_some(), ends(&reports)) {
                 (true, true) if waits_for_token(&open.resource) => {
@@ -358,10 +374,17 @@ fn cases(text: &str) -> impl Iterator<Item = Case> + '_ {
 }
 
 #[test]
-#[ignore = "takes minutes: run it by name"]
 fn an_abort_at_every_point_of_every_case_changes_neither_outcome_nor_history() {
     let mut all: Vec<_> = cases(include_str!("../../../tests/cases/executions.jsonl")).collect();
     all.extend(cases(include_str!("../../../tests/cases/tasks.jsonl")));
+    let own = all.len();
+    if let Some(folder) = recordings::folder() {
+        for file in ["a_pure", "b_mocked"] {
+            let path = folder.join("asl/dev").join(file).with_extension("jsonl");
+            all.extend(cases(&std::fs::read_to_string(path).unwrap()));
+        }
+    }
+    println!("{own} cases of our own, {} recorded ones", all.len() - own);
     let share = |thread: usize| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let share = all.iter().enumerate().skip(thread).step_by(THREADS);
