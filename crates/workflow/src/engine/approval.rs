@@ -192,7 +192,7 @@ impl TenantEngine {
         let record = self.execution(key).await?;
         let (open, asked) = waiting(&record, state, None)?;
         may_decide(&record, &asked, (principal, role))?;
-        if self.actor == *record.requester() {
+        if record.is_wanted_by(&self.actor) {
             let why = format!(
                 "`{}` asked for it and may not have a link to decide it: another has it made",
                 self.actor
@@ -262,7 +262,7 @@ fn may_decide(
     asked: &Asked,
     (principal, role): (&PrincipalId, &str),
 ) -> Result<(), EngineError> {
-    if principal == record.requester() {
+    if record.is_wanted_by(principal) {
         let why = format!("`{principal}` asked for it and may not decide it");
         return Err(EngineError::MayNotDecide(why));
     }

@@ -1,14 +1,28 @@
 //! Starts that failed and webhooks that were called in vain, kept until somebody sees to them.
 
-use release::Timestamp;
+use release::{PrincipalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Collection, Expect, Transaction};
 
 use super::webhook::WEBHOOK;
 use super::{EngineError, ExecutionKey, ExecutionRecord, Origin, TenantEngine};
+use crate::rule::Causation;
 
 pub const DEAD_LETTERS: Collection = Collection("workflow.dead_letters");
+
+/// What a schedule or a rule wants started.
+#[derive(Debug)]
+pub struct Wanted {
+    /// What wants it, as `schedule/nightly`.
+    pub source: String,
+    /// The execution.
+    pub execution: ExecutionKey,
+    /// Its input.
+    pub input: Value,
+    /// What it comes from.
+    pub origin: Origin,
+}
 
 /// A start that failed, or a webhook that was called in vain: kept until somebody sees to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +35,10 @@ pub struct DeadLetter {
     pub execution: ExecutionKey,
     /// Its input.
     pub input: Value,
+    /// Whoever made the schedule or rule, and so may not approve what it starts.
+    pub author: Option<PrincipalId>,
+    /// The rules that led to it.
+    pub caused_by: Causation,
     /// What went wrong.
     pub error: String,
     /// When it was given up.
@@ -44,7 +62,8 @@ impl TenantEngine {
         let row = self.store().get(DEAD_LETTERS, id).await?;
         let row = row.ok_or_else(|| EngineError::UnknownDeadLetter(id.to_owned()))?;
         let letter: DeadLetter = row.read()?;
-        let origin = Origin::default();
+        let DeadLetter { author, caused_by, .. } = letter.clone();
+        let origin = Origin { author, caused_by, ..Origin::default() };
         let record = match self.begin(&letter.execution, letter.input.clone(), origin).await {
             Err(EngineError::Exists(key)) if key.machine == WEBHOOK => {
                 match self.redrive(&key).await {
@@ -68,7 +87,7 @@ impl TenantEngine {
     pub(super) fn settle(
         &self,
         started: Result<ExecutionRecord, EngineError>,
-        (source, execution, input): (String, ExecutionKey, Value),
+        Wanted { source, execution, input, origin }: Wanted,
         transaction: Transaction,
     ) -> Result<(Transaction, bool), EngineError> {
         let error = match started {
@@ -80,7 +99,8 @@ impl TenantEngine {
         let at = self.engine.shared.clock.now();
         // The moment comes first in the name, so that they are listed in the order of their time.
         let id = format!("{}-{}", at.strftime("%Y%m%dT%H%M%SZ"), execution.name);
-        let letter = DeadLetter { id, source, execution, input, error, at };
+        let Origin { author, caused_by, .. } = origin;
+        let letter = DeadLetter { id, source, execution, input, author, caused_by, error, at };
         let transaction = transaction.put(DEAD_LETTERS, &letter.id, &letter, Expect::Any)?;
         Ok((transaction.emit("workflow", "dead_letter.kept", &letter)?, false))
     }

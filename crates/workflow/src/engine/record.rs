@@ -259,9 +259,15 @@ impl ExecutionRecord {
         }
     }
 
-    /// Who wanted it, and so may not approve it.
+    /// Who wanted it.
     pub fn requester(&self) -> &PrincipalId {
         self.author.as_ref().unwrap_or(&self.actor)
+    }
+
+    /// Whether somebody had a part in wanting it, and so may not approve it: whoever delivers what a
+    /// schedule or rule could not start has one beside its author.
+    pub fn is_wanted_by(&self, principal: &PrincipalId) -> bool {
+        self.actor == *principal || self.author.as_ref() == Some(principal)
     }
 
     /// What stood under a server's name stands under another's from now on.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
 
+use super::dead_letters::Wanted;
 use super::webhook::WEBHOOK;
 use super::{ACCOUNT, ATTEMPTS, Engine, EngineError, ExecutionKey, Origin, TenantEngine};
 use crate::name::{short_digest, started_by};
@@ -229,23 +230,27 @@ impl TenantEngine {
                 true => serde_json::from_str(&text).map_err(|error| error.to_string()),
                 false => Ok(Value::String(text)),
             });
+            let caused_by = led.then(name);
+            let origin = Origin {
+                author: Some(record.author.clone()),
+                caused_by: caused_by.as_ref().unwrap_or(&led).clone(),
+                ..Origin::default()
+            };
             let started = async {
-                let refused = |error: Loop| EngineError::Refused(error.to_string());
-                let caused_by = led.then(name).map_err(refused)?;
+                caused_by.map_err(|error: Loop| EngineError::Refused(error.to_string()))?;
                 let age = self.engine.shared.clock.now().duration_since(event.at).as_secs();
                 if let Some(most) = target.max_age_seconds.filter(|most| age > i64::from(*most)) {
                     let why = format!("the event was {age} s old, and {most} s is the most");
                     return Err(EngineError::Refused(why));
                 }
                 let told = told.clone().map_err(EngineError::Refused)?;
-                let author = Some(record.author.clone());
-                let origin = Origin { author, caused_by, ..Origin::default() };
-                self.begin(&key, input(told), origin).await
+                self.begin(&key, input(told), origin.clone()).await
             };
             let started = started.await;
             // What the rule could not make an input of is kept as it came.
             let told = told.unwrap_or_else(|_| shown.clone());
-            let wanted = (source.clone(), key, input(told));
+            let input = input(told);
+            let wanted = Wanted { source: source.clone(), execution: key, input, origin };
             (transaction, _) = self.settle(started, wanted, transaction)?;
         }
         Ok(transaction)

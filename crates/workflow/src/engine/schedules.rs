@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Expect, StoreError, Transaction};
 
+use super::dead_letters::Wanted;
 use super::rows::{Which, rows};
 use super::webhook::WEBHOOK;
 use super::{Engine, EngineError, ExecutionKey, Origin, Status, TenantEngine};
@@ -250,18 +251,15 @@ impl TenantEngine {
             None => input,
         };
         let late = self.engine.shared.clock.now().duration_since(moment).as_secs();
+        let origin = Origin { author: Some(record.author.clone()), ..Origin::default() };
         let started = match max_age_seconds.filter(|most| late > i64::from(*most)) {
             Some(most) => {
                 let why = format!("it was due {late} s before, and {most} s is the most");
                 Err(EngineError::Refused(why))
             }
-            None => {
-                let author = Some(record.author.clone());
-                let origin = Origin { author, ..Origin::default() };
-                self.begin(&key, input.clone(), origin).await
-            }
+            None => self.begin(&key, input.clone(), origin.clone()).await,
         };
-        let wanted = (source, key.clone(), input);
+        let wanted = Wanted { source, execution: key.clone(), input, origin };
         let (transaction, started) = self.settle(started, wanted, transaction)?;
         Ok((transaction, started.then_some(key)))
     }

@@ -127,6 +127,15 @@ impl Fixture {
         record.tasks.is_empty() && record.due().iter().all(|(at, _)| *at > now)
     }
 
+    /// Lets the execution `one` come to rest: a task reports on its own, and the timer that follows
+    /// is set only after the commit that others see.
+    async fn settle(&self) {
+        while !self.is_quiet().await {
+            self.pass(0).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub async fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
         self.engine.as_ref().unwrap().fire().await;
@@ -184,11 +193,7 @@ async fn an_execution_survives_a_crash_at_every_wait_and_ends_as_if_nothing_had_
                 fixture.restart().await;
             }
             fixture.pass(seconds).await;
-            // The task that a timer begins reports on its own, and may set the next timer late.
-            while !fixture.is_quiet().await {
-                fixture.pass(0).await;
-                tokio::task::yield_now().await;
-            }
+            fixture.settle().await;
         }
         if crash {
             fixture.restart().await;
@@ -487,6 +492,12 @@ async fn a_rule_that_triggers_itself_is_cut_and_what_it_could_not_start_is_kept(
     let letters = fixture.tenant().dead_letters().await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].error.contains("8 rules led to it already"), "{letters:?}");
+    // Nor does its delivery begin a chain anew.
+    fixture.tenant().deliver(&letters[0].id).await.unwrap();
+    for _ in 0..3 {
+        followed(&fixture).await;
+    }
+    assert_eq!(executions(&fixture.tenant(), "flow").await.len(), 10);
 }
 
 fn asks(more: Value) -> String {
@@ -530,6 +541,25 @@ async fn who_wanted_an_execution_does_not_approve_it_not_even_through_a_schedule
     let told = log.iter().find(|event| event.kind == "approval.decided").unwrap();
     assert_eq!(told.actor.to_string(), "user:bob");
     assert!(matches!(bob.decide(key, &decision(true)).await, Err(EngineError::NoApproval(_))));
+}
+
+#[tokio::test]
+async fn neither_the_author_nor_whoever_delivers_a_dead_letter_approves_what_it_starts() {
+    let fixture = Fixture::new(0).await;
+    let ada = fixture.tenant();
+    ada.schedule("hourly", every_hour(json!({}))).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(3_600));
+    kept(&fixture).await;
+    ada.define("flow", &asks(json!({}))).await.unwrap();
+    let engine = fixture.engine.as_ref().unwrap();
+    let user = |name| engine.tenant(&TenantId::DEFAULT, PrincipalId::user(name).unwrap());
+    let letter = ada.dead_letters().await.unwrap().remove(0);
+    let started = user("bob").deliver(&letter.id).await.unwrap();
+    for name in ["ada", "bob"] {
+        let own = user(name).decide(&started.key, &decision(true)).await;
+        assert!(matches!(own, Err(EngineError::MayNotDecide(_))), "{name}: {own:?}");
+    }
+    user("eve").decide(&started.key, &decision(true)).await.unwrap();
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub fn give_up(
         source,
         execution: record.key.clone(),
         input: about.input.clone(),
+        author: record.author.clone(),
+        caused_by: record.caused_by.clone(),
         error,
         at,
     };

@@ -211,12 +211,11 @@ async fn a_redriven_execution_does_not_end_by_the_time_out_of_its_first_life() {
     assert_eq!(tenant.ended(&key("one")).await.unwrap().run.status, Status::Failed);
     fixture.pass(50).await;
     tenant.redrive(&key("one")).await.unwrap();
-    while !tenant.execution(&key("one")).await.unwrap().tasks.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    fixture.settle().await;
     fixture.pass(50).await;
     assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Running);
     fixture.pass(30).await;
+    fixture.settle().await;
     assert_eq!(tenant.execution(&key("one")).await.unwrap().run.status, Status::Succeeded);
 }
 
