@@ -125,6 +125,21 @@ started(5)
 events.enable_rule(Name="large")
 order(3)
 started(6)
+
+# A target may be an alias, and an event tells when it happened and what it is about.
+version = sfn.publish_state_machine_version(stateMachineArn=arn)["stateMachineVersionArn"]
+routes = [{"stateMachineVersionArn": version, "weight": 100}]
+alias = sfn.create_state_machine_alias(name="LIVE", routingConfiguration=routes)["stateMachineAliasArn"]
+events.put_rule(Name="about", EventPattern='{"resources": [{"suffix": ":bucket/orders"}]}')
+assert events.put_targets(Rule="about", Targets=[{"Id": "1", "Arn": alias}])["FailedEntryCount"] == 0
+happened = datetime.datetime(2020, 5, 1, 12, 30, tzinfo=datetime.timezone.utc)
+entry = {"Source": "depot", "DetailType": "arrived", "Detail": "{}", "Time": happened}
+events.put_events(Entries=[{**entry, "Resources": ["arn:aws:s3:::bucket/orders"]}, entry])
+given = next(given for name, given in started(7).items() if name.startswith("about-"))
+assert given["resources"] == ["arn:aws:s3:::bucket/orders"], given
+assert given["time"] == "2020-05-01T12:30:00Z", given
+execution = sfn.list_executions(stateMachineArn=alias)["executions"][0]
+assert execution["name"].startswith("about-") and execution["stateMachineAliasArn"] == alias, execution
 events.remove_targets(Rule="large", Ids=["made"])
 events.delete_rule(Name="large")
 events.delete_rule(Name="large")
@@ -179,7 +194,7 @@ listed = scheduler.list_schedules(State="ENABLED", NamePrefix="N")["Schedules"]
 assert [(one["Name"], one["Target"]["Arn"]) for one in listed] == [("Nightly", arn)], listed
 pages = scheduler.get_paginator("list_schedules").paginate(PaginationConfig={"PageSize": 1})
 assert {one["Name"] for page in pages for one in page["Schedules"]} >= {"Nightly"}
-assert {"at": soon + "Z"} in started(7).values()
+assert {"at": soon + "Z"} in started(8).values()
 while any(one["Name"] == "Once" for one in scheduler.list_schedules()["Schedules"]):
     pass
 assert [one["Name"] for one in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["default"]

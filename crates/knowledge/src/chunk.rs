@@ -3,7 +3,7 @@
 use release::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::Extracted;
+use crate::document::Extracted;
 
 /// A passage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

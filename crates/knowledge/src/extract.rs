@@ -3,27 +3,7 @@
 mod html;
 mod markdown;
 
-/// A document's plain text and structure.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Extracted {
-    /// Its title; its first heading, or nothing.
-    pub title: String,
-    /// Its plain text. Paragraphs are separated by blank lines.
-    pub text: String,
-    /// Its headings, in order.
-    pub headings: Vec<Heading>,
-}
-
-/// A heading and where the text under it starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heading {
-    /// 1 for the topmost.
-    pub level: u8,
-    /// Its text.
-    pub text: String,
-    /// Where the text under it starts, in bytes.
-    pub at: usize,
-}
+use crate::document::{Extracted, Heading};
 
 /// Extracts a document by the ending of its path; what is neither Markdown nor HTML is text.
 ///

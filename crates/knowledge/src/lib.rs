@@ -17,6 +17,7 @@
 
 mod analyse;
 mod chunk;
+mod document;
 mod error;
 mod extract;
 mod manifest;
@@ -27,9 +28,10 @@ mod source;
 mod spec;
 mod watch;
 
+pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use error::KnowledgeError;
 pub use manifest::{DocumentEntry, Manifest, SegmentEntry};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
-pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, Source};
+pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, SourceSpec};
 pub use watch::Watch;

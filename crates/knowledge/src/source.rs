@@ -9,7 +9,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use release::{Digest, TenantId, Timestamp};
 
 use crate::refresh::Skipped;
-use crate::{Directories, KnowledgeError, KnowledgeSpec, Source};
+use crate::{Directories, KnowledgeError, KnowledgeSpec, SourceSpec};
 
 /// The most bytes of one document.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -41,7 +41,7 @@ pub fn read(
 ) -> Result<Vec<Document>, KnowledgeError> {
     let mut documents = Vec::new();
     for source in &spec.sources {
-        let Source::Directory { directory, path, include, exclude } = source;
+        let SourceSpec::Directory { directory, path, include, exclude } = source;
         let root = directories.resolve(tenant, directory, path)?;
         let (include, exclude) = (patterns(include)?, patterns(exclude)?);
         let mut files = Vec::new();

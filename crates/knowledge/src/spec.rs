@@ -18,7 +18,7 @@ pub struct KnowledgeSpec {
     pub description: String,
     /// Where its documents come from.
     #[schemars(length(min = 1))]
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceSpec>,
     /// How they are cut into passages.
     #[serde(default)]
     pub chunking: Chunking,
@@ -27,7 +27,7 @@ pub struct KnowledgeSpec {
 /// Where documents come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Source {
+pub enum SourceSpec {
     /// Markdown, HTML and text files of a directory.
     Directory {
         /// The directory's name in `server.toml`.

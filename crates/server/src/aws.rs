@@ -152,6 +152,11 @@ async fn admit(api: &Api, request: Request) -> Result<(Parts, Call), Exception> 
     Ok((parts, Call { identity: signed.identity, now, body }))
 }
 
+/// The moment that is so many seconds after 1970, if there is one.
+fn moment(seconds: f64) -> Option<Timestamp> {
+    Timestamp::from_millisecond((seconds * 1e3) as i64).ok()
+}
+
 /// The rows of one page, and the token of those after them, under these names; `from` is such a
 /// token, and `limit` how many rows are wanted.
 fn page(

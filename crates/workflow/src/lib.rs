@@ -63,4 +63,4 @@ pub use interpreter::{
     About, Effect, FrameId, Input, MAX_PAYLOAD, MapRun, Moment, Outcome, Report, Run, Status, Step,
     TaskRequest, step,
 };
-pub use name::{NotAName, WorkflowName};
+pub use name::{NotAWorkflow, WorkflowRef};

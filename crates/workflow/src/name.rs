@@ -10,15 +10,19 @@ use serde::{Deserialize, Serialize};
 /// The most characters of a name.
 const MOST: usize = 80;
 
-/// The name of a workflow.
+/// What schedules and rules start: a workflow (`NAME`), a version of it (`NAME:3`) or what an alias
+/// leads to (`NAME:PROD`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct WorkflowName(String);
+pub struct WorkflowRef(String);
 
-/// A text that is no name.
+/// A text that names no workflow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: use 1 to {MOST} of letters, digits, `-`, `_` and `.`")]
-pub struct NotAName(String);
+#[error(
+    "`{0}` names no workflow: use 1 to {MOST} of letters, digits, `-`, `_` and `.`, and after a \
+     `:` a version or an alias"
+)]
+pub struct NotAWorkflow(String);
 
 /// Whether workflows, executions, schedules and rules may be called so.
 pub fn is_name(text: &str) -> bool {
@@ -49,51 +53,56 @@ pub fn short_digest(text: &str) -> String {
         .collect()
 }
 
-impl WorkflowName {
-    /// The name as text.
+impl WorkflowRef {
+    /// The whole as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The workflow's name alone.
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(name, _)| name)
+    }
 }
 
-impl TryFrom<String> for WorkflowName {
-    type Error = NotAName;
+impl TryFrom<String> for WorkflowRef {
+    type Error = NotAWorkflow;
 
-    fn try_from(text: String) -> Result<Self, NotAName> {
-        if is_name(&text) {
+    fn try_from(text: String) -> Result<Self, NotAWorkflow> {
+        if text.splitn(2, ':').all(is_name) {
             Ok(Self(text))
         } else {
-            Err(NotAName(text.chars().take(MOST).collect()))
+            Err(NotAWorkflow(text.chars().take(2 * MOST).collect()))
         }
     }
 }
 
-impl FromStr for WorkflowName {
-    type Err = NotAName;
+impl FromStr for WorkflowRef {
+    type Err = NotAWorkflow;
 
-    fn from_str(text: &str) -> Result<Self, NotAName> {
+    fn from_str(text: &str) -> Result<Self, NotAWorkflow> {
         text.to_owned().try_into()
     }
 }
 
-impl From<WorkflowName> for String {
-    fn from(name: WorkflowName) -> Self {
+impl From<WorkflowRef> for String {
+    fn from(name: WorkflowRef) -> Self {
         name.0
     }
 }
 
-impl fmt::Display for WorkflowName {
+impl fmt::Display for WorkflowRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl schemars::JsonSchema for WorkflowName {
+impl schemars::JsonSchema for WorkflowRef {
     fn schema_name() -> Cow<'static, str> {
-        "WorkflowName".into()
+        "WorkflowRef".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,80}$"})
+        schemars::json_schema!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,80}(:[A-Za-z0-9._-]{1,80})?$"})
     }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::name::{WorkflowName, is_name};
+use crate::name::{WorkflowRef, is_name};
 use crate::pattern::{Pattern, PatternError};
 use crate::transform::{Transform, TransformError, TransformSpec};
 
@@ -62,8 +62,8 @@ pub enum TargetSpec {
         /// What the target is called among the rule's (default: its number).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// The workflow: `workflows/NAME.asl.json`.
-        workflow: WorkflowName,
+        /// The workflow, as `NAME` (of `workflows/NAME.asl.json`), `NAME:VERSION` or `NAME:ALIAS`.
+        workflow: WorkflowRef,
         /// How old an event may be, in seconds: an older one is kept as a dead letter instead.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_age_seconds: Option<u32>,
@@ -126,7 +126,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Starts an execution of the workflow.
-    StartExecution(WorkflowName),
+    StartExecution(WorkflowRef),
     /// Calls the webhook.
     CallWebhook(Webhook),
 }

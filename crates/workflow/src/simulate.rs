@@ -197,7 +197,7 @@ impl Simulation<'_> {
                 self.agenda.add(at, who, Input::TimerFired { frame, epoch });
             }
             Effect::Deadline { at } => self.agenda.add(at, who, Input::TimedOut),
-            Effect::Distribute { id } => self.distribute(who, &id, world),
+            Effect::Distribute { id, .. } => self.distribute(who, &id, world),
             Effect::Withdraw { id } => self.withdraw(&id),
             Effect::Finished => self.finished(who),
             // A pretended task needs no cancelling.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use release::{ArtifactName, Code, Diagnostic, Place};
 use serde::de::IgnoredAny;
 use workflow::Machine;
-use workflow::WorkflowName;
+use workflow::WorkflowRef;
 use workflow::definition::{Finding, MAX_FINDINGS, Severity};
 use workflow::engine::ScheduleFile;
 use workflow::rule::{RuleError, RuleSpec, TargetSpec};
@@ -35,7 +35,7 @@ pub struct Workflows {
 pub(super) struct Named {
     document: Document,
     pointer: String,
-    workflow: WorkflowName,
+    workflow: WorkflowRef,
 }
 
 impl Loader {
@@ -111,16 +111,17 @@ impl Loader {
     pub(super) fn resolve_workflows(&mut self) -> Workflows {
         let known = &self.workflows.definitions;
         for Named { document, pointer, workflow } in std::mem::take(&mut self.named) {
-            let broken = (Folder::Workflows, workflow.to_string());
-            let own = workflow.as_str().starts_with(OWN);
-            let is_known = known.keys().any(|name| name.as_str() == workflow.as_str());
+            let workflow = workflow.name();
+            let broken = (Folder::Workflows, workflow.to_owned());
+            let own = workflow.starts_with(OWN);
+            let is_known = known.keys().any(|name| name.as_str() == workflow);
             if own || is_known || self.broken.contains(&broken) {
                 continue;
             }
             let names: Vec<_> = known.keys().map(ToString::to_string).collect();
             let hint = match names.as_slice() {
                 [] => format!("add `workflows/{workflow}.asl.json`"),
-                names => suggestion(workflow.as_str(), names),
+                names => suggestion(workflow, names),
             };
             let message = format!("there is no `workflows/{workflow}.asl.json`");
             let place = document.place(&pointer);

@@ -13,7 +13,7 @@ use workflow::engine::{EngineError, PostedEvent, RuleRecord, TenantEngine};
 use workflow::pattern::Pattern;
 use workflow::rule::{PatternSpec, RuleSpec};
 
-use super::{Call, Exception, page};
+use super::{Call, Exception, moment, page};
 pub use targets::RetryPolicy;
 use targets::TargetAsked;
 
@@ -256,7 +256,7 @@ struct Posted {
     entries: Vec<Entry>,
 }
 
-/// An event; who posts it says when it happened, but the log's own time counts.
+/// An event.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry {
@@ -264,6 +264,9 @@ struct Entry {
     detail_type: Option<String>,
     detail: Option<String>,
     event_bus_name: Option<String>,
+    #[serde(default)]
+    resources: Vec<String>,
+    time: Option<f64>,
 }
 
 /// Posts events. Each stands for itself: one that is refused is told in its place.
@@ -297,10 +300,13 @@ impl Entry {
         let detail = self.detail.ok_or_else(|| missing("Detail"))?;
         let detail: Map<String, Value> = serde_json::from_str(&detail)
             .map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
+        let time = self.time.map(|time| moment(time).ok_or_else(|| missing("Time")));
         Ok(PostedEvent {
             source: self.source.ok_or_else(|| missing("Source"))?,
             detail_type: self.detail_type.ok_or_else(|| missing("DetailType"))?,
             detail,
+            resources: self.resources,
+            time: time.transpose()?,
         })
     }
 }

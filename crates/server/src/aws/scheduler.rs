@@ -16,7 +16,7 @@ use workflow::seconds;
 
 use super::events::RetryPolicy;
 use super::states::{machine_arn, named};
-use super::{Call, Exception, admit, page};
+use super::{Call, Exception, admit, moment, page};
 use crate::api::Api;
 
 /// The only group.
@@ -183,8 +183,8 @@ impl Asked {
         let when = ScheduleSpec {
             expression: self.schedule_expression,
             time_zone: self.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
-            start: self.start_date.map(moment).transpose()?,
-            end: self.end_date.map(moment).transpose()?,
+            start: self.start_date.map(dated).transpose()?,
+            end: self.end_date.map(dated).transpose()?,
             flexible_window_minutes,
             catch_up: CatchUp::default(),
             // The service starts what is due, whatever runs.
@@ -215,10 +215,8 @@ fn one_of(field: &str, said: Option<&str>, values: [&str; 2]) -> Result<bool, Ex
     }
 }
 
-/// Seconds since 1970.
-fn moment(seconds: f64) -> Result<Timestamp, Exception> {
-    let wrong = || invalid(format!("{seconds} is no moment"));
-    Timestamp::from_millisecond((seconds * 1e3) as i64).map_err(|_| wrong())
+fn dated(seconds: f64) -> Result<Timestamp, Exception> {
+    moment(seconds).ok_or_else(|| invalid(format!("{seconds} is no moment")))
 }
 
 /// Refuses any other group than the one there is.

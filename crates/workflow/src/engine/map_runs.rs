@@ -143,7 +143,7 @@ pub struct MapRunUpdate {
 
 impl MapRunRecord {
     /// What `parent` begins as `map_run`.
-    fn new(parent: &ExecutionRecord, map_run: MapRun, node: NodeId, now: Timestamp) -> Self {
+    pub(super) fn new(parent: &ExecutionRecord, map_run: MapRun, now: Timestamp) -> Self {
         Self {
             map_run,
             execution: parent.key.clone(),
@@ -160,7 +160,7 @@ impl MapRunRecord {
             redriven_at: None,
             started_at: now,
             stopped_at: None,
-            node,
+            node: parent.node.clone(),
             stage: Stage::Planning,
             answers: parent.run.about.redrives,
             settled: 0,
@@ -186,10 +186,13 @@ impl MapRunRecord {
         open.into_iter().chain([execution]).collect()
     }
 
-    /// Writes it, if it is still what `expect` says.
-    fn put(&self, expect: Expect, now: Timestamp) -> Result<Transaction, StoreError> {
+    /// Writes it in `transaction`, if it is still what `expect` says.
+    pub(super) fn put(
+        &self,
+        transaction: Transaction,
+        expect: Expect,
+    ) -> Result<Transaction, StoreError> {
         let at = (MAP_RUNS, self.map_run.id.as_str());
-        let transaction = Transaction::new(self.origin.actor.clone(), now);
         transaction.put_indexed(at, self, expect, &self.indexes())
     }
 
@@ -234,7 +237,7 @@ impl Engine {
         own: &NodeId,
     ) -> Result<(), EngineError> {
         for (_, record) in self.held_map_runs(tenant, own).await? {
-            self.drive(tenant, &record.execution, &record.map_run.id);
+            self.drive(tenant, &record.map_run.id);
         }
         Ok(())
     }
@@ -248,13 +251,14 @@ impl Engine {
         for (version, mut record) in self.held_map_runs(tenant, from).await? {
             record.node = self.node();
             let now = self.shared.clock.now();
-            let put = record.put(Expect::Version(version), now)?;
+            let put = Transaction::new(record.origin.actor.clone(), now);
+            let put = record.put(put, Expect::Version(version))?;
             match self.shared.store.tenant(tenant).commit(put).await {
                 // Another server was faster.
                 Err(StoreError::Conflict { .. }) => {}
                 done => {
                     done?;
-                    self.drive(tenant, &record.execution, &record.map_run.id);
+                    self.drive(tenant, &record.map_run.id);
                 }
             }
         }
@@ -327,8 +331,7 @@ impl TenantEngine {
             let count = tolerated_count.map(|count| count as f64);
             map_run.tolerated_count = count.or(map_run.tolerated_count);
             map_run.tolerated_percentage = tolerated_percentage.or(map_run.tolerated_percentage);
-            let now = self.engine.shared.clock.now();
-            let put = record.put(Expect::Version(row.version), now)?;
+            let put = record.put(self.transaction(), Expect::Version(row.version))?;
             match self.store().commit(put).await {
                 Err(StoreError::Conflict { .. }) => {}
                 done => {

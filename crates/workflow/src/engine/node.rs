@@ -354,7 +354,7 @@ impl Engine {
         if record.node == own {
             self.set_timers(tenant, &record.key, record.due());
             for map_run in record.run.map_runs() {
-                self.drive(tenant, &record.key, &map_run.id);
+                self.drive(tenant, &map_run.id);
             }
             self.look_to_parent(tenant, record);
         }

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use release::{ArtifactName, PrincipalId, TenantId};
+use release::{ArtifactName, PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Collection, Event, Expect, StoreError, Transaction};
@@ -62,6 +62,13 @@ pub struct PostedEvent {
     /// What it tells.
     #[serde(default)]
     pub detail: serde_json::Map<String, Value>,
+    /// What it is about, as ARNs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// When it happened, if who posts it says so (default: when it is posted).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub time: Option<Timestamp>,
 }
 
 impl Engine {
@@ -153,7 +160,8 @@ impl TenantEngine {
             let why = "an event that is posted has a `source` of its own".to_owned();
             return Err(EngineError::Refused(why));
         }
-        if crate::weight::too_large(&Value::Object(event.detail.clone())) {
+        let told = json!({"detail": event.detail, "resources": event.resources});
+        if crate::weight::too_large(&told) {
             return Err(EngineError::TooLarge);
         }
         let transaction = self.transaction().emit("events", POSTED, event)?;
@@ -268,9 +276,14 @@ fn envelope(event: &Event, arn: &str) -> Value {
     let detail: Value = serde_json::from_slice(&event.payload).unwrap_or_default();
     let posted = || serde_json::from_value::<PostedEvent>(detail.clone()).ok();
     let posted = (event.kind == POSTED).then(posted).flatten();
-    let (source, kind, detail) = match posted {
-        Some(posted) => (posted.source, posted.detail_type, Value::Object(posted.detail)),
-        None => ("groundcrew".to_owned(), event.kind.clone(), detail),
+    let (source, kind, detail, resources, at) = match posted {
+        Some(PostedEvent { source, detail_type, detail, resources, time }) => {
+            (source, detail_type, detail.into(), resources, time.unwrap_or(event.at))
+        }
+        None => {
+            let resources = vec![format!("{arn}:{}", event.stream)];
+            ("groundcrew".to_owned(), event.kind.clone(), detail, resources, event.at)
+        }
     };
     json!({
         "version": "0",
@@ -278,9 +291,9 @@ fn envelope(event: &Event, arn: &str) -> Value {
         "detail-type": kind,
         "source": source,
         "account": ACCOUNT,
-        "time": event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "region": "local",
-        "resources": [format!("{arn}:{}", event.stream)],
+        "resources": resources,
         "detail": detail,
     })
 }

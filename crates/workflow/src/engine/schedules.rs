@@ -13,8 +13,8 @@ use store::{Collection, Expect, StoreError, Transaction};
 use super::dead_letters::Wanted;
 use super::rows::{Which, rows};
 use super::webhook::WEBHOOK;
-use super::{Engine, EngineError, ExecutionKey, Origin, Status, TenantEngine};
-use crate::name::{WorkflowName, started_by};
+use super::{Engine, EngineError, ExecutionKey, Origin, Status, TenantEngine, qualified};
+use crate::name::{WorkflowRef, started_by};
 use crate::rule::Webhook;
 use crate::schedule::{Overlap, ScheduleSpec, due};
 
@@ -27,9 +27,10 @@ pub struct ScheduleFile {
     /// What the schedule is for, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The workflow that is started; or a webhook is called.
+    /// The workflow that is started, as `NAME`, `NAME:VERSION` or `NAME:ALIAS`; or a webhook is
+    /// called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workflow: Option<WorkflowName>,
+    pub workflow: Option<WorkflowRef>,
     /// The webhook that is called; or a workflow is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
@@ -261,7 +262,9 @@ impl TenantEngine {
         };
         let wanted = Wanted { source, execution: key.clone(), input, origin };
         let (transaction, started) = self.settle(started, wanted, transaction)?;
-        Ok((transaction, started.then_some(key)))
+        // An execution is of the workflow, whichever version of it was asked for.
+        let machine = qualified(&key.machine).0.to_owned();
+        Ok((transaction, started.then_some(ExecutionKey { machine, name: key.name })))
     }
 
     /// The input with what the names in it stand for. No such value needs to be escaped in JSON.

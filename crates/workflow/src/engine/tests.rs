@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use testkit::clock::ManualClock;
 
 use super::{
-    Decision, Engine, EngineError, ExecutionKey, ExecutionRecord, Newest, ScheduleFile, Task,
-    TaskCall, TenantEngine,
+    Decision, Defining, Engine, EngineError, ExecutionKey, ExecutionRecord, MachineType, Newest,
+    ScheduleFile, Task, TaskCall, TenantEngine,
 };
 use crate::rule::RuleSpec;
 use crate::{Fault, Report, Status};
@@ -366,6 +366,22 @@ async fn a_worker_that_falls_silent_has_failed_and_one_that_does_not_has_not(on:
     assert!(matches!(late, Err(EngineError::TaskOver)), "{late:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expressions_are_worked_out_beside_what_other_threads_do() {
+    let fixture = Fixture::new(0).await;
+    let tenant = fixture.tenant();
+    let text = json!({"QueryLanguage": "JSONata", "StartAt": "Sum", "States": {
+        "Sum": {"Type": "Pass", "Output": "{% $sum([1..$states.input.n]) %}", "End": true}}});
+    tenant.define("flow", &text.to_string()).await.unwrap();
+    let express = Defining { kind: Some(MachineType::Express), ..Defining::default() };
+    tenant.define_as("express", &text.to_string(), &express).await.unwrap();
+    let standard = tenant.start("flow", None, json!({"n": 100})).await.unwrap();
+    let express = tenant.start_sync("express", None, json!({"n": 100})).await.unwrap();
+    for ended in [standard, express] {
+        assert_eq!(ended.run.outcome.unwrap().output, Some(json!(5050)));
+    }
+}
+
 fn every_hour(more: Value) -> ScheduleFile {
     let mut file = json!({"workflow": "flow", "when": {"expression": "rate(1 hour)"}});
     for (name, value) in more.as_object().unwrap() {
@@ -384,8 +400,11 @@ async fn a_schedule_starts_each_moment_once_through_crashes_and_not_over_itself(
     let hour = Duration::from_secs(3_600);
     let text =
         json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5_400, "End": true}}});
-    fixture.tenant().define("flow", &text.to_string()).await.unwrap();
-    fixture.tenant().schedule("hourly", every_hour(json!({}))).await.unwrap();
+    let published = Defining { publish: true, ..Defining::default() };
+    fixture.tenant().define_as("flow", &text.to_string(), &published).await.unwrap();
+    let mut file = every_hour(json!({}));
+    file.workflow = Some("flow:1".parse().unwrap());
+    fixture.tenant().schedule("hourly", file).await.unwrap();
     kept(&fixture).await;
     assert!(executions(&fixture.tenant(), "flow").await.is_empty());
     for expected in [1, 1, 2] {

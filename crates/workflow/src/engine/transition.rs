@@ -15,7 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     AGAIN, ATTEMPTS, EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord, OpenTask,
 };
-use super::{map_runs::Told, perform::Doer, slots::Known, token, webhook, worker};
+use super::{MapRunRecord, map_runs::Told, perform::Doer, slots::Known, token, webhook, worker};
 use crate::definition::Machine;
 use crate::interpreter::{Effect, Input, Moment, Report, Run, Status, Step, step};
 
@@ -266,7 +266,7 @@ impl Engine {
                     self.tell_of_end(tenant, record);
                     self.look_to_parent(tenant, record);
                 }
-                Effect::Distribute { id } => self.drive(tenant, &record.key, &id),
+                Effect::Distribute { id, .. } => self.drive(tenant, &id),
                 Effect::Withdraw { id } => self.tell_driver(tenant, &id, Told::Look),
             }
         }
@@ -311,6 +311,14 @@ fn written(
         let of = [(worker::OF, key.clone())];
         let place = (worker::TOKENS, &*token.to_string());
         transaction = transaction.put_indexed(place, &key, Expect::Any, &of)?;
+    }
+    let begun = done.effects.iter().filter_map(|effect| match effect {
+        Effect::Distribute { id, redriven: false } => Some(id),
+        _ => None,
+    });
+    for map_run in begun.filter_map(|id| record.run.map_runs().find(|run| run.id == *id)) {
+        let map_run = MapRunRecord::new(record, map_run.clone(), now);
+        transaction = map_run.put(transaction, Expect::Absent)?;
     }
     let stream = history_stream(&record.key);
     for event in &done.events {

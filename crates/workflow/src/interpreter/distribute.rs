@@ -152,7 +152,7 @@ impl Stepper<'_, '_> {
         if let Some(frame) = self.run.frames.get_mut(&id) {
             frame.phase = Phase::MapRun(Box::new(map_run));
         }
-        self.step.effects.push(Effect::Distribute { id: run });
+        self.step.effects.push(Effect::Distribute { id: run, redriven: false });
         Ok(())
     }
 
@@ -288,7 +288,7 @@ impl Stepper<'_, '_> {
         let Phase::MapRun(begun) = &frame.phase else { return };
         let details = json!({"mapRunArn": begun.arn, "redriveCount": self.run.about.redrives});
         self.tell(id, "MapRunRedriven", details.as_object().cloned());
-        self.step.effects.push(Effect::Distribute { id: map_run });
+        self.step.effects.push(Effect::Distribute { id: map_run, redriven: true });
     }
 }
 

@@ -279,6 +279,8 @@ pub enum Effect {
     Distribute {
         /// Which.
         id: String,
+        /// Whether it was begun before.
+        redriven: bool,
     },
     /// A Map run's results are no longer wanted.
     Withdraw {

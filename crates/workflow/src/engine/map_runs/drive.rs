@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Expect, StoreError};
+use store::{Expect, StoreError, Transaction};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::plan::PAGE;
 use super::{MAP_RUNS, MapRunRecord, Place, Stage, TenantId};
-use crate::engine::{EXECUTIONS, Engine, EngineError, ExecutionKey, ExecutionRecord};
+use crate::engine::{EXECUTIONS, Engine, EngineError, ExecutionRecord};
 use crate::fault::Fault;
 use crate::interpreter::{Input, MapRun, Portion, Status};
 
@@ -48,7 +48,7 @@ pub enum Told {
 
 impl Engine {
     /// Has a Map run driven, from wherever it stands.
-    pub(in crate::engine) fn drive(&self, tenant: &TenantId, parent: &ExecutionKey, id: &str) {
+    pub(in crate::engine) fn drive(&self, tenant: &TenantId, id: &str) {
         let at = (tenant.clone(), id.to_owned());
         let mut drivers = self.drivers();
         if let Some(driver) = drivers.get(&at)
@@ -57,10 +57,10 @@ impl Engine {
             return;
         }
         let (sender, mut told) = unbounded_channel();
-        let (engine, parent, own) = (self.clone(), parent.clone(), at.clone());
+        let (engine, own) = (self.clone(), at.clone());
         let work = async move {
             loop {
-                let driven = Driver::drive(&engine, &own, &parent, &mut told).await;
+                let driven = Driver::drive(&engine, &own, &mut told).await;
                 match driven {
                     Ok(()) => {}
                     // Whatever was done stands in the records: it goes on from there.
@@ -147,28 +147,16 @@ impl<'a> Driver<'a> {
     async fn drive(
         engine: &'a Engine,
         (tenant, id): &'a (TenantId, String),
-        parent: &ExecutionKey,
         told: &'a mut UnboundedReceiver<Told>,
     ) -> Result<(), EngineError> {
         let store = engine.shared.store.tenant(tenant);
-        let (record, version) = match store.get(MAP_RUNS, id).await? {
-            Some(row) => (row.read()?, row.version),
-            None => {
-                let Some(parent) = engine.waiting_parent(tenant, parent, id).await? else {
-                    return Ok(());
-                };
-                let Some(map_run) = parent.run.map_runs().find(|one| one.id == *id).cloned() else {
-                    return Ok(());
-                };
-                let now = engine.shared.clock.now();
-                (MapRunRecord::new(&parent, map_run, engine.node(), now), 0)
-            }
-        };
+        let row = store.get(MAP_RUNS, id).await?;
+        let row = row.ok_or_else(|| EngineError::UnknownMapRun(id.clone()))?;
         let mut driver = Self {
             engine,
             tenant,
-            record,
-            version,
+            record: row.read()?,
+            version: row.version,
             told,
             running: BTreeMap::new(),
             ahead: BTreeMap::new(),
@@ -183,9 +171,6 @@ impl<'a> Driver<'a> {
         if driver.record.stage != Stage::Over && driver.record.node != engine.node() {
             // Another server drives it.
             return Ok(());
-        }
-        if version == 0 {
-            driver.write().await?;
         }
         loop {
             match driver.record.stage {
@@ -211,12 +196,10 @@ impl<'a> Driver<'a> {
         let record = &mut self.record;
         record.running = self.running.len() as u64;
         record.running_items = self.running.values().sum();
-        let expect = match self.version {
-            0 => Expect::Absent,
-            version => Expect::Version(version),
-        };
         record.node = self.engine.node();
-        let put = record.put(expect, self.engine.shared.clock.now())?;
+        let now = self.engine.shared.clock.now();
+        let put = Transaction::new(record.origin.actor.clone(), now);
+        let put = record.put(put, Expect::Version(self.version))?;
         self.engine.shared.store.tenant(self.tenant).commit(put).await?;
         self.version += 1;
         (self.written, self.counted) = (Instant::now(), false);
