@@ -36,6 +36,9 @@ pub enum KnowledgeError {
         /// Why not.
         why: String,
     },
+    /// A snapshot has no such document.
+    #[error("the snapshot has no document `{0}`")]
+    UnknownDocument(String),
     /// A segment or manifest is not what its digest says, or does not have its form.
     #[error("snapshot part `{part}` is corrupt: {why}")]
     Corrupt {

@@ -1,43 +1,31 @@
 //! A snapshot's manifest: what its digest is over.
+//!
+//! A document's entry names the segment that holds its passages. A passage counts if its document's
+//! entry names the segment it is in: there are no tombstones that could disagree, taking a document
+//! out is forgetting its entry, and taking it back is writing the entry it had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use release::{CanonicalJson, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::KnowledgeError;
 
-/// Which segments and documents a snapshot consists of. Parent, batch, author and times of
-/// reading stay outside: refreshing without a change gives the same manifest.
+/// Which documents a snapshot consists of, and in which segments they are. Parent, batch, author and
+/// times of reading stay outside: refreshing without a change gives the same manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Always `knowledge/v1`.
+    /// Always `knowledge/v2`.
     pub r#type: String,
     /// How documents became chunks.
     pub recipe: Digest,
-    /// Its segments, oldest first.
-    pub segments: Vec<SegmentEntry>,
     /// Its documents, by path.
     pub documents: BTreeMap<String, DocumentEntry>,
-    /// The newest change of a document it includes, in milliseconds since 1970.
-    pub watermark_ms: i64,
-    /// How many passages it has.
-    pub chunks: u64,
 }
 
 /// The form that this version reads and writes.
-pub const FORM: &str = "knowledge/v1";
-
-/// A segment, and which of its documents no longer count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SegmentEntry {
-    /// The segment's digest.
-    pub digest: Digest,
-    /// Tombstones: documents of the segment that were changed or removed since.
-    pub removed: Vec<String>,
-}
+pub const FORM: &str = "knowledge/v2";
 
 /// A document of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,23 +33,30 @@ pub struct SegmentEntry {
 pub struct DocumentEntry {
     /// The digest of its bytes.
     pub raw: Digest,
+    /// The segment that its passages are in; none if it has no passages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<Digest>,
     /// When it was last changed, in milliseconds since 1970.
     pub modified_ms: i64,
     /// How many passages it has.
     pub chunks: u64,
 }
 
+/// What is different between two snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diff {
+    /// Documents that only the later one has.
+    pub added: Vec<String>,
+    /// Documents whose bytes or passages differ.
+    pub changed: Vec<String>,
+    /// Documents that only the earlier one has.
+    pub removed: Vec<String>,
+}
+
 impl Manifest {
     /// An empty snapshot under `recipe`.
     pub fn empty(recipe: Digest) -> Self {
-        Self {
-            r#type: FORM.to_owned(),
-            recipe,
-            segments: Vec::new(),
-            documents: BTreeMap::new(),
-            watermark_ms: 0,
-            chunks: 0,
-        }
+        Self { r#type: FORM.to_owned(), recipe, documents: BTreeMap::new() }
     }
 
     /// Reads a manifest's bytes, whose digest was checked.
@@ -88,8 +83,68 @@ impl Manifest {
         Ok(CanonicalJson::of(self)?.into_bytes())
     }
 
+    /// The segments that hold its documents.
+    pub fn segments(&self) -> BTreeSet<Digest> {
+        self.documents.values().filter_map(|entry| entry.segment).collect()
+    }
+
+    /// How many passages it has.
+    pub fn chunks(&self) -> u64 {
+        self.documents.values().map(|entry| entry.chunks).sum()
+    }
+
     /// The newest change of a document that the snapshot includes.
     pub fn watermark(&self) -> Option<Timestamp> {
-        Timestamp::from_millisecond(self.watermark_ms).ok().filter(|_| !self.documents.is_empty())
+        let newest = self.documents.values().map(|entry| entry.modified_ms).max()?;
+        Timestamp::from_millisecond(newest).ok()
+    }
+
+    /// What is different since `before`.
+    pub fn since(&self, before: &Self) -> Diff {
+        let mut diff = Diff::default();
+        for (path, entry) in &self.documents {
+            match before.documents.get(path) {
+                None => diff.added.push(path.clone()),
+                Some(old) if old.raw != entry.raw => diff.changed.push(path.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = before.documents.keys().filter(|path| !self.documents.contains_key(*path));
+        diff.removed.extend(gone.cloned());
+        diff
+    }
+
+    /// This snapshot without a document. Nothing is built anew.
+    ///
+    /// # Errors
+    /// If it has no such document.
+    pub fn without(&self, document: &str) -> Result<Self, KnowledgeError> {
+        let mut without = self.clone();
+        match without.documents.remove(document) {
+            Some(_) => Ok(without),
+            None => Err(KnowledgeError::UnknownDocument(document.to_owned())),
+        }
+    }
+
+    /// This snapshot as if the batch that led from `before` to `after` had not been: what it brought
+    /// goes, and what it replaced or removed comes back. A document that a later batch changed again
+    /// stays as that one left it. Nothing is built anew.
+    pub fn without_batch(&self, before: &Self, after: &Self) -> Self {
+        let mut without = self.clone();
+        let paths: BTreeSet<_> = before.documents.keys().chain(after.documents.keys()).collect();
+        for path in paths {
+            let (was, became) = (before.documents.get(path), after.documents.get(path));
+            if was == became || self.documents.get(path) != became {
+                continue;
+            }
+            match was {
+                Some(was) => without.documents.insert(path.clone(), was.clone()),
+                None => without.documents.remove(path),
+            };
+        }
+        without
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! The manifest is written last. Until then the snapshot before is the newest, whatever fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,8 +14,7 @@ use crate::chunk::{Chunk, Origin, chunks};
 use crate::extract::extract;
 use crate::source::{self, Document};
 use crate::{
-    Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, Watch,
-    segment,
+    Diff, Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Watch, segment,
 };
 
 /// What a refresh works on.
@@ -53,12 +52,9 @@ pub struct Refreshed {
 /// What happened to each document of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReport {
-    /// Documents that are new.
-    pub added: Vec<String>,
-    /// Documents that were changed.
-    pub changed: Vec<String>,
-    /// Documents that are gone.
-    pub removed: Vec<String>,
+    /// Documents that are new, were changed, and are gone.
+    #[serde(flatten)]
+    pub diff: Diff,
     /// Documents that could not be read, and why.
     pub skipped: Vec<Skipped>,
     /// How many documents the snapshot has.
@@ -92,38 +88,33 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
     let (blobs, earlier) = (input.blobs.clone(), parent);
     let built = tokio::task::spawn_blocking(move || build(&input, before));
-    let (mut manifest, built_segment, mut report) =
+    let Built { mut manifest, segment, fresh, mut report } =
         built.await.map_err(|_| KnowledgeError::Stopped)??;
-    report.changed_since(earlier.as_ref(), &manifest);
-    if let Some(bytes) = built_segment {
+    if let Some(bytes) = segment {
         let digest = blobs.put(bytes).await?;
-        manifest.segments.push(SegmentEntry { digest, removed: Vec::new() });
+        for path in &fresh {
+            if let Some(entry) = manifest.documents.get_mut(path).filter(|entry| entry.chunks > 0) {
+                entry.segment = Some(digest);
+            }
+        }
     }
+    let none = Manifest::empty(recipe);
+    report.diff = manifest.since(earlier.as_ref().unwrap_or(&none));
+    report.documents = manifest.documents.len() as u64;
+    report.chunks = manifest.chunks();
     let bytes = manifest.bytes()?;
     let digest = blobs.put(Bytes::from(bytes.clone())).await?;
     let unchanged = earlier.is_some_and(|earlier| earlier == manifest);
     Ok(Refreshed { manifest: digest, bytes, unchanged, report })
 }
 
-impl BatchReport {
-    fn changed_since(&mut self, before: Option<&Manifest>, now: &Manifest) {
-        let none = BTreeMap::new();
-        let before = before.map_or(&none, |before| &before.documents);
-        for (path, entry) in &now.documents {
-            match before.get(path) {
-                None => self.added.push(path.clone()),
-                Some(old) if old.raw != entry.raw => self.changed.push(path.clone()),
-                Some(_) => {}
-            }
-        }
-        let gone = before.keys().filter(|path| !now.documents.contains_key(*path));
-        self.removed.extend(gone.cloned());
-        self.documents = now.documents.len() as u64;
-        self.chunks = now.chunks;
-    }
+struct Built {
+    manifest: Manifest,
+    segment: Option<Bytes>,
+    /// The documents whose passages are in the segment.
+    fresh: BTreeSet<String>,
+    report: BatchReport,
 }
-
-type Built = (Manifest, Option<Bytes>, BatchReport);
 
 /// Reads, extracts, cuts and indexes; blocking.
 fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
@@ -131,17 +122,14 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     let documents =
         source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
     let mut manifest = Manifest::empty(before.recipe);
-    let mut fresh: Vec<Chunk> = Vec::new();
-    let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut fresh = BTreeSet::new();
     input.watch.expect(documents.len());
     for document in &documents {
         input.watch.step()?;
         let known = before.documents.get(&document.path).filter(|old| old.raw == document.raw);
         let entry = match known {
-            Some(same) => {
-                outdated.remove(document.path.as_str());
-                same.clone()
-            }
+            Some(same) => same.clone(),
             None => {
                 let cut = match cut(document, &input.spec) {
                     Ok(cut) => cut,
@@ -152,9 +140,10 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
                     }
                 };
                 let count = cut.len() as u64;
-                fresh.extend(cut);
+                chunks.extend(cut);
+                fresh.insert(document.path.clone());
                 let modified_ms = document.modified_at.as_millisecond();
-                DocumentEntry { raw: document.raw, modified_ms, chunks: count }
+                DocumentEntry { raw: document.raw, segment: None, modified_ms, chunks: count }
             }
         };
         manifest.documents.insert(document.path.clone(), entry);
@@ -162,22 +151,11 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     // A document that cannot be read now keeps its last good version.
     for skipped in &report.skipped {
         if let Some(kept) = before.documents.get(&skipped.document) {
-            outdated.remove(skipped.document.as_str());
             manifest.documents.insert(skipped.document.clone(), kept.clone());
         }
     }
-    for segment in &before.segments {
-        let mut segment = segment.clone();
-        segment.removed.extend(outdated.iter().map(|path| (*path).to_owned()));
-        segment.removed.sort();
-        segment.removed.dedup();
-        manifest.segments.push(segment);
-    }
-    manifest.watermark_ms =
-        manifest.documents.values().map(|entry| entry.modified_ms).max().unwrap_or(0);
-    manifest.chunks = manifest.documents.values().map(|entry| entry.chunks).sum();
-    let segment = if fresh.is_empty() { None } else { Some(segment::build(&fresh)?) };
-    Ok((manifest, segment, report))
+    let segment = if chunks.is_empty() { None } else { Some(segment::build(&chunks)?) };
+    Ok(Built { manifest, segment, fresh, report })
 }
 
 fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {

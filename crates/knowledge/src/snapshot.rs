@@ -76,17 +76,15 @@ impl SnapshotCache {
     ) -> Result<Snapshot, KnowledgeError> {
         let manifest = Manifest::read(digest, &blobs.get(&digest).await?)?;
         let mut parts = Vec::new();
-        for entry in &manifest.segments {
-            let segment = self.segment(blobs, entry.digest).await?;
-            let gone: HashSet<&str> = entry.removed.iter().map(String::as_str).collect();
+        for digest in manifest.segments() {
+            let segment = self.segment(blobs, digest).await?;
+            let counts = |document: &str| {
+                manifest.documents.get(document).is_some_and(|entry| entry.segment == Some(digest))
+            };
             let rows = (0_u32..).zip(segment.chunks.iter());
-            let removed: HashSet<u32> = rows
-                .filter(|(_, chunk)| gone.contains(chunk.document.as_str()))
-                .map(|(row, _)| row)
-                .collect();
-            if removed.len() < segment.chunks.len() {
-                parts.push(Part { segment, removed });
-            }
+            let removed = rows.filter(|(_, chunk)| !counts(&chunk.document)).map(|(row, _)| row);
+            let removed = removed.collect();
+            parts.push(Part { segment, removed });
         }
         Ok(Snapshot { digest, manifest, segments: parts })
     }

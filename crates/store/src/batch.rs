@@ -7,6 +7,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backup::Row;
 use crate::schema;
 use crate::transaction::Step;
 use crate::{Committed, Expect, StoreError, Transaction};
@@ -48,8 +49,19 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Work {
     Commit(Transaction),
-    AcquireLease { name: String, holder: String, expires: i64, now: i64 },
-    ReleaseLease { name: String, holder: String, fence: i64 },
+    AcquireLease {
+        name: String,
+        holder: String,
+        expires: i64,
+        now: i64,
+    },
+    ReleaseLease {
+        name: String,
+        holder: String,
+        fence: i64,
+    },
+    /// Rows of a backup, into an empty database.
+    Load(Vec<Row>),
 }
 
 /// What a job led to.
@@ -163,7 +175,52 @@ async fn perform(
             session.execute(schema::RELEASE_LEASE, &params).await?;
             Ok(Done::Lease(None))
         }
+        Work::Load(rows) => {
+            for row in rows {
+                load(session, row).await?;
+            }
+            Ok(Done::Committed(Committed::default()))
+        }
     }
+}
+
+/// Writes a row as it was.
+async fn load(session: &mut impl Session, row: &Row) -> Result<(), StoreError> {
+    use Param::{Bytes, Int, Text};
+    match row {
+        Row::Record { scope, collection, key, version, value } => {
+            let params = [Text(scope), Text(collection), Text(key), Int(*version), Bytes(value)];
+            session.execute(schema::LOAD_RECORD, &params).await?;
+        }
+        Row::Entry { scope, collection, name, value, key } => {
+            let params = [Text(scope), Text(collection), Text(name), Text(value), Text(key)];
+            session.execute(schema::INSERT_INDEX, &params).await?;
+        }
+        Row::Stream { scope, stream, last } => {
+            let params = [Text(scope), Text(stream), Int(*last)];
+            session.execute(schema::LOAD_STREAM, &params).await?;
+        }
+        Row::Event { scope, stream, sequence, position, kind, payload, actor, at } => {
+            let params = [
+                Text(scope),
+                Text(stream),
+                Int(*sequence),
+                Text(kind),
+                Bytes(payload),
+                Text(actor),
+                Int(*at),
+            ];
+            session.execute(schema::INSERT_EVENT, &params).await?;
+            if let Some(position) = position {
+                let params = [Int(*position), Text(scope), Text(stream), Int(*sequence)];
+                session.execute(schema::PLACE_EVENT, &params).await?;
+            }
+        }
+        Row::Log { last } => {
+            session.integer(schema::ADVANCE_LOG, &[Int(*last)]).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn take(

@@ -43,7 +43,7 @@ pub enum BlobError {
 
 /// A place that keeps bytes under a key.
 #[async_trait]
-trait Backend: fmt::Debug + Send + Sync {
+pub(crate) trait Backend: fmt::Debug + Send + Sync {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError>;
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
     async fn exists(&self, key: &str) -> Result<bool, BlobError>;
@@ -72,7 +72,7 @@ pub struct S3Options {
 /// Where immutable content is kept.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<dyn Backend>,
 }
 
 impl Blobs {

@@ -7,8 +7,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use release::{TenantId, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use crate::backup::Row;
 use crate::batch::{Done, Work};
 use crate::{Event, List, Record, StoreError};
 
@@ -44,6 +45,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError>;
+
+    /// Every row, as of one moment, in pages.
+    async fn dump(&self, pages: mpsc::Sender<Vec<Row>>) -> Result<(), StoreError>;
+
+    /// Whether nothing was ever written.
+    async fn is_empty(&self) -> Result<bool, StoreError>;
 
     /// The highest committed position.
     fn position(&self) -> watch::Receiver<u64>;
@@ -97,6 +104,9 @@ impl EventRow {
         })
     }
 }
+
+/// How many rows of a dump are read at a time.
+pub const PAGE: usize = 1_000;
 
 /// The first key after all that start with `prefix`.
 pub fn prefix_end(prefix: &str) -> String {

@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod backup;
 mod batch;
 mod blobs;
 #[cfg(feature = "conformance")]
@@ -42,6 +43,7 @@ mod schema;
 mod store;
 mod transaction;
 
+pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved, Row};
 pub use blobs::{BlobError, Blobs, S3Options, TenantBlobs};
 pub use error::StoreError;
 pub use lease::Lease;

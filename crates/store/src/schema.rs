@@ -55,6 +55,19 @@ CREATE TABLE leases (
 
 pub const INSERT_RECORD: &str = "INSERT INTO records (scope, collection, key, version, value) \
     VALUES ($1, $2, $3, 1, $4) ON CONFLICT DO NOTHING";
+pub const LOAD_RECORD: &str = "INSERT INTO records (scope, collection, key, version, value) \
+    VALUES ($1, $2, $3, $4, $5)";
+pub const LOAD_STREAM: &str = "INSERT INTO streams (scope, stream, last) VALUES ($1, $2, $3)";
+/// Everything, in an order that rows keep when others come and go.
+pub const DUMP_RECORDS: &str =
+    "SELECT scope, collection, key, version, value FROM records ORDER BY scope, collection, key";
+pub const DUMP_ENTRIES: &str = "SELECT scope, collection, name, value, key FROM record_index \
+    ORDER BY scope, collection, name, value, key";
+pub const DUMP_STREAMS: &str = "SELECT scope, stream, last FROM streams ORDER BY scope, stream";
+pub const DUMP_EVENTS: &str = "SELECT scope, stream, sequence, position, kind, payload, actor, at \
+    FROM events ORDER BY scope, stream, sequence";
+/// Whether anything was ever written.
+pub const COUNT_ALL: &str = "SELECT (SELECT COUNT(*) FROM records) + (SELECT COUNT(*) FROM events)";
 pub const UPSERT_RECORD: &str = "INSERT INTO records (scope, collection, key, version, value) \
     VALUES ($1, $2, $3, 1, $4) ON CONFLICT (scope, collection, key) \
     DO UPDATE SET version = records.version + 1, value = excluded.value";

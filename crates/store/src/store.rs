@@ -15,7 +15,7 @@ use crate::{Collection, Committed, Event, Lease, List, Record, StoreError, Trans
 /// The control plane's database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
 }
 
 /// The installation's own scope, as written in the tables; no tenant has an empty name.

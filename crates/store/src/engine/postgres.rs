@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use release::Secret;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Postgres as Database, Row};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use super::{Engine, EventRow, StreamPage, prefix_end};
+use super::{Engine, EventRow, PAGE, StreamPage, prefix_end};
 use crate::batch::{self, Done, Job, Param, QUEUE, Session, Work};
-use crate::schema;
 use crate::{Event, List, Record, StoreError};
+use crate::{backup, schema};
 
 /// How often other processes' commits are looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -298,10 +299,74 @@ impl Engine for Postgres {
         rows.iter().map(event).collect()
     }
 
+    async fn dump(&self, pages: mpsc::Sender<Vec<backup::Row>>) -> Result<(), StoreError> {
+        // One snapshot for all of it.
+        let mut transaction =
+            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        for (sql, read) in DUMPS {
+            let mut rows = sqlx::query(*sql).fetch(&mut *transaction).ready_chunks(PAGE);
+            while let Some(page) = rows.next().await {
+                let page = page.into_iter().map(|row| Ok(read(&row?)?));
+                let page = page.collect::<Result<_, StoreError>>()?;
+                pages.send(page).await.map_err(|_| StoreError::Closed)?;
+            }
+        }
+        Ok(transaction.rollback().await?)
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let count: i64 = sqlx::query_scalar(schema::COUNT_ALL).fetch_one(&self.pool).await?;
+        Ok(count == 0)
+    }
+
     fn position(&self) -> watch::Receiver<u64> {
         self.position.clone()
     }
 }
+
+type ReadRow = fn(&PgRow) -> Result<backup::Row, sqlx::Error>;
+
+/// How each table is read whole.
+const DUMPS: &[(&str, ReadRow)] = &[
+    (schema::DUMP_RECORDS, |row| {
+        Ok(backup::Row::Record {
+            scope: row.try_get(0)?,
+            collection: row.try_get(1)?,
+            key: row.try_get(2)?,
+            version: row.try_get(3)?,
+            value: row.try_get(4)?,
+        })
+    }),
+    (schema::DUMP_ENTRIES, |row| {
+        Ok(backup::Row::Entry {
+            scope: row.try_get(0)?,
+            collection: row.try_get(1)?,
+            name: row.try_get(2)?,
+            value: row.try_get(3)?,
+            key: row.try_get(4)?,
+        })
+    }),
+    (schema::DUMP_STREAMS, |row| {
+        Ok(backup::Row::Stream {
+            scope: row.try_get(0)?,
+            stream: row.try_get(1)?,
+            last: row.try_get(2)?,
+        })
+    }),
+    (schema::DUMP_EVENTS, |row| {
+        Ok(backup::Row::Event {
+            scope: row.try_get(0)?,
+            stream: row.try_get(1)?,
+            sequence: row.try_get(2)?,
+            position: row.try_get(3)?,
+            kind: row.try_get(4)?,
+            payload: row.try_get(5)?,
+            actor: row.try_get(6)?,
+            at: row.try_get(7)?,
+        })
+    }),
+    (schema::LAST_POSITION, |row| Ok(backup::Row::Log { last: row.try_get(0)? })),
+];
 
 fn record(row: &PgRow) -> Result<Record, StoreError> {
     let version: i64 = row.try_get(2)?;

@@ -9,10 +9,10 @@ use futures::executor::block_on;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, types::ToSqlOutput};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Engine, EventRow, StreamPage, prefix_end};
+use super::{Engine, EventRow, PAGE, StreamPage, prefix_end};
 use crate::batch::{self, Done, Job, Param, QUEUE, Session, Work};
-use crate::schema;
 use crate::{Event, List, Record, StoreError};
+use crate::{backup, schema};
 
 /// A SQLite database.
 #[derive(Debug)]
@@ -245,9 +245,74 @@ impl Engine for Sqlite {
         .await
     }
 
+    async fn dump(&self, pages: mpsc::Sender<Vec<backup::Row>>) -> Result<(), StoreError> {
+        self.read(move |connection| {
+            // One snapshot for all of it.
+            let transaction = connection.unchecked_transaction()?;
+            dump(&transaction, &pages)
+        })
+        .await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let count = |connection: &Connection| {
+            Ok(connection.query_row(schema::COUNT_ALL, [], |row| row.get::<_, i64>(0))?)
+        };
+        Ok(self.read(count).await? == 0)
+    }
+
     fn position(&self) -> watch::Receiver<u64> {
         self.position.clone()
     }
+}
+
+fn dump(connection: &Connection, pages: &mpsc::Sender<Vec<backup::Row>>) -> Result<(), StoreError> {
+    let send = |page| pages.blocking_send(page).map_err(|_| StoreError::Closed);
+    let all = |sql: &str, read: &dyn Fn(&Row<'_>) -> rusqlite::Result<backup::Row>| {
+        let mut statement = connection.prepare(sql)?;
+        let mut page = Vec::new();
+        for row in statement.query_map([], read)? {
+            page.push(row?);
+            if page.len() == PAGE {
+                send(std::mem::take(&mut page))?;
+            }
+        }
+        if page.is_empty() { Ok(()) } else { send(page) }
+    };
+    all(schema::DUMP_RECORDS, &|row| {
+        Ok(backup::Row::Record {
+            scope: row.get(0)?,
+            collection: row.get(1)?,
+            key: row.get(2)?,
+            version: row.get(3)?,
+            value: row.get(4)?,
+        })
+    })?;
+    all(schema::DUMP_ENTRIES, &|row| {
+        Ok(backup::Row::Entry {
+            scope: row.get(0)?,
+            collection: row.get(1)?,
+            name: row.get(2)?,
+            value: row.get(3)?,
+            key: row.get(4)?,
+        })
+    })?;
+    all(schema::DUMP_STREAMS, &|row| {
+        Ok(backup::Row::Stream { scope: row.get(0)?, stream: row.get(1)?, last: row.get(2)? })
+    })?;
+    all(schema::DUMP_EVENTS, &|row| {
+        Ok(backup::Row::Event {
+            scope: row.get(0)?,
+            stream: row.get(1)?,
+            sequence: row.get(2)?,
+            position: row.get(3)?,
+            kind: row.get(4)?,
+            payload: row.get(5)?,
+            actor: row.get(6)?,
+            at: row.get(7)?,
+        })
+    })?;
+    all(schema::LAST_POSITION, &|row| Ok(backup::Row::Log { last: row.get(0)? }))
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {

@@ -1,0 +1,119 @@
+//! What is known of every document beside the snapshot: where it came from, how it is told from its
+//! next version, and what was measured of it.
+//!
+//! The ledger of a batch is a blob that is named by the transaction that makes its snapshot the
+//! newest. So a document counts as seen exactly when its passages do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use release::{CanonicalJson, Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::KnowledgeError;
+
+/// The form that this version reads and writes.
+const FORM: &str = "ledger/v1";
+
+/// The ledger of a knowledge base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// Always `ledger/v1`.
+    r#type: String,
+    /// The documents of the snapshot, by path.
+    pub documents: BTreeMap<String, Known>,
+    /// Versions that were taken out, by path: they do not come back as long as their bytes are the
+    /// same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub excised: BTreeMap<String, BTreeSet<Digest>>,
+}
+
+/// A document that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// The source it comes from.
+    pub source: String,
+    /// What tells the source whether it has changed.
+    pub mark: String,
+    /// The digest of its bytes.
+    pub raw: Digest,
+    /// Which version its source calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When it was changed.
+    pub modified_at: Timestamp,
+    /// Whether that is only when it was first seen, because its source does not know or names a
+    /// moment to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// When it was read.
+    pub fetched_at: Timestamp,
+    /// What was measured of it.
+    pub facts: Facts,
+}
+
+/// What is measured of a document, for the gates that a batch must pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facts {
+    /// How many characters its text has.
+    pub characters: u64,
+    /// How many of them stand for bytes that could not be read (U+FFFD).
+    pub unreadable: u64,
+    /// The language it is written in, as in ISO 639-1, if that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// A document that it is a copy of, or nearly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
+    /// How much of what should not be there was found, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub findings: BTreeMap<String, u64>,
+    /// The names of its metadata.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub fields: BTreeSet<String>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let (documents, excised) = (BTreeMap::new(), BTreeMap::new());
+        Self { r#type: FORM.to_owned(), documents, excised }
+    }
+}
+
+impl Ledger {
+    /// Reads a ledger's bytes, whose digest was checked.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::Corrupt`] if they do not have the form.
+    pub fn read(digest: Digest, bytes: &[u8]) -> Result<Self, KnowledgeError> {
+        let corrupt = |why: String| KnowledgeError::Corrupt { part: digest, why };
+        let ledger: Self =
+            serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
+        if ledger.r#type == FORM {
+            Ok(ledger)
+        } else {
+            Err(corrupt(format!("form `{}` is not `{FORM}`", ledger.r#type)))
+        }
+    }
+
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// If a number has no canonical form.
+    pub fn bytes(&self) -> Result<Vec<u8>, KnowledgeError> {
+        Ok(CanonicalJson::of(self)?.into_bytes())
+    }
+
+    /// The marks of the documents of a source, by path.
+    pub fn marks(&self, source: &str) -> BTreeMap<String, String> {
+        let own = self.documents.iter().filter(|(_, known)| known.source == source);
+        own.map(|(path, known)| (path.clone(), known.mark.clone())).collect()
+    }
+
+    /// Whether a version was taken out.
+    pub fn is_excised(&self, path: &str, raw: &Digest) -> bool {
+        self.excised.get(path).is_some_and(|versions| versions.contains(raw))
+    }
+}

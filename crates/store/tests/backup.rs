@@ -1,0 +1,231 @@
+//! What is backed up can be had again, on any engine, and damage is named.
+#![cfg(feature = "conformance")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
+use store::conformance::Database;
+use store::{BackupError, Backups, BlobError, Blobs, Collection, Expect, List, Store, Transaction};
+
+const NOTES: Collection = Collection("notes");
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + hours * 3_600).unwrap()
+}
+
+fn write() -> Transaction {
+    Transaction::new(PrincipalId::system("test"), at(0))
+}
+
+/// A store with blobs, and a place for their backups.
+struct Home {
+    directory: tempfile::TempDir,
+    store: Store,
+    blobs: Blobs,
+    place: PathBuf,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
+        let blobs = Blobs::disk(directory.path().join("blobs"));
+        let place = directory.path().join("place");
+        Self { directory, store, blobs, place }
+    }
+
+    fn backups(&self) -> Backups {
+        Backups::new(Blobs::disk(self.place.clone()), Secret::new("key"))
+    }
+
+    async fn note(&self, key: &str, text: &str) {
+        self.notes(&[(key.to_owned(), text)]).await;
+    }
+
+    /// Each note is a record with an entry in an index, an event of a stream, and one of the log.
+    async fn notes(&self, notes: &[(String, &str)]) {
+        for some in notes.chunks(250) {
+            let mut all = write();
+            for (key, text) in some {
+                let index = [("first", text[..1].to_owned())];
+                all = all.put_indexed((NOTES, key), text, Expect::Any, &index).unwrap();
+                all = all.append("notes", "noted", text, None).unwrap();
+                all = all.emit("notes", "told", text).unwrap();
+            }
+            self.store.tenant(&TenantId::DEFAULT).commit(all).await.unwrap();
+        }
+    }
+
+    async fn put(&self, text: &str) -> Digest {
+        let blobs = self.blobs.tenant(&TenantId::DEFAULT);
+        blobs.put(Bytes::copy_from_slice(text.as_bytes())).await.unwrap()
+    }
+
+    async fn take(&self, hours: i64) -> (store::Inventory, store::Moved) {
+        let of = (&self.store, &self.blobs);
+        self.backups().take(of, &[TenantId::DEFAULT], at(hours)).await.unwrap()
+    }
+
+    /// An empty store and blobs to restore into.
+    async fn scratch(&self, name: &str) -> (Store, Blobs) {
+        let directory = self.directory.path().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let store = Store::open_sqlite(&directory.join("control.db")).await.unwrap();
+        (store, Blobs::disk(directory.join("blobs")))
+    }
+}
+
+/// Everything that a client sees of a store.
+async fn seen(store: &Store) -> Vec<String> {
+    let tenant = store.tenant(&TenantId::DEFAULT);
+    let all = List { prefix: String::new(), index: None, after: None, limit: 10_000 };
+    let first = List { index: Some(("first", "a".to_owned())), ..all.clone() };
+    let mut seen: Vec<_> = Vec::new();
+    for list in [all, first] {
+        let rows = tenant.list(NOTES, list).await.unwrap();
+        seen.extend(rows.iter().map(|row| format!("{row:?}")));
+    }
+    let events = tenant.stream("notes", 0, 10_000).await.unwrap();
+    seen.extend(events.iter().map(|event| format!("{event:?}")));
+    let log = store.system().log(0, 10_000).await.unwrap();
+    seen.extend(log.iter().map(|event| format!("{event:?}")));
+    seen
+}
+
+fn damage(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_store_is_the_one_that_was_backed_up_on_either_engine() {
+    let home = Home::new().await;
+    let text = |number| if number % 7 == 0 { "apple" } else { "pear" };
+    let notes: Vec<_> = (0..2_500).map(|number| (format!("{number:05}"), text(number))).collect();
+    home.notes(&notes).await;
+    let digest = home.put("a blob").await;
+    let (inventory, _) = home.take(0).await;
+    let expected = seen(&home.store).await;
+    home.note("00001", "changed since").await;
+
+    let (store, blobs) = home.scratch("sqlite").await;
+    home.backups().restore(&inventory, (&store, &blobs)).await.unwrap();
+    assert_eq!(seen(&store).await, expected);
+    assert_eq!(blobs.tenant(&TenantId::DEFAULT).get(&digest).await.unwrap(), "a blob");
+    // It goes on where it was.
+    let more = write().emit("notes", "told", &"more").unwrap();
+    let committed = store.tenant(&TenantId::DEFAULT).commit(more).await.unwrap();
+    assert_eq!(committed.position, Some(2_501));
+
+    let database = Database::make().await;
+    let postgres = database.open().await.unwrap();
+    home.backups().restore(&inventory, (&postgres, &blobs)).await.unwrap();
+    assert_eq!(seen(&postgres).await, expected);
+    let place = Blobs::disk(home.directory.path().join("second"));
+    let second = Backups::new(place, Secret::new("key"));
+    let (again, _) = second.take((&postgres, &blobs), &[TenantId::DEFAULT], at(1)).await.unwrap();
+    assert_eq!((again.pieces, again.rows), (inventory.pieces, inventory.rows));
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_backup_copies_little_and_only_an_empty_store_is_restored_into() {
+    let home = Home::new().await;
+    let notes: Vec<_> = (0..5_000).map(|number| (format!("{number:05}"), "pear")).collect();
+    home.notes(&notes).await;
+    home.put("first").await;
+    let (first, moved) = home.take(0).await;
+    assert!(first.pieces.len() > 4, "{} pieces", first.pieces.len());
+    assert_eq!(moved.known, 0);
+    home.note("02500", "changed").await;
+    home.put("second").await;
+    let (second, moved) = home.take(1).await;
+    assert!(moved.copied <= 7, "{moved:?} of {} pieces", second.pieces.len());
+    let ids: Vec<_> = home.backups().list().await.unwrap().into_iter().map(|one| one.id).collect();
+    assert_eq!(ids, [first.id.clone(), second.id]);
+    let newest = home.backups().newest(at(0)).await.unwrap().unwrap();
+    assert_eq!(newest, first);
+    let refused = home.backups().restore(&first, (&home.store, &home.blobs)).await;
+    assert!(matches!(refused, Err(BackupError::NotEmpty)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_flipped_byte_is_named_and_a_forged_inventory_refused() {
+    let home = Home::new().await;
+    home.note("one", "apple").await;
+    let digest = home.put("a blob").await;
+    let (inventory, _) = home.take(0).await;
+    let restore = async |name: &str| {
+        let (store, blobs) = home.scratch(name).await;
+        home.backups().restore(&inventory, (&store, &blobs)).await
+    };
+    let blob = files(&home.place.join("default")).remove(0);
+    damage(&blob);
+    let damaged = restore("blob").await;
+    let named = matches!(&damaged, Err(BackupError::Blob(BlobError::Corrupt { digest: it, .. })) if *it == digest);
+    assert!(named, "{damaged:?}");
+    damage(&blob);
+
+    let piece = files(&home.place.join(".backup/pieces")).remove(0);
+    damage(&piece);
+    let damaged = restore("piece").await;
+    assert!(matches!(damaged, Err(BackupError::Piece { .. })), "{damaged:?}");
+    damage(&piece);
+    restore("whole").await.unwrap();
+
+    let kept = files(&home.place.join(".backup/inventories")).remove(0);
+    let text = fs::read_to_string(&kept).unwrap();
+    fs::write(&kept, text.replace("\"rows\":", "\"rows\":1")).unwrap();
+    let forged = home.backups().list().await;
+    assert!(matches!(forged, Err(BackupError::Signature(_))), "{forged:?}");
+    fs::write(&kept, text).unwrap();
+    let other = Backups::new(Blobs::disk(home.place.clone()), Secret::new("another"));
+    assert!(matches!(other.list().await, Err(BackupError::Signature(_))));
+    assert!(matches!(home.backups().inventory("../x").await, Err(BackupError::Unknown(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_backups_go_with_what_only_they_name_and_a_copy_stands_alone() {
+    let home = Home::new().await;
+    home.note("one", "apple").await;
+    let gone = home.put("gone").await;
+    let kept = home.put("kept").await;
+    home.take(0).await;
+    home.blobs.tenant(&TenantId::DEFAULT).delete(&gone).await.unwrap();
+    home.note("two", "pear").await;
+    let (newest, _) = home.take(24).await;
+    let before = files(&home.place);
+    let told = home.backups().forget(at(48), true).await.unwrap();
+    assert_eq!(files(&home.place), before);
+    let done = home.backups().forget(at(48), false).await.unwrap();
+    assert_eq!((told, 1), (done.clone(), done.backups.len()));
+    // The first database's piece, and the blob.
+    assert_eq!(done.objects, 2);
+    let place = Blobs::disk(home.place.clone());
+    assert!(!place.tenant(&TenantId::DEFAULT).exists(&gone).await.unwrap());
+    assert!(place.tenant(&TenantId::DEFAULT).exists(&kept).await.unwrap());
+
+    let second =
+        Backups::new(Blobs::disk(home.directory.path().join("second")), Secret::new("key"));
+    home.backups().replicate(&newest, &second).await.unwrap();
+    fs::remove_dir_all(&home.place).unwrap();
+    let (store, blobs) = home.scratch("copy").await;
+    let there = second.newest(at(100)).await.unwrap().unwrap();
+    second.restore(&there, (&store, &blobs)).await.unwrap();
+    assert_eq!(seen(&store).await, seen(&home.store).await);
+}
