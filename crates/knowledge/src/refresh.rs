@@ -6,16 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use release::{ArtifactName, Digest, TenantId};
+use release::{ArtifactName, Digest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
 
 use crate::chunk::{Chunk, Origin, chunks};
 use crate::extract::extract;
-use crate::source::{self, Document};
 use crate::{
-    Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, Watch,
-    segment,
+    DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Offered, RawDocument, SegmentEntry,
+    Watch, segment, source,
 };
 
 /// What a refresh works on.
@@ -25,8 +24,8 @@ pub struct RefreshInput {
     pub name: ArtifactName,
     /// What it is made of.
     pub spec: KnowledgeSpec,
-    /// The directories it may be made from.
-    pub directories: Arc<Directories>,
+    /// What it may be made from.
+    pub offered: Arc<Offered>,
     /// Its newest snapshot.
     pub parent: Option<Digest>,
     /// Where segments and manifests are kept.
@@ -91,7 +90,9 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let shared = parent.clone().filter(|parent| parent.recipe == recipe);
     let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
     let (blobs, earlier) = (input.blobs.clone(), parent);
-    let built = tokio::task::spawn_blocking(move || build(&input, before));
+    let read = source::collect(&input.spec.sources, &input.offered, &input.tenant, &input.name);
+    let read = read.await?;
+    let built = tokio::task::spawn_blocking(move || build(&input, read, before));
     let (mut manifest, built_segment, mut report) =
         built.await.map_err(|_| KnowledgeError::Stopped)??;
     report.changed_since(earlier.as_ref(), &manifest);
@@ -125,11 +126,20 @@ impl BatchReport {
 
 type Built = (Manifest, Option<Bytes>, BatchReport);
 
-/// Reads, extracts, cuts and indexes; blocking.
-fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
+/// Extracts, cuts and indexes; blocking.
+fn build(
+    input: &RefreshInput,
+    read: BTreeMap<String, Result<RawDocument, String>>,
+    before: Manifest,
+) -> Result<Built, KnowledgeError> {
     let mut report = BatchReport::default();
-    let documents =
-        source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
+    let mut documents = Vec::new();
+    for (path, read) in read {
+        match read.and_then(Document::of) {
+            Ok(document) => documents.push(document),
+            Err(reason) => report.skipped.push(Skipped { document: path, reason }),
+        }
+    }
     let mut manifest = Manifest::empty(before.recipe);
     let mut fresh: Vec<Chunk> = Vec::new();
     let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
@@ -178,6 +188,30 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     manifest.chunks = manifest.documents.values().map(|entry| entry.chunks).sum();
     let segment = if fresh.is_empty() { None } else { Some(segment::build(&fresh)?) };
     Ok((manifest, segment, report))
+}
+
+/// A document as text.
+struct Document {
+    path: String,
+    text: String,
+    raw: Digest,
+    modified_at: Timestamp,
+}
+
+impl Document {
+    fn of(read: RawDocument) -> Result<Self, String> {
+        if read.bytes.contains(&0) {
+            return Err("binary, not text".to_owned());
+        }
+        let raw = Digest::of(&read.bytes);
+        let text = String::from_utf8(read.bytes.into());
+        let text = text.map_err(|error| {
+            format!("not valid UTF-8 at byte {}", error.utf8_error().valid_up_to())
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
+        let modified_at = read.modified_at.unwrap_or_default();
+        Ok(Self { path: read.path, text, raw, modified_at })
+    }
 }
 
 fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {

@@ -5,6 +5,8 @@
 //! transaction changes records and appends events together, and no call exists without a scope:
 //! a tenant's, or explicitly the installation's.
 //!
+//! What belongs to others is read through [`Bucket`] and [`Database`].
+//!
 //! The nouns: [`Record`], [`Transaction`], [`Event`], [`Lease`] and [`Blobs`].
 //!
 //! ```text
@@ -34,6 +36,7 @@ mod batch;
 mod blobs;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod database;
 mod engine;
 mod error;
 mod lease;
@@ -42,7 +45,8 @@ mod schema;
 mod store;
 mod transaction;
 
-pub use blobs::{BlobError, Blobs, S3Options, TenantBlobs};
+pub use blobs::{BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, TenantBlobs};
+pub use database::{Database, Query, Row};
 pub use error::StoreError;
 pub use lease::Lease;
 pub use record::{Collection, Event, List, Record};
