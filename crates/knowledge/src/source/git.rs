@@ -248,7 +248,7 @@ fn valid(reference: &str) -> bool {
     !reference.is_empty()
         && reference.len() <= 255
         && reference.chars().all(fit)
-        && !reference.starts_with(['-', '/', '.'])
+        && !reference.starts_with(['-', '+', '/', '.'])
         && !reference.contains("..")
         && !reference.contains("@{")
 }

@@ -66,8 +66,8 @@ struct Task {
     url: Url,
     /// How many links led to it.
     depth: u32,
-    /// How many redirects.
-    hops: usize,
+    /// The pages that redirected to it.
+    via: Vec<Url>,
     /// Whether the site is not whole without it.
     needed: bool,
     /// When it was changed, by the sitemap.
@@ -183,7 +183,7 @@ impl Crawl<'_> {
     /// Queues what to begin with.
     async fn begin(&mut self) {
         for url in self.site.start.clone() {
-            let task = Task { url, depth: 0, hops: 0, needed: true, modified_at: None };
+            let task = Task { url, depth: 0, via: Vec::new(), needed: true, modified_at: None };
             self.meet(task);
         }
         let mut sitemaps: VecDeque<Url> = self.site.sitemaps.iter().cloned().collect();
@@ -205,7 +205,7 @@ impl Crawl<'_> {
             };
             for (url, modified_at) in sitemap.pages {
                 if self.site.covers(&url) {
-                    self.meet(Task { url, depth: 0, hops: 0, needed: false, modified_at });
+                    self.meet(Task { url, depth: 0, via: Vec::new(), needed: false, modified_at });
                 }
             }
             for url in sitemap.sitemaps {
@@ -303,17 +303,18 @@ impl Crawl<'_> {
 
     /// Goes where a page has moved to; why not, if that makes the site less than whole.
     fn moved(&mut self, task: &Task, to: Url) -> Option<String> {
-        if task.hops == MAX_REDIRECTS {
+        if task.via.len() == MAX_REDIRECTS {
             return Some(too_often());
+        }
+        if to == task.url || task.via.contains(&to) {
+            return Some("it redirects in a circle".to_owned());
         }
         if !self.site.covers(&to) {
             return task.needed.then(|| format!("it leads out of the scope, to `{to}`"));
         }
-        if self.met.contains(&to) {
-            let circle = task.needed && !self.site.start.contains(&to);
-            return circle.then(|| "it redirects in a circle".to_owned());
-        }
-        self.meet(Task { url: to, hops: task.hops + 1, ..task.clone() });
+        let mut next = Task { url: to, ..task.clone() };
+        next.via.push(task.url.clone());
+        self.meet(next);
         None
     }
 
@@ -329,7 +330,7 @@ impl Crawl<'_> {
         };
         for url in links.map_or_else(remembered, <[Url]>::to_vec) {
             let depth = task.depth + 1;
-            self.meet(Task { url, depth, hops: 0, needed: false, modified_at: None });
+            self.meet(Task { url, depth, via: Vec::new(), needed: false, modified_at: None });
         }
     }
 

@@ -22,7 +22,7 @@ fn our_own_groups_count_together_and_alone() {
     assert!(!allows(text, "/a") && !allows(text, "/b") && allows(text, "/c"));
     assert_eq!(Robots::read(text).delay, Some(Duration::from_millis(2_500)));
     // A group of ours without a rule forbids nothing.
-    assert!(allows("User-agent: groundcrew\nUser-agent: x\n\nUser-agent: *\nDisallow: /\n", "/a"));
+    assert!(allows("User-agent: groundcrew\nDisallow:\n\nUser-agent: *\nDisallow: /\n", "/a"));
 }
 
 #[test]
