@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["store"]),
     ("tantivy", &["knowledge"]),
     ("scraper", &["knowledge"]),
+    ("html5ever", &["knowledge"]),
+    ("quick-xml", &["knowledge"]),
     ("pulldown-cmark", &["knowledge"]),
     ("zstd", &["knowledge"]),
     ("jsonata-core", &["workflow"]),
@@ -45,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["security"]),
     ("aho-corasick", &["security"]),
     ("regex", &["security"]),
-    ("reqwest", &["models", "server", "e2e"]),
+    ("reqwest", &["security", "models", "knowledge", "server", "e2e"]),
     ("clap", &["server", "testkit", "xtask"]),
 ];
 

@@ -18,6 +18,7 @@
 
 mod apply;
 mod catalog;
+mod documents;
 mod error;
 mod history;
 pub mod project;
@@ -30,7 +31,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use knowledge::Directories;
+use knowledge::Offered;
 use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
@@ -49,19 +50,14 @@ pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub struct Delivery {
     store: Store,
     blobs: Blobs,
-    directories: Arc<Directories>,
+    offered: Arc<Offered>,
     clock: Arc<dyn Clock>,
 }
 
 impl Delivery {
-    /// The release path over `store` and `blobs`; knowledge is read from `directories`.
-    pub fn new(
-        store: Store,
-        blobs: Blobs,
-        directories: Arc<Directories>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { store, blobs, directories, clock }
+    /// The release path over `store` and `blobs`; knowledge is read from what is `offered`.
+    pub fn new(store: Store, blobs: Blobs, offered: Arc<Offered>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, blobs, offered, clock }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -70,7 +66,7 @@ impl Delivery {
             store: self.store.tenant(tenant),
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
-            directories: Arc::clone(&self.directories),
+            offered: Arc::clone(&self.offered),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -83,7 +79,7 @@ pub struct TenantDelivery {
     store: TenantStore,
     blobs: TenantBlobs,
     tenant: TenantId,
-    directories: Arc<Directories>,
+    offered: Arc<Offered>,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

@@ -47,7 +47,7 @@ impl TenantDelivery {
         let batch = knowledge::refresh(RefreshInput {
             name: name.clone(),
             spec: known.value.spec.clone(),
-            directories: Arc::clone(&self.directories),
+            offered: Arc::clone(&self.offered),
             parent: known.value.snapshot,
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),

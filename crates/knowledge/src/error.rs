@@ -1,14 +1,27 @@
 //! What can go wrong with knowledge.
 
 use release::{CanonicalError, Digest};
-use store::BlobError;
+use store::{BlobError, StoreError};
 
 /// An error of the knowledge side. The snapshot before keeps serving.
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
-    /// A source names a directory that the operator did not offer to this tenant.
-    #[error("there is no directory `{0}` for this tenant in server.toml")]
-    UnknownDirectory(String),
+    /// A source names what the operator did not offer to this tenant.
+    #[error("there is no {what} `{name}` for this tenant in server.toml")]
+    NotOffered {
+        /// What is looked for: `directory`, `bucket`, ….
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A source cannot be read, or not as a whole. Never taken for "everything was deleted".
+    #[error("{of}: {why}")]
+    Source {
+        /// The source, or the part of it.
+        of: String,
+        /// Why.
+        why: String,
+    },
     /// A source's path leads out of its directory.
     #[error("`{path}` is outside the directory `{directory}`")]
     Outside {
@@ -56,6 +69,9 @@ pub enum KnowledgeError {
     /// A blob could not be read or written.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Background work was stopped.
     #[error("the work was stopped")]
     Stopped,

@@ -7,7 +7,7 @@
 //! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Retrieved`], [`BatchReport`].
 //!
 //! ```text
-//!  directory ─► source ─► extract ─► chunk ─► segment ─┐
+//!  sources ─► source ─► extract ─► chunk ─► segment ─┐
 //!                                                      ├─► manifest (its digest is the snapshot)
 //!  parent snapshot ─► unchanged documents, tombstones ─┘
 //!  Snapshot::open(digest) ─► retrieve(question, k) ─► passages with scores and places
@@ -27,7 +27,7 @@ mod quality;
 mod refresh;
 mod segment;
 mod snapshot;
-mod source;
+pub mod source;
 mod spec;
 mod watch;
 
@@ -39,5 +39,9 @@ pub use manifest::{Diff, DocumentEntry, Manifest};
 pub use quality::{Check, Quality, QualityReport, judge};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
-pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, SourceSpec};
+pub use source::Offered;
+pub use spec::{
+    BucketSpec, Chunking, DirectorySpec, FeedSpec, GitSpec, KnowledgeSpec, Objective, PushSpec,
+    SiteSpec, SourceSpec, SqlSpec, Tier,
+};
 pub use watch::Watch;

@@ -2,19 +2,19 @@
 //!
 //! The manifest is written last. Until then the snapshot before is the newest, whatever fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use release::{ArtifactName, Digest, TenantId};
+use release::{ArtifactName, Digest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
 
 use crate::chunk::{Chunk, Origin, chunks};
 use crate::extract::extract;
-use crate::source::{self, Document};
 use crate::{
-    Diff, Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Watch, segment,
+    DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Offered, RawDocument, SegmentEntry,
+    Watch, segment, source,
 };
 
 /// What a refresh works on.
@@ -24,8 +24,8 @@ pub struct RefreshInput {
     pub name: ArtifactName,
     /// What it is made of.
     pub spec: KnowledgeSpec,
-    /// The directories it may be made from.
-    pub directories: Arc<Directories>,
+    /// What it may be made from.
+    pub offered: Arc<Offered>,
     /// Its newest snapshot.
     pub parent: Option<Digest>,
     /// Where segments and manifests are kept.
@@ -52,9 +52,12 @@ pub struct Refreshed {
 /// What happened to each document of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReport {
-    /// Documents that are new, were changed, and are gone.
-    #[serde(flatten)]
-    pub diff: Diff,
+    /// Documents that are new.
+    pub added: Vec<String>,
+    /// Documents that were changed.
+    pub changed: Vec<String>,
+    /// Documents that are gone.
+    pub removed: Vec<String>,
     /// Documents that could not be read, and why.
     pub skipped: Vec<Skipped>,
     /// How many documents the snapshot has.
@@ -87,49 +90,68 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let shared = parent.clone().filter(|parent| parent.recipe == recipe);
     let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
     let (blobs, earlier) = (input.blobs.clone(), parent);
-    let built = tokio::task::spawn_blocking(move || build(&input, before));
-    let Built { mut manifest, segment, fresh, mut report } =
+    let read = source::collect(&input.spec.sources, &input.offered, &input.tenant, &input.name);
+    let read = read.await?;
+    let built = tokio::task::spawn_blocking(move || build(&input, read, before));
+    let (mut manifest, built_segment, mut report) =
         built.await.map_err(|_| KnowledgeError::Stopped)??;
-    if let Some(bytes) = segment {
+    report.changed_since(earlier.as_ref(), &manifest);
+    if let Some(bytes) = built_segment {
         let digest = blobs.put(bytes).await?;
-        for path in &fresh {
-            if let Some(entry) = manifest.documents.get_mut(path).filter(|entry| entry.chunks > 0) {
-                entry.segment = Some(digest);
-            }
-        }
+        manifest.segments.push(SegmentEntry { digest, removed: Vec::new() });
     }
-    let none = Manifest::empty(recipe);
-    report.diff = manifest.since(earlier.as_ref().unwrap_or(&none));
-    report.documents = manifest.documents.len() as u64;
-    report.chunks = manifest.chunks();
     let bytes = manifest.bytes()?;
     let digest = blobs.put(Bytes::from(bytes.clone())).await?;
     let unchanged = earlier.is_some_and(|earlier| earlier == manifest);
     Ok(Refreshed { manifest: digest, bytes, unchanged, report })
 }
 
-struct Built {
-    manifest: Manifest,
-    segment: Option<Bytes>,
-    /// The documents whose passages are in the segment.
-    fresh: BTreeSet<String>,
-    report: BatchReport,
+impl BatchReport {
+    fn changed_since(&mut self, before: Option<&Manifest>, now: &Manifest) {
+        let none = BTreeMap::new();
+        let before = before.map_or(&none, |before| &before.documents);
+        for (path, entry) in &now.documents {
+            match before.get(path) {
+                None => self.added.push(path.clone()),
+                Some(old) if old.raw != entry.raw => self.changed.push(path.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = before.keys().filter(|path| !now.documents.contains_key(*path));
+        self.removed.extend(gone.cloned());
+        self.documents = now.documents.len() as u64;
+        self.chunks = now.chunks;
+    }
 }
 
-/// Reads, extracts, cuts and indexes; blocking.
-fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
+type Built = (Manifest, Option<Bytes>, BatchReport);
+
+/// Extracts, cuts and indexes; blocking.
+fn build(
+    input: &RefreshInput,
+    read: BTreeMap<String, Result<RawDocument, String>>,
+    before: Manifest,
+) -> Result<Built, KnowledgeError> {
     let mut report = BatchReport::default();
-    let documents =
-        source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
+    let mut documents = Vec::new();
+    for (path, read) in read {
+        match read.and_then(Document::of) {
+            Ok(document) => documents.push(document),
+            Err(reason) => report.skipped.push(Skipped { document: path, reason }),
+        }
+    }
     let mut manifest = Manifest::empty(before.recipe);
-    let mut chunks: Vec<Chunk> = Vec::new();
-    let mut fresh = BTreeSet::new();
+    let mut fresh: Vec<Chunk> = Vec::new();
+    let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
     input.watch.expect(documents.len());
     for document in &documents {
         input.watch.step()?;
         let known = before.documents.get(&document.path).filter(|old| old.raw == document.raw);
         let entry = match known {
-            Some(same) => same.clone(),
+            Some(same) => {
+                outdated.remove(document.path.as_str());
+                same.clone()
+            }
             None => {
                 let cut = match cut(document, &input.spec) {
                     Ok(cut) => cut,
@@ -140,10 +162,9 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
                     }
                 };
                 let count = cut.len() as u64;
-                chunks.extend(cut);
-                fresh.insert(document.path.clone());
+                fresh.extend(cut);
                 let modified_ms = document.modified_at.as_millisecond();
-                DocumentEntry { raw: document.raw, segment: None, modified_ms, chunks: count }
+                DocumentEntry { raw: document.raw, modified_ms, chunks: count }
             }
         };
         manifest.documents.insert(document.path.clone(), entry);
@@ -151,11 +172,46 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     // A document that cannot be read now keeps its last good version.
     for skipped in &report.skipped {
         if let Some(kept) = before.documents.get(&skipped.document) {
+            outdated.remove(skipped.document.as_str());
             manifest.documents.insert(skipped.document.clone(), kept.clone());
         }
     }
-    let segment = if chunks.is_empty() { None } else { Some(segment::build(&chunks)?) };
-    Ok(Built { manifest, segment, fresh, report })
+    for segment in &before.segments {
+        let mut segment = segment.clone();
+        segment.removed.extend(outdated.iter().map(|path| (*path).to_owned()));
+        segment.removed.sort();
+        segment.removed.dedup();
+        manifest.segments.push(segment);
+    }
+    manifest.watermark_ms =
+        manifest.documents.values().map(|entry| entry.modified_ms).max().unwrap_or(0);
+    manifest.chunks = manifest.documents.values().map(|entry| entry.chunks).sum();
+    let segment = if fresh.is_empty() { None } else { Some(segment::build(&fresh)?) };
+    Ok((manifest, segment, report))
+}
+
+/// A document as text.
+struct Document {
+    path: String,
+    text: String,
+    raw: Digest,
+    modified_at: Timestamp,
+}
+
+impl Document {
+    fn of(read: RawDocument) -> Result<Self, String> {
+        if read.bytes.contains(&0) {
+            return Err("binary, not text".to_owned());
+        }
+        let raw = Digest::of(&read.bytes);
+        let text = String::from_utf8(read.bytes.into());
+        let text = text.map_err(|error| {
+            format!("not valid UTF-8 at byte {}", error.utf8_error().valid_up_to())
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
+        let modified_at = read.modified_at.unwrap_or_default();
+        Ok(Self { path: read.path, text, raw, modified_at })
+    }
 }
 
 fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {

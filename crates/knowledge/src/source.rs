@@ -1,73 +1,225 @@
-//! Listing and reading a directory of documents.
+//! Where documents come from.
+//!
+//! What a source's file names is looked up in what the operator offers; what comes of it is a
+//! [`Source`]. A new kind of source is a file below `source/` and a line in [`open`].
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+mod bucket;
+mod directory;
+mod feed;
+mod fetch;
+mod git;
+mod notice;
+mod offered;
+mod push;
+mod site;
+mod sql;
+mod xml;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use release::{Digest, TenantId, Timestamp};
+use release::{ArtifactName, Digest, TenantId};
+use tokio::sync::mpsc;
 
-use crate::refresh::Skipped;
-use crate::{Directories, KnowledgeError, KnowledgeSpec, SourceSpec};
+use crate::{KnowledgeError, RawDocument, Seen, Source, SourceSpec};
+
+pub use notice::ObjectChange;
+pub use offered::{Directory, Offer, Offered, OfferedBucket, Repository, SshKey};
+pub use push::{PushedDocument, Pushes, Put};
 
 /// The most bytes of one document.
-const MAX_DOCUMENT: u64 = 16 << 20;
-/// The most documents of one knowledge base.
-const MAX_DOCUMENTS: usize = 100_000;
-/// How deep directories may nest.
-const MAX_DEPTH: usize = 32;
+pub const MAX_DOCUMENT: u64 = 16 << 20;
+/// The most documents of one source.
+pub const MAX_DOCUMENTS: usize = 100_000;
+/// The most files, keys or rows that are looked at for them.
+const MAX_LISTED: usize = 500_000;
+/// The most bytes of a path.
+const MAX_PATH: usize = 1_024;
+/// How many documents wait to be taken.
+const WAITING: usize = 4;
 
-/// A document as it was read.
-#[derive(Debug, Clone)]
-pub struct Document {
-    /// Its path within the source, with `/`.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-    /// The digest of its bytes.
-    pub raw: Digest,
-    /// When its file was last changed.
-    pub modified_at: Timestamp,
+/// Opens a source of the knowledge base `name`; nothing is read yet.
+///
+/// # Errors
+/// If it names what the tenant is not offered, or is not made as it must be.
+pub fn open(
+    spec: &SourceSpec,
+    offered: &Offered,
+    tenant: &TenantId,
+    name: &ArtifactName,
+) -> Result<Box<dyn Source>, KnowledgeError> {
+    let source: Box<dyn Source> = match spec {
+        SourceSpec::Directory(spec) => Box::new(directory::Files::open(spec, offered, tenant)?),
+        SourceSpec::Git(spec) => Box::new(git::Git::open(spec, offered, tenant)?),
+        SourceSpec::Bucket(spec) => bucket::open(spec, offered, tenant)?,
+        SourceSpec::Site(spec) => Box::new(site::Site::open(spec, offered, tenant)?),
+        SourceSpec::Sql(spec) => Box::new(sql::Rows::open(spec, offered, tenant)?),
+        SourceSpec::Feed(spec) => Box::new(feed::Feed::open(spec, offered, tenant)?),
+        SourceSpec::Push(_) => Box::new(offered.pushes(tenant, name)?),
+    };
+    Ok(Box::new(Named { source, prefix: spec.prefix().to_owned() }))
 }
 
-/// Reads every document of a knowledge base, in the order of their paths. What cannot be read is
-/// skipped with its reason; what cannot be listed is an error.
-pub fn read(
-    spec: &KnowledgeSpec,
-    directories: &Directories,
+/// Checks that the sources of a knowledge base can be told apart.
+///
+/// # Errors
+/// If two have one name, or more than one takes what is pushed.
+pub fn check(sources: &[SourceSpec]) -> Result<(), KnowledgeError> {
+    let mut names = BTreeSet::new();
+    let mut pushed = 0;
+    for source in sources {
+        pushed += usize::from(matches!(source, SourceSpec::Push(_)));
+        if !names.insert(source.name()) {
+            let why = "two sources have this name: give one of them another `name`";
+            return Err(unusable(source.name(), why));
+        }
+        if pushed > 1 {
+            return Err(unusable(source.name(), "a knowledge base has one source of kind `push`"));
+        }
+    }
+    Ok(())
+}
+
+/// What a source's files look like, without reading them: another digest means that something
+/// changed. None for a source that only reading can tell of.
+///
+/// # Errors
+/// If they cannot be listed.
+pub async fn look(
+    spec: &SourceSpec,
+    offered: &Offered,
     tenant: &TenantId,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Vec<Document>, KnowledgeError> {
-    let mut documents = Vec::new();
-    for source in &spec.sources {
-        let SourceSpec::Directory { directory, path, include, exclude } = source;
-        let root = directories.resolve(tenant, directory, path)?;
-        let (include, exclude) = (patterns(include)?, patterns(exclude)?);
-        let mut files = Vec::new();
-        list(&root, &root, 0, &mut files)?;
-        let wanted =
-            files.into_iter().filter(|(name, _)| include.is_match(name) && !exclude.is_match(name));
-        for (name, file) in wanted {
-            if documents.len() >= MAX_DOCUMENTS {
-                return Err(KnowledgeError::TooMany(MAX_DOCUMENTS));
+) -> Result<Option<Digest>, KnowledgeError> {
+    match spec {
+        SourceSpec::Directory(spec) => {
+            directory::Files::open(spec, offered, tenant)?.look().await.map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A source whose paths have a prefix, and are fit to be paths.
+#[derive(Debug)]
+struct Named {
+    source: Box<dyn Source>,
+    prefix: String,
+}
+
+#[async_trait]
+impl Source for Named {
+    async fn read(
+        &self,
+        before: &BTreeMap<String, String>,
+        seen: mpsc::Sender<Seen>,
+    ) -> Result<(), KnowledgeError> {
+        let own = before.iter().filter_map(|(path, mark)| {
+            Some((path.strip_prefix(&self.prefix)?.to_owned(), mark.clone()))
+        });
+        let own = own.collect();
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let seen = &seen;
+        let telling = async move {
+            // Gone as soon as nobody wants to know: then the source stops at its next document.
+            let mut receiver = receiver;
+            while let Some(one) = receiver.recv().await {
+                tell(seen, self.named(one)).await?;
             }
-            match document(&file, name.clone()) {
-                Ok(document) => documents.push(document),
-                Err(reason) => skipped.push(Skipped { document: name, reason }),
+            Ok(())
+        };
+        let (read, told) = tokio::join!(self.source.read(&own, sender), telling);
+        told.and(read)
+    }
+}
+
+impl Named {
+    /// What was seen, under its whole path. One that could not be shown or kept is not read.
+    fn named(&self, seen: Seen) -> Seen {
+        let whole = |path: String| format!("{}{path}", self.prefix);
+        match seen {
+            Seen::Same(path) => Seen::Same(whole(path)),
+            Seen::Failed { path, reason } => Seen::Failed { path: shown(&whole(path)), reason },
+            Seen::Fresh(mut document) => {
+                document.path = whole(document.path);
+                match unfit(&document.path) {
+                    None => Seen::Fresh(document),
+                    Some(reason) => {
+                        Seen::Failed { path: shown(&document.path), reason: reason.to_owned() }
+                    }
+                }
             }
         }
     }
-    documents.sort_by(|a, b| a.path.cmp(&b.path));
-    documents.dedup_by(|later, earlier| {
-        let twice = later.path == earlier.path;
-        if twice {
-            let reason = "another source has a document of this path".to_owned();
-            skipped.push(Skipped { document: later.path.clone(), reason });
-        }
-        twice
+}
+
+/// Why a text cannot be a document's path.
+pub fn unfit(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        Some("its path is empty")
+    } else if path.len() > MAX_PATH {
+        Some("its path is longer than 1024 bytes")
+    } else if path.chars().any(char::is_control) {
+        Some("its path has control characters")
+    } else {
+        None
+    }
+}
+
+/// A path that is unfit, as it can be shown.
+fn shown(path: &str) -> String {
+    let shown = path.chars().take(MAX_PATH / 4).flat_map(|c| {
+        let escaped: Vec<char> = match c.is_control() {
+            true => c.escape_default().collect(),
+            false => vec![c],
+        };
+        escaped
     });
-    Ok(documents)
+    if unfit(path).is_none() { path.to_owned() } else { shown.collect() }
+}
+
+/// Tells of a document.
+///
+/// # Errors
+/// If nobody wants to know any more.
+async fn tell(seen: &mpsc::Sender<Seen>, one: Seen) -> Result<(), KnowledgeError> {
+    seen.send(one).await.map_err(|_| KnowledgeError::Stopped)
+}
+
+/// A document that is there but could not be read.
+fn failed(path: impl Into<String>, reason: impl Into<String>) -> Seen {
+    Seen::Failed { path: path.into(), reason: reason.into() }
+}
+
+/// Why a document of `bytes` is too large, if it is.
+fn too_large(bytes: u64) -> Option<String> {
+    let why = || format!("{bytes} bytes are more than the {MAX_DOCUMENT} allowed");
+    (bytes > MAX_DOCUMENT).then(why)
+}
+
+/// A source that cannot be read as it stands.
+fn unusable(of: impl Into<String>, why: impl Into<String>) -> KnowledgeError {
+    KnowledgeError::Source { of: of.into(), why: why.into() }
+}
+
+/// Which paths are wanted.
+#[derive(Debug, Clone)]
+struct Wanted {
+    include: GlobSet,
+    exclude: GlobSet,
+}
+
+impl Wanted {
+    fn new(include: &[String], exclude: &[String]) -> Result<Self, KnowledgeError> {
+        Ok(Self { include: patterns(include)?, exclude: patterns(exclude)? })
+    }
+
+    fn wants(&self, path: &str) -> bool {
+        self.include.is_match(path) && !self.excludes(path)
+    }
+
+    fn excludes(&self, path: &str) -> bool {
+        self.exclude.is_match(path)
+    }
 }
 
 fn patterns(patterns: &[String]) -> Result<GlobSet, KnowledgeError> {
@@ -82,50 +234,45 @@ fn patterns(patterns: &[String]) -> Result<GlobSet, KnowledgeError> {
     set.build().map_err(|error| wrong("", error))
 }
 
-/// The regular files below `directory`, links left out: a link could lead anywhere.
-fn list(
-    root: &Path,
-    directory: &Path,
-    depth: usize,
-    files: &mut Vec<(String, PathBuf)>,
-) -> Result<(), KnowledgeError> {
-    let failed = |source| KnowledgeError::Listing { path: directory.display().to_string(), source };
-    if depth > MAX_DEPTH {
-        return Err(failed(io::Error::other(format!("nested deeper than {MAX_DEPTH} levels"))));
-    }
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        let path = entry.path();
-        if kind.is_dir() {
-            list(root, &path, depth + 1, files)?;
-        } else if kind.is_file() {
-            let relative = path.strip_prefix(root).unwrap_or(&path);
-            let name = relative.to_string_lossy().replace('\\', "/");
-            files.push((name, path));
+/// Everything that the sources tell of, whatever was known before, in the order of the paths.
+///
+/// # Errors
+/// If one cannot be opened or read as a whole, or two tell of the same path.
+pub async fn collect(
+    sources: &[SourceSpec],
+    offered: &Offered,
+    tenant: &TenantId,
+    name: &ArtifactName,
+) -> Result<BTreeMap<String, Result<RawDocument, String>>, KnowledgeError> {
+    check(sources)?;
+    let mut documents = BTreeMap::new();
+    for spec in sources {
+        let source = open(spec, offered, tenant, name)?;
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let nothing = BTreeMap::new();
+        let taking = async {
+            let mut twice = None;
+            while let Some(seen) = receiver.recv().await {
+                let (path, document) = match seen {
+                    Seen::Fresh(document) => (document.path.clone(), Ok(*document)),
+                    Seen::Failed { path, reason } => (path, Err(reason)),
+                    Seen::Same(path) => (path, Err("it is not known yet".to_owned())),
+                };
+                if documents.insert(path.clone(), document).is_some() {
+                    twice = twice.or(Some(path));
+                }
+            }
+            twice
+        };
+        let (read, twice) = tokio::join!(source.read(&nothing, sender), taking);
+        read?;
+        if let Some(path) = twice {
+            let why = format!("`{path}` was told of already: give the source a `prefix`");
+            return Err(unusable(spec.name(), why));
         }
     }
-    Ok(())
+    Ok(documents)
 }
 
-fn document(file: &Path, path: String) -> Result<Document, String> {
-    let metadata = fs::metadata(file).map_err(|error| error.to_string())?;
-    if metadata.len() > MAX_DOCUMENT {
-        return Err(format!("{} bytes are more than the {MAX_DOCUMENT} allowed", metadata.len()));
-    }
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let raw = Digest::of(&bytes);
-    if bytes.contains(&0) {
-        return Err("binary, not text".to_owned());
-    }
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("not valid UTF-8 at byte {}", error.utf8_error().valid_up_to()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
-    let modified = metadata.modified().map_err(|error| error.to_string())?;
-    let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let modified_at = i64::try_from(since.as_millis())
-        .ok()
-        .and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok())
-        .ok_or("its time of change cannot be told")?;
-    Ok(Document { path, text, raw, modified_at })
-}
+#[cfg(test)]
+mod tests;

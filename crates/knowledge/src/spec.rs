@@ -1,13 +1,15 @@
-//! What a knowledge base is made of, and which directories it may be made from.
+//! What a knowledge base is made of.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod source;
 
-use release::{Digest, TenantId};
+use release::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::KnowledgeError;
+pub use source::{
+    BucketSpec, DirectorySpec, FeedSpec, GitSpec, Objective, PushSpec, SiteSpec, SourceSpec,
+    SqlSpec, Tier,
+};
 
 /// A knowledge base: `knowledge/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,30 +24,6 @@ pub struct KnowledgeSpec {
     /// How they are cut into passages.
     #[serde(default)]
     pub chunking: Chunking,
-}
-
-/// Where documents come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum SourceSpec {
-    /// Markdown, HTML and text files of a directory.
-    Directory {
-        /// The directory's name in `server.toml`.
-        directory: String,
-        /// A path within it.
-        #[serde(default)]
-        path: String,
-        /// Patterns of the files to read, relative to `path`.
-        #[serde(default = "default_include")]
-        include: Vec<String>,
-        /// Patterns of files to leave out.
-        #[serde(default)]
-        exclude: Vec<String>,
-    },
-}
-
-fn default_include() -> Vec<String> {
-    ["**/*.md", "**/*.html", "**/*.txt"].map(str::to_owned).to_vec()
 }
 
 /// How documents are cut into passages.
@@ -71,51 +49,5 @@ impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.
     pub fn recipe(&self) -> Digest {
         Digest::of_fields([RECIPE.as_bytes(), &self.chunking.max_tokens.to_be_bytes()])
-    }
-}
-
-/// A directory that the operator offers to tenants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directory {
-    /// Where it is.
-    pub path: PathBuf,
-    /// The tenants that may read it.
-    pub tenants: Vec<TenantId>,
-}
-
-/// The directories that the operator offers, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Directories(BTreeMap<String, Directory>);
-
-impl Directories {
-    /// These directories.
-    pub fn new(directories: BTreeMap<String, Directory>) -> Self {
-        Self(directories)
-    }
-
-    /// The real path of `path` within the directory `name`: links and `..` cannot lead out of it.
-    ///
-    /// # Errors
-    /// If the tenant may not read the directory, or the path leads out of it or to nothing.
-    pub fn resolve(
-        &self,
-        tenant: &TenantId,
-        name: &str,
-        path: &str,
-    ) -> Result<PathBuf, KnowledgeError> {
-        let offered = self.0.get(name).filter(|directory| directory.tenants.contains(tenant));
-        let offered = offered.ok_or_else(|| KnowledgeError::UnknownDirectory(name.to_owned()))?;
-        let real = |path: &Path| {
-            let shown = path.display().to_string();
-            path.canonicalize().map_err(|source| KnowledgeError::Listing { path: shown, source })
-        };
-        let root = real(&offered.path)?;
-        let found = real(&root.join(path))?;
-        if found.starts_with(&root) {
-            Ok(found)
-        } else {
-            let (directory, path) = (name.to_owned(), path.to_owned());
-            Err(KnowledgeError::Outside { directory, path })
-        }
     }
 }

@@ -88,6 +88,8 @@ actions! {
     ClearHold,
     /// Refresh knowledge.
     RefreshKnowledge,
+    /// Put documents into knowledge, and remove them.
+    WriteKnowledge,
     /// See workflows and their executions.
     ReadWorkflows,
     /// Define workflows.
@@ -169,14 +171,14 @@ fn allowed(role: Role, action: Action) -> bool {
     use Action::{
         Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageKeys, ManageTenants,
         ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows,
-        RefreshKnowledge, RollBack, RunWorkflows,
+        RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
         ReadReleases | ReadKnowledge | ReadTraces | ReadStatus | ReadWorkflows => {
             role != Role::Client
         }
-        Apply | DefineWorkflows => matches!(role, Role::Admin | Role::Engineer),
+        Apply | DefineWorkflows | WriteKnowledge => matches!(role, Role::Admin | Role::Engineer),
         // The approval itself says who.
         DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.

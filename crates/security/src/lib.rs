@@ -2,9 +2,11 @@
 //!
 //! Principals belong to a tenant or to the installation, have one role, and prove themselves with
 //! keys of which only an HMAC is stored, or with signatures by access keys, whose secrets are
-//! sealed. Guardrails screen what comes in and what goes out.
+//! sealed. Guardrails screen what comes in and what goes out. Calls to addresses that tenants write do
+//! not lead inside.
 //!
-//! The nouns: [`Identity`], [`Role`], [`Action`], [`KeyRing`], [`guardrails::Guardrails`].
+//! The nouns: [`Identity`], [`Role`], [`Action`], [`KeyRing`], [`guardrails::Guardrails`],
+//! [`outside::Outside`].
 //!
 //! ```text
 //!  request ─► KeyRing::authenticate (in memory) ─► Identity ─► authorize(identity, action, resource)
@@ -19,6 +21,7 @@ mod authorize;
 mod error;
 pub mod guardrails;
 mod keys;
+pub mod outside;
 mod secrets;
 pub mod sigv4;
 

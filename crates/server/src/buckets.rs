@@ -1,6 +1,7 @@
-//! The buckets that the operator offers to workflows: folders of this machine.
+//! The buckets that the operator offers to workflows: folders of this machine, and buckets of an
+//! S3-compatible service.
 //!
-//! An object's key is the path of a file below its bucket's folder. Neither `..` nor a link leads
+//! In a folder an object's key is the path of a file below its bucket's folder. Neither `..` nor a link leads
 //! out of it. Objects are written aside and then renamed, so that a reader sees a whole one.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use release::{TenantId, Timestamp};
+use store::BlobError;
 use workflow::Fault;
 use workflow::engine::{ObjectInfo, ObjectName, Objects};
 
@@ -20,12 +22,28 @@ const PAGE: usize = 10_000;
 const ASIDE: &str = ".groundcrew-";
 
 /// A bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Bucket {
-    /// Its folder.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// The tenants that may use it.
     pub tenants: Vec<TenantId>,
+}
+
+/// Where a bucket is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a folder.
+    Folder(PathBuf),
+    /// At a service.
+    S3(Box<store::Bucket>),
+}
+
+/// A bucket that was found.
+enum Found<'a> {
+    /// The real path of its folder.
+    Folder(PathBuf),
+    S3(&'a store::Bucket),
 }
 
 /// The buckets, by name.
@@ -38,15 +56,19 @@ impl Buckets {
         Self(buckets)
     }
 
-    /// The real path of a bucket's folder. Whoever may not use it is told that it is not there.
-    fn root(&self, name: ObjectName<'_>) -> Result<PathBuf, Fault> {
+    /// A bucket. Whoever may not use it is told that it is not there.
+    fn find(&self, name: ObjectName<'_>) -> Result<Found<'_>, Fault> {
         let offered =
             self.0.get(name.bucket).filter(|offered| offered.tenants.contains(name.tenant));
         let missing = || {
             let cause = format!("there is no bucket `{}` for this tenant", name.bucket);
             Fault::new("S3.NoSuchBucket", cause)
         };
-        offered.ok_or_else(missing)?.path.canonicalize().map_err(|error| {
+        let path = match &offered.ok_or_else(missing)?.place {
+            Place::Folder(path) => path,
+            Place::S3(bucket) => return Ok(Found::S3(bucket)),
+        };
+        path.canonicalize().map(Found::Folder).map_err(|error| {
             Fault::new(
                 "S3.S3Exception",
                 format!("the bucket `{}` cannot be opened: {error}", name.bucket),
@@ -179,6 +201,30 @@ impl Listing<'_> {
     }
 }
 
+/// A page of the objects of a bucket at a service.
+async fn list(bucket: &store::Bucket, prefix: &str, after: &str) -> Result<Vec<ObjectInfo>, Fault> {
+    let mut found = Vec::new();
+    // A prefix may end within a name.
+    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let listed = bucket.list(folder, after, |object| {
+        if object.key.starts_with(prefix) {
+            let (key, size) = (object.key, object.size);
+            let (modified, etag) = (object.modified_at, object.etag);
+            found.push(ObjectInfo { key, size, modified, etag });
+        }
+        found.len() < PAGE
+    });
+    listed.await.map_err(|error| refused(&error))?;
+    Ok(found)
+}
+
+fn refused(error: &BlobError) -> Fault {
+    match error {
+        BlobError::TooLarge(why) => Fault::new("S3.EntityTooLarge", why.clone()),
+        error => Fault::new("S3.S3Exception", error.to_string()),
+    }
+}
+
 /// Runs work that blocks on the disk.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
@@ -190,17 +236,34 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Objects for Buckets {
     async fn get(&self, name: ObjectName<'_>, most: u64) -> Result<Bytes, Fault> {
-        let (root, key) = (self.root(name)?, name.key.to_owned());
+        let root = match self.find(name)? {
+            Found::Folder(root) => root,
+            Found::S3(bucket) => {
+                let found = bucket.get(name.key, most).await.map_err(|error| refused(&error))?;
+                return found.map(|found| found.bytes).ok_or_else(|| missing(name.key));
+            }
+        };
+        let key = name.key.to_owned();
         blocking(move || get(&root, &key, most)).await.map(Bytes::from)
     }
 
     async fn put(&self, name: ObjectName<'_>, bytes: Bytes) -> Result<(), Fault> {
-        let (root, key) = (self.root(name)?, name.key.to_owned());
+        let root = match self.find(name)? {
+            Found::Folder(root) => root,
+            Found::S3(bucket) => {
+                return bucket.put(name.key, bytes).await.map_err(|error| refused(&error));
+            }
+        };
+        let key = name.key.to_owned();
         blocking(move || put(&root, &key, &bytes)).await
     }
 
     async fn list(&self, name: ObjectName<'_>, after: &str) -> Result<Vec<ObjectInfo>, Fault> {
-        let (root, prefix, after) = (self.root(name)?, name.key.to_owned(), after.to_owned());
+        let root = match self.find(name)? {
+            Found::Folder(root) => root,
+            Found::S3(bucket) => return list(bucket, name.key, after).await,
+        };
+        let (prefix, after) = (name.key.to_owned(), after.to_owned());
         blocking(move || {
             let mut listing = Listing { prefix: &prefix, after: &after, found: Vec::new() };
             let walked = listing.walk(&root, "");

@@ -1,5 +1,6 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod documents;
 mod project;
 mod show;
 mod workflow;
@@ -220,6 +221,36 @@ enum KnowledgeCommand {
     },
     /// The knowledge bases and their newest snapshots.
     Status,
+    /// Put documents into a knowledge base that takes them, for its next refresh.
+    Put {
+        /// The knowledge base.
+        name: String,
+        /// The files; each is put under its name as it is given.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Put a single file under this path instead.
+        #[arg(long)]
+        path: Option<String>,
+        /// What kind of content they are, as `text/html`; their endings tell else.
+        #[arg(long)]
+        media_type: Option<String>,
+    },
+    /// Remove documents that were put into a knowledge base.
+    Remove {
+        /// The knowledge base.
+        name: String,
+        /// The documents' paths.
+        #[arg(required = true)]
+        paths: Vec<String>,
+    },
+    /// The documents that were put into a knowledge base.
+    Documents {
+        /// The knowledge base.
+        name: String,
+        /// Only those after this path.
+        #[arg(long)]
+        after: Option<String>,
+    },
     /// What a question would retrieve.
     Search {
         /// The knowledge base.
@@ -451,6 +482,17 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         }
         KnowledgeCommand::Status => {
             out.value(&client.get("/api/v1/knowledge", &[]).await?, show::knowledge)
+        }
+        KnowledgeCommand::Put { name, files, path, media_type } => {
+            documents::put(client, (&name, &files), (path, media_type), out).await
+        }
+        KnowledgeCommand::Remove { name, paths } => {
+            documents::remove(client, &name, &paths, out).await
+        }
+        KnowledgeCommand::Documents { name, after } => {
+            let query: Vec<_> = after.into_iter().map(|after| ("after", after)).collect();
+            let listed = client.get(&documents::route(&name), &query).await?;
+            out.value(&listed, |rows| show::column(rows, "path"))
         }
         KnowledgeCommand::Search { name, question, limit } => {
             let query = [("q", question), ("limit", limit.to_string())];

@@ -1,6 +1,7 @@
 //! `server.toml`: what the operator owns.
 
 mod calls;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use cost::PriceRow;
 use delivery::project::document::Document;
-use knowledge::{Directories, Directory};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Timers, TokenLimitField};
 use monitoring::Durability;
 use release::{Diagnostic, EnvironmentName, TenantId};
@@ -17,8 +17,7 @@ use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
 
 pub use calls::{ConnectionFile, FunctionFile};
-
-use crate::buckets::{Bucket, Buckets};
+pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
 
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +45,13 @@ pub struct ServerFile {
     pub functions: BTreeMap<String, FunctionFile>,
     /// Services that workflows and webhooks may call over HTTP, by name.
     pub connections: BTreeMap<String, ConnectionFile>,
-    /// Buckets that workflows may read from and write to, by name.
+    /// Git repositories that knowledge may be made from, by name.
+    pub repositories: BTreeMap<String, RepositoryFile>,
+    /// Databases that knowledge may be made from, by name.
+    pub databases: BTreeMap<String, DatabaseFile>,
+    /// Networks besides the public internet whose sites knowledge may be made from, by name.
+    pub networks: BTreeMap<String, NetworkFile>,
+    /// Buckets that workflows may read from and write to, and knowledge may be made from, by name.
     pub buckets: BTreeMap<String, BucketFile>,
     /// Providers of models, by the name that model files use.
     pub providers: BTreeMap<String, ProviderFile>,
@@ -66,6 +71,9 @@ impl Default for ServerFile {
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
             directories: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            networks: BTreeMap::new(),
             functions: BTreeMap::new(),
             connections: BTreeMap::new(),
             buckets: BTreeMap::new(),
@@ -161,28 +169,6 @@ impl Default for WorkflowsFile {
     }
 }
 
-/// A directory that knowledge may be made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DirectoryFile {
-    /// Where it is; relative to `server.toml`.
-    pub path: PathBuf,
-    /// The tenants that may read it.
-    #[serde(default = "default_tenants")]
-    pub tenants: Vec<TenantId>,
-}
-
-/// A bucket that workflows may read from and write to: a folder, whose files are the objects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BucketFile {
-    /// Where it is; relative to `server.toml`.
-    pub path: PathBuf,
-    /// The tenants that may use it.
-    #[serde(default = "default_tenants")]
-    pub tenants: Vec<TenantId>,
-}
-
 fn default_tenants() -> Vec<TenantId> {
     vec![TenantId::DEFAULT]
 }
@@ -256,25 +242,6 @@ impl ServerFile {
         self.listen.parse().map_err(|_| {
             anyhow::anyhow!("`listen = \"{}\"` is not an address and a port", self.listen)
         })
-    }
-
-    /// The directories, relative ones against `base`.
-    pub fn directories(&self, base: &Path) -> Directories {
-        let offered = self.directories.iter().map(|(name, file)| {
-            let directory =
-                Directory { path: base.join(&file.path), tenants: file.tenants.clone() };
-            (name.clone(), directory)
-        });
-        Directories::new(offered.collect())
-    }
-
-    /// The buckets, relative ones against `base`.
-    pub fn buckets(&self, base: &Path) -> Buckets {
-        let offered = self.buckets.iter().map(|(name, file)| {
-            let bucket = Bucket { path: base.join(&file.path), tenants: file.tenants.clone() };
-            (name.clone(), bucket)
-        });
-        Buckets::new(offered.collect())
     }
 
     /// The providers, with their credentials read.

@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use release::TenantId;
+use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use security::outside::{self, Answer, Outside, Unanswered};
 use serde_json::{Map, Value, json};
-use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
-
-use crate::outside::{self, Answer, Unanswered};
+use workflow::{Fault, MAX_PAYLOAD};
 
 /// The most characters of a failure's cause.
 const CAUSE: usize = 32_768;
@@ -29,7 +28,7 @@ const MEDIA: &[&str] = &["application/octet-stream", "audio/", "image/", "video/
 #[derive(Debug)]
 pub struct Connections {
     offered: BTreeMap<String, Connection>,
-    http: Client,
+    http: Outside,
 }
 
 /// A connection to a service.
@@ -47,7 +46,7 @@ pub struct Connection {
 
 impl Connections {
     /// These connections.
-    pub fn new(offered: BTreeMap<String, Connection>, http: Client) -> Self {
+    pub fn new(offered: BTreeMap<String, Connection>, http: Outside) -> Self {
         Self { offered, http }
     }
 
@@ -77,21 +76,23 @@ impl Task for Connections {
         headers.entry("idempotency-key").or_insert(header(&call.key)?);
         // What the connection says of itself counts, whatever the definition says.
         headers.extend(connection.authorization.clone());
-        let mut request = self.http.request(asked.method()?, url);
+        let socket = |why| Fault::new("States.Http.Socket", why);
+        let request = self.http.request(asked.method()?, url);
+        let mut request = request.map_err(|refused| socket(refused.to_string()))?;
         if let Some((kind, body)) = asked.body()? {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
             request = request.body(body);
         }
-        match outside::send(request.headers(headers), connection.timeout).await {
+        match outside::send(request.headers(headers), connection.timeout, MAX_PAYLOAD).await {
             Ok(answer) => result(answer),
             Err(Unanswered::TimedOut) => {
                 let seconds = connection.timeout.as_secs();
                 let why = format!("no answer came within {seconds} seconds");
-                Err(Fault::new("States.Http.Socket", why))
+                Err(socket(why))
             }
-            Err(Unanswered::Failed(why)) => Err(Fault::new("States.Http.Socket", why)),
+            Err(Unanswered::Failed(why) | Unanswered::Refused(why)) => Err(socket(why)),
             Err(Unanswered::TooLarge) => {
-                let why = format!("the answer has more than {} bytes", outside::MAX_BODY);
+                let why = format!("the answer has more than {MAX_PAYLOAD} bytes");
                 Err(Fault::new("States.DataLimitExceeded", why))
             }
         }

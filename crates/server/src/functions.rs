@@ -12,14 +12,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use release::TenantId;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
+use security::outside::{self, Answer, Outside, Unanswered};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
-use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
-
-use crate::outside::{self, Answer, Unanswered};
+use workflow::{Fault, MAX_PAYLOAD};
 
 pub use command::Command;
 
@@ -31,7 +30,7 @@ const CAUSE: usize = 32_768;
 #[derive(Debug)]
 pub struct Functions {
     offered: BTreeMap<String, Function>,
-    http: Client,
+    http: Outside,
 }
 
 /// A function.
@@ -98,7 +97,7 @@ pub struct FunctionError {
 
 impl Functions {
     /// These functions.
-    pub fn new(offered: BTreeMap<String, Function>, http: Client) -> Self {
+    pub fn new(offered: BTreeMap<String, Function>, http: Outside) -> Self {
         Self { offered, http }
     }
 
@@ -108,9 +107,10 @@ impl Functions {
         (call, payload): (&TaskCall, &Value),
         timeout: Duration,
     ) -> Result<Value, Failure> {
-        let mut request = self
-            .http
-            .post(url.clone())
+        let service = |why| Failure::Service(Fault::new("Lambda.ServiceException", why));
+        let request = self.http.request(Method::POST, url.clone());
+        let mut request = request
+            .map_err(|refused| service(refused.to_string()))?
             .header("idempotency-key", &call.key)
             .header("groundcrew-tenant", call.tenant.as_str())
             .json(payload);
@@ -120,13 +120,11 @@ impl Functions {
         if let Some(token) = &call.token {
             request = request.header("groundcrew-task-token", token);
         }
-        match outside::send(request, timeout).await {
+        match outside::send(request, timeout, MAX_PAYLOAD).await {
             Ok(answer) => result(&answer),
             Err(Unanswered::TimedOut) => Err(timed_out(timeout)),
             Err(Unanswered::TooLarge) => Err(too_large()),
-            Err(Unanswered::Failed(why)) => {
-                Err(Failure::Service(Fault::new("Lambda.ServiceException", why)))
-            }
+            Err(Unanswered::Failed(why) | Unanswered::Refused(why)) => Err(service(why)),
         }
     }
 }
@@ -232,7 +230,7 @@ fn timed_out(timeout: Duration) -> Failure {
 
 /// The failure of a function that gives too much.
 pub fn too_large() -> Failure {
-    let most = outside::MAX_BODY;
+    let most = MAX_PAYLOAD;
     let message =
         format!("Response payload size exceeded maximum allowed payload size ({most} bytes).");
     Failure::function("Function.ResponseSizeTooLarge", message)

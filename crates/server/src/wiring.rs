@@ -26,7 +26,7 @@ use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
-use crate::listen;
+use crate::{listen, watching};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -76,8 +76,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         ..LogOptions::default()
     };
     let traces = TraceLog::open(&data.0.join("traces"), options)?;
-    let directories = Arc::new(config.directories(base));
-    let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
+    let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
+    let delivery = Delivery::new(store.clone(), blobs.clone(), offered, Arc::clone(&clock));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
     let tasks: Vec<Arc<dyn Task>> = vec![
@@ -89,7 +89,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     ];
     let (node, secret) = (node(&data)?, pepper.clone());
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
-    workflows.offer(config.buckets(base));
+    workflows.offer(config.buckets(base)?);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
     live.catch_up().await;
@@ -106,6 +106,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
+    let watched = delivery.clone();
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -135,6 +136,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
+    background.spawn(watching::watch(watched, workflows.clone(), Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 

@@ -3,6 +3,7 @@
 //! Every blob has a header before its bytes (format version, algorithm, key id), so that
 //! encryption can be added without touching a digest.
 
+mod bucket;
 mod disk;
 mod s3;
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use release::{Digest, Secret, TenantId};
 
+pub use bucket::{Bucket, Object, ObjectInfo};
 use disk::Disk;
 use s3::S3;
 
@@ -36,6 +38,9 @@ pub enum BlobError {
         /// What is wrong with it.
         why: String,
     },
+    /// An object has more bytes than were asked for.
+    #[error("{0}")]
+    TooLarge(String),
     /// The place where blobs are kept failed.
     #[error("the blob store failed: {0}")]
     Backend(String),

@@ -5,6 +5,8 @@
 //! transaction changes records and appends events together, and no call exists without a scope:
 //! a tenant's, or explicitly the installation's.
 //!
+//! What belongs to others is read through [`Bucket`] and [`Database`].
+//!
 //! The nouns: [`Record`], [`Transaction`], [`Event`], [`Lease`] and [`Blobs`].
 //!
 //! ```text
@@ -35,6 +37,7 @@ mod batch;
 mod blobs;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod database;
 mod engine;
 mod error;
 mod lease;
@@ -43,8 +46,9 @@ mod schema;
 mod store;
 mod transaction;
 
-pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved, Row};
-pub use blobs::{BlobError, Blobs, S3Options, TenantBlobs};
+pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved};
+pub use blobs::{BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, TenantBlobs};
+pub use database::{Database, Query, Row};
 pub use error::StoreError;
 pub use lease::Lease;
 pub use record::{Collection, Event, List, Record};

@@ -2,10 +2,9 @@
 
 use release::{ChangeId, Digest, PrincipalId, Timestamp};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use knowledge::Directories;
+use knowledge::Offered;
 use release::{Clock, TenantId};
 use store::{Blobs, Store};
 
@@ -70,7 +69,7 @@ async fn a_promotion_by_hand_that_is_begun_twice_moves_once_and_asked_for_anew_o
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
     let blobs = Blobs::disk(directory.path().join("blobs"));
-    let (now, nothing) = (Timestamp::UNIX_EPOCH, Arc::new(Directories::new(BTreeMap::new())));
+    let (now, nothing) = (Timestamp::UNIX_EPOCH, Arc::new(Offered::default()));
     let delivery = Delivery::new(store, blobs, nothing, Arc::new(Fixed(now)));
     let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
     let app = "[slots]\nmodel = \"m\"\nprompt = \"p\"\n[delivery]\nenter = \"manual\"\n";

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::tasks::Done;
-use super::{Call, Problem, Route, json as to_json, openapi, versions, workflows};
+use super::{Call, Problem, Route, documents, json as to_json, openapi, versions, workflows};
 
 /// What a handler answers.
 pub enum Answer {
@@ -283,6 +283,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .installation()
             .to(tenant_create),
     ];
+    routes.extend(documents::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes

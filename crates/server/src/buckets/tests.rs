@@ -5,7 +5,7 @@ use release::TenantId;
 use workflow::Fault;
 use workflow::engine::{ObjectName, Objects};
 
-use super::{Bucket, Buckets};
+use super::{Bucket, Buckets, Place};
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -18,7 +18,7 @@ impl Fixture {
         let path = directory.path().join("inside");
         fs::create_dir_all(&path).unwrap();
         fs::write(directory.path().join("secret"), "secret").unwrap();
-        let bucket = Bucket { path, tenants: vec![TenantId::DEFAULT] };
+        let bucket = Bucket { place: Place::Folder(path), tenants: vec![TenantId::DEFAULT] };
         let buckets = Buckets::new(BTreeMap::from([("b".to_owned(), bucket)]));
         Self { directory, buckets }
     }

@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use workflow::MAX_PAYLOAD;
 use workflow::engine::{Progress, TaskCall};
 
 use super::{Failure, FunctionError, parsed, told, too_large};
-use crate::outside::MAX_BODY;
 
 /// How many of the last bytes of its errors are kept.
 const TAIL: usize = 4 << 10;
@@ -99,9 +99,9 @@ async fn feed(mut input: ChildStdin, payload: &Value) -> Result<(), Failure> {
 /// Reads what a command gives.
 async fn read(output: ChildStdout) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = output.take(MAX_BODY as u64 + 1).read_to_end(&mut bytes).await;
+    let read = output.take(MAX_PAYLOAD as u64 + 1).read_to_end(&mut bytes).await;
     read.map_err(|error| Failure::function("Runtime.ExitError", error.to_string()))?;
-    if bytes.len() > MAX_BODY { Err(too_large()) } else { Ok(bytes) }
+    if bytes.len() > MAX_PAYLOAD { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// Reads what a command says aside, and keeps the end of it. Each line tells how far it is.

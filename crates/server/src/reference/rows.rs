@@ -51,22 +51,33 @@ impl<'a> Walk<'a> {
         let schema = self.resolve(property);
         let meaning = [property, schema].into_iter().find_map(|s| s["description"].as_str());
         let meaning = meaning.unwrap_or_default().replace('\n', " ");
-        if let Some(variants) = self.tagged(schema) {
+        let items = self.resolve(&schema["items"]);
+        let listed = self.tagged(items).map(|variants| (format!("{key}[]"), variants));
+        let tagged = || self.tagged(schema).map(|variants| (key.to_owned(), variants));
+        if let Some((key, variants)) = listed.or_else(tagged) {
             let kinds = variants.iter().map(|(_, name, _)| format!("`\"{name}\"`"));
             let kind = kinds.collect::<Vec<_>>().join(" or ");
             let tag = variants.first().map_or("kind", |(tag, ..)| tag);
             let default = below[tag].as_str().map_or(default, |name| format!("`\"{name}\"`"));
             let mut rows = vec![Row { key: format!("{key}.{tag}"), kind, default, meaning }];
-            for (_, name, variant) in variants {
-                let inner = self.table(variant, &Value::Null, &format!("{key}.")).into_iter();
-                rows.extend(inner.map(|row| {
-                    let meaning = format!("Of `\"{name}\"`: {}", row.meaning);
-                    Row { meaning, ..row }
-                }));
+            let inner = |variant| self.table(variant, &Value::Null, &format!("{key}."));
+            let tables: Vec<_> = variants.iter().map(|(_, name, of)| (name, inner(of))).collect();
+            // What every variant has alike is told once.
+            let common = |row: &Row| tables.iter().all(|(_, table)| table.contains(row));
+            for (at, (name, table)) in tables.iter().enumerate() {
+                for row in table {
+                    let Row { key, kind, default, meaning } = row;
+                    let meaning = match common(row) && tables.len() > 1 {
+                        true if at > 0 => continue,
+                        true => meaning.clone(),
+                        false => format!("Of `\"{name}\"`: {meaning}"),
+                    };
+                    let (key, kind, default) = (key.clone(), kind.clone(), default.clone());
+                    rows.push(Row { key, kind, default, meaning });
+                }
             }
             return rows;
         }
-        let items = self.resolve(&schema["items"]);
         let values = self.resolve(&schema["additionalProperties"]);
         if schema["properties"].is_object() {
             self.table(schema, below, &format!("{key}."))

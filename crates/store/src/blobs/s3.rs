@@ -17,16 +17,7 @@ pub struct S3 {
 
 impl S3 {
     pub fn new(options: &S3Options) -> Result<Self, BlobError> {
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(&options.bucket)
-            .with_region(&options.region)
-            .with_access_key_id(&options.access_key_id)
-            .with_secret_access_key(options.secret_access_key.expose());
-        if let Some(endpoint) = &options.endpoint {
-            builder =
-                builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        let store = builder.build().map_err(failed)?;
+        let store = open(options)?;
         Ok(Self { store, prefix: options.prefix.trim_matches('/').to_owned() })
     }
 
@@ -35,7 +26,20 @@ impl S3 {
     }
 }
 
-fn failed(error: object_store::Error) -> BlobError {
+/// Opens a bucket; what is in it is not looked at.
+pub fn open(options: &S3Options) -> Result<AmazonS3, BlobError> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&options.bucket)
+        .with_region(&options.region)
+        .with_access_key_id(&options.access_key_id)
+        .with_secret_access_key(options.secret_access_key.expose());
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+    }
+    builder.build().map_err(failed)
+}
+
+pub fn failed(error: object_store::Error) -> BlobError {
     BlobError::Backend(error.to_string())
 }
 

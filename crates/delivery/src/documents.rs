@@ -1,0 +1,110 @@
+//! What comes to a knowledge base by itself: documents that are pushed, notices, changed files.
+
+use knowledge::source::{self, ObjectChange, PushedDocument, Pushes, Put};
+use knowledge::{KnowledgeError, KnowledgeSpec, SourceSpec, Tier};
+use release::{ArtifactName, Digest};
+
+use crate::catalog::{KNOWLEDGE, KnowledgeRecord};
+use crate::{DeliveryError, TenantDelivery};
+
+impl TenantDelivery {
+    async fn knowledge(&self, name: &ArtifactName) -> Result<KnowledgeSpec, DeliveryError> {
+        let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
+        let known = known.ok_or_else(|| DeliveryError::UnknownKnowledge(name.clone()))?;
+        Ok(known.value.spec)
+    }
+
+    /// The documents pushed to a knowledge base that takes them.
+    async fn pushes(&self, name: &ArtifactName) -> Result<Pushes, DeliveryError> {
+        let spec = self.knowledge(name).await?;
+        if !spec.sources.iter().any(|source| matches!(source, SourceSpec::Push(_))) {
+            let (of, why) = (format!("knowledge base `{name}`"), "it has no source of kind `push`");
+            return Err(KnowledgeError::Source { of, why: why.to_owned() }.into());
+        }
+        Ok(self.offered.pushes(&self.tenant, name)?)
+    }
+
+    /// Puts a document into a knowledge base, for its next refresh. When this returns it is durable.
+    /// Whether anything changed.
+    ///
+    /// # Errors
+    /// If the knowledge base is unknown or takes none, or it cannot be a document.
+    pub async fn put_document(
+        &self,
+        name: &ArtifactName,
+        put: Put,
+    ) -> Result<(PushedDocument, bool), DeliveryError> {
+        let by = (self.actor.clone(), self.clock.now());
+        Ok(self.pushes(name).await?.put(put, by).await?)
+    }
+
+    /// Removes a document that was put. Whether it was there.
+    ///
+    /// # Errors
+    /// If the knowledge base is unknown or takes none.
+    pub async fn remove_document(
+        &self,
+        name: &ArtifactName,
+        path: &str,
+    ) -> Result<bool, DeliveryError> {
+        let by = (self.actor.clone(), self.clock.now());
+        Ok(self.pushes(name).await?.remove(path, by).await?)
+    }
+
+    /// The documents that were put into a knowledge base, a page at a time, after the path `after`.
+    ///
+    /// # Errors
+    /// If the knowledge base is unknown or takes none.
+    pub async fn pushed_documents(
+        &self,
+        name: &ArtifactName,
+        after: Option<&str>,
+    ) -> Result<Vec<PushedDocument>, DeliveryError> {
+        Ok(self.pushes(name).await?.list(after).await?)
+    }
+
+    /// Which sources of a knowledge base read any of these objects.
+    ///
+    /// # Errors
+    /// If the knowledge base is unknown.
+    pub async fn concerned(
+        &self,
+        name: &ArtifactName,
+        changes: &[ObjectChange],
+    ) -> Result<Vec<String>, DeliveryError> {
+        let spec = self.knowledge(name).await?;
+        let concerned = |source: &&SourceSpec| {
+            changes.iter().any(|change| change.concerns(source, &self.offered, &self.tenant))
+        };
+        let concerned = spec.sources.iter().filter(concerned);
+        Ok(concerned.map(|source| source.name().to_owned()).collect())
+    }
+
+    /// What the files look like that the knowledge bases watch, one digest for each of these: another
+    /// one means that something changed.
+    ///
+    /// # Errors
+    /// If the knowledge bases cannot be read. A source that cannot be listed is left out.
+    pub async fn watched(&self) -> Result<Vec<(ArtifactName, Digest)>, DeliveryError> {
+        let mut watched = Vec::new();
+        for base in self.knowledge_bases().await? {
+            let continuous = base.spec.sources.iter();
+            let continuous = continuous.filter(|source| source.tier() == Some(&Tier::Continuous));
+            let mut digests = Vec::new();
+            for spec in continuous {
+                match source::look(spec, &self.offered, &self.tenant).await {
+                    Ok(digest) => digests.extend(digest),
+                    Err(error) => {
+                        let (knowledge, source) = (base.name.as_str(), spec.name());
+                        tracing::warn!(%error, knowledge, source, "a source cannot be watched");
+                    }
+                }
+            }
+            if !digests.is_empty() {
+                let fields = digests.iter().map(|digest| digest.as_bytes().as_slice());
+                watched.push((base.name, Digest::of_fields(fields)));
+            }
+        }
+        Ok(watched)
+    }
+}
