@@ -30,7 +30,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use knowledge::Directories;
+use knowledge::{Directories, Workshop};
 use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
@@ -50,18 +50,20 @@ pub struct Delivery {
     store: Store,
     blobs: Blobs,
     directories: Arc<Directories>,
+    workshop: Arc<Workshop>,
     clock: Arc<dyn Clock>,
 }
 
 impl Delivery {
-    /// The release path over `store` and `blobs`; knowledge is read from `directories`.
+    /// The release path over a store and its blobs; knowledge is read from `directories` and worked on
+    /// in `workshop`.
     pub fn new(
-        store: Store,
-        blobs: Blobs,
+        (store, blobs): (Store, Blobs),
         directories: Arc<Directories>,
+        workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, blobs, directories, clock }
+        Self { store, blobs, directories, workshop, clock }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -71,6 +73,7 @@ impl Delivery {
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
             directories: Arc::clone(&self.directories),
+            workshop: Arc::clone(&self.workshop),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -84,6 +87,7 @@ pub struct TenantDelivery {
     blobs: TenantBlobs,
     tenant: TenantId,
     directories: Arc<Directories>,
+    workshop: Arc<Workshop>,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

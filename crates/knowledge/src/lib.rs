@@ -7,9 +7,9 @@
 //! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Retrieved`], [`BatchReport`].
 //!
 //! ```text
-//!  directory ─► source ─► extract ─► chunk ─► segment ─┐
-//!                                                      ├─► manifest (its digest is the snapshot)
-//!  parent snapshot ─► unchanged documents, tombstones ─┘
+//!  directory ─► source ─► extract ─► prepare ─► chunk ─► segment ─┐
+//!                                                                 ├─► manifest (its digest is the snapshot)
+//!  parent snapshot ─► unchanged documents, tombstones ────────────┘
 //!  Snapshot::open(digest) ─► retrieve(question, k) ─► passages with scores and places
 //! ```
 //!
@@ -21,6 +21,7 @@ mod document;
 mod error;
 mod extract;
 mod manifest;
+mod prepare;
 mod refresh;
 mod segment;
 mod snapshot;
@@ -28,10 +29,18 @@ mod source;
 mod spec;
 mod watch;
 
+pub use chunk::{Chunk, Surrounding, surrounding};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use error::KnowledgeError;
+pub use extract::{Extractor, Kind, Limits, Refusal, serve_documents};
 pub use manifest::{DocumentEntry, Manifest, SegmentEntry};
+pub use prepare::{
+    Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
+    near_duplicates,
+};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
-pub use spec::{Chunking, Directories, Directory, KnowledgeSpec, SourceSpec};
+pub use spec::{
+    Chunking, Directories, Directory, KnowledgeSpec, Preparation, SourceSpec, StepSpec,
+};
 pub use watch::Watch;

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use release::{ArtifactName, Digest, TenantId};
 use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
+use tokio::runtime::Handle;
 
 use crate::chunk::{Chunk, Origin, chunks};
-use crate::extract::extract;
+use crate::prepare::{Preparer, Workshop};
 use crate::source::{self, Document};
 use crate::{
-    Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, Watch,
-    segment,
+    Chunking, Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Metadata,
+    RawDocument, Refusal, SegmentEntry, Watch, segment,
 };
 
 /// What a refresh works on.
@@ -35,6 +36,8 @@ pub struct RefreshInput {
     pub tenant: TenantId,
     /// Who looks at it.
     pub watch: Arc<Watch>,
+    /// What its documents are worked on with.
+    pub workshop: Arc<Workshop>,
 }
 
 /// What a refresh made.
@@ -82,7 +85,7 @@ pub struct Skipped {
 /// If a source cannot be listed, the parent cannot be read, the snapshot cannot be written, or whoever
 /// looks at it has stopped it.
 pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
-    let recipe = input.spec.recipe();
+    let recipe = input.spec.recipe()?;
     let parent = match input.parent {
         Some(digest) => Some(Manifest::read(digest, &input.blobs.get(&digest).await?)?),
         None => None,
@@ -131,6 +134,17 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     let documents =
         source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
     let mut manifest = Manifest::empty(before.recipe);
+    let cutter = Cutter {
+        workshop: &input.workshop,
+        preparer: Preparer::new(
+            input.spec.preparation.clone(),
+            input.tenant.clone(),
+            Arc::clone(&input.workshop.steps),
+        ),
+        chunking: &input.spec.chunking,
+        recipe: before.recipe,
+        runtime: Handle::current(),
+    };
     let mut fresh: Vec<Chunk> = Vec::new();
     let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
     input.watch.expect(documents.len());
@@ -143,10 +157,11 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
                 same.clone()
             }
             None => {
-                let cut = match cut(document, &input.spec) {
+                let cut = match cutter.cut(document) {
                     Ok(cut) => cut,
                     Err(reason) => {
                         let document = document.path.clone();
+                        let reason = reason.to_string();
                         report.skipped.push(Skipped { document, reason });
                         continue;
                     }
@@ -180,10 +195,33 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     Ok((manifest, segment, report))
 }
 
-fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {
-    // Two documents of equal bytes are two documents: the path is part of the version.
-    let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
-    let origin = Origin { path: &document.path, version, recipe: spec.recipe() };
-    let extracted = extract(&document.path, &document.text)?;
-    Ok(chunks(origin, &extracted, spec.chunking.max_tokens))
+/// From documents to passages.
+struct Cutter<'a> {
+    workshop: &'a Workshop,
+    preparer: Preparer,
+    chunking: &'a Chunking,
+    recipe: Digest,
+    runtime: Handle,
+}
+
+impl Cutter<'_> {
+    fn cut(&self, document: &Document) -> Result<Vec<Chunk>, Refusal> {
+        // Two documents of equal bytes are two documents: the path is part of the version.
+        let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
+        let origin = Origin { path: &document.path, version, recipe: self.recipe };
+        let raw = RawDocument {
+            path: document.path.clone(),
+            bytes: Bytes::from(document.text.clone()),
+            media_type: None,
+            mark: String::new(),
+            modified_at: Some(document.modified_at),
+            version: None,
+            metadata: Metadata::new(),
+        };
+        let prepared = self.runtime.block_on(async {
+            let extracted = self.workshop.extractor.extract(&raw).await?;
+            self.preparer.prepare(extracted, &raw).await
+        })?;
+        Ok(chunks(origin, &prepared.content, self.chunking))
+    }
 }

@@ -25,6 +25,7 @@ mod links;
 mod listen;
 mod outside;
 mod reference;
+mod steps;
 mod wiring;
 
 use std::process::ExitCode;

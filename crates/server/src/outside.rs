@@ -44,15 +44,19 @@ pub fn client() -> Result<Client> {
     Ok(client.no_proxy().user_agent("Groundcrew").build()?)
 }
 
-/// Sends a request, and reads the whole answer within `timeout`.
+/// Sends a request, and reads the whole answer within `timeout`: at most `most` bytes.
 ///
 /// # Errors
 /// If none comes, or it is too large.
-pub async fn send(request: RequestBuilder, timeout: Duration) -> Result<Answer, Unanswered> {
+pub async fn send(
+    request: RequestBuilder,
+    timeout: Duration,
+    most: usize,
+) -> Result<Answer, Unanswered> {
     let mut response = request.timeout(timeout).send().await.map_err(unanswered)?;
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(unanswered)? {
-        if body.len() + piece.len() > MAX_BODY {
+        if body.len() + piece.len() > most {
             return Err(Unanswered::TooLarge);
         }
         body.extend_from_slice(&piece);
