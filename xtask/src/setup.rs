@@ -140,6 +140,15 @@ pub fn compiler() -> Result<()> {
     debian("curl", has("curl"))
 }
 
+/// What reads PDF and scanned pages.
+///
+/// # Errors
+/// If it is missing and cannot be installed here.
+pub fn readers() -> Result<()> {
+    debian("poppler-utils", has("pdftotext"))?;
+    debian("tesseract-ocr", has("tesseract"))
+}
+
 /// A Postgres server of its own on a free port, in a fresh directory, gone when dropped.
 pub struct Postgres {
     /// How to reach it.

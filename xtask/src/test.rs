@@ -19,6 +19,7 @@ pub fn run(args: &[String]) -> Result<()> {
     heading(start, "set up");
     setup::compiler()?;
     setup::nextest()?;
+    setup::readers()?;
     let python = setup::python()?;
     let node = setup::node()?;
     let postgres = setup::Postgres::start()?;

@@ -31,7 +31,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use knowledge::Offered;
+use knowledge::{Offered, Workshop};
 use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
@@ -51,13 +51,20 @@ pub struct Delivery {
     store: Store,
     blobs: Blobs,
     offered: Arc<Offered>,
+    workshop: Arc<Workshop>,
     clock: Arc<dyn Clock>,
 }
 
 impl Delivery {
-    /// The release path over `store` and `blobs`; knowledge is read from what is `offered`.
-    pub fn new(store: Store, blobs: Blobs, offered: Arc<Offered>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, blobs, offered, clock }
+    /// The release path over a store and its blobs; knowledge is read from what is `offered`, and
+    /// worked on in `workshop`.
+    pub fn new(
+        (store, blobs): (Store, Blobs),
+        offered: Arc<Offered>,
+        workshop: Arc<Workshop>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, blobs, offered, workshop, clock }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -67,6 +74,7 @@ impl Delivery {
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
             offered: Arc::clone(&self.offered),
+            workshop: Arc::clone(&self.workshop),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -80,6 +88,7 @@ pub struct TenantDelivery {
     blobs: TenantBlobs,
     tenant: TenantId,
     offered: Arc<Offered>,
+    workshop: Arc<Workshop>,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

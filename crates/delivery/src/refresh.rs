@@ -52,6 +52,7 @@ impl TenantDelivery {
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),
             watch: Arc::clone(watch),
+            workshop: Arc::clone(&self.workshop),
         })
         .await?;
         let record = KnowledgeRecord {

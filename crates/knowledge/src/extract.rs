@@ -1,27 +1,114 @@
-//! From a file's text to plain text with its headings.
+//! From a document's bytes to its text, its headings and its pages.
+//!
+//! ```text
+//!  RawDocument ─► Kind (media type, ending, first bytes)
+//!              ├─ text, Markdown ─► here
+//!              └─ all else ─► Extractor ─► a child process under limits ─► its format's function
+//! ```
+//!
+//! A format's function takes bytes and gives text; it opens no file and follows no reference. PDF and
+//! scanned images are read by commands (`pdftotext`, `tesseract`), which the child starts under its own
+//! limits.
 
+mod archive;
+mod child;
+mod command;
+mod encoding;
 mod html;
+mod json;
+mod kind;
+mod mail;
 mod markdown;
+mod office;
+mod sheet;
+mod table;
+mod worker;
 
-use crate::document::{Extracted, Heading};
+use serde::{Deserialize, Serialize};
 
-/// Extracts a document by the ending of its path; what is neither Markdown nor HTML is text.
-///
-/// # Errors
-/// Why a document cannot be extracted in bounded time.
-pub fn extract(path: &str, text: &str) -> Result<Extracted, String> {
-    let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let mut extracted = match ending.as_str() {
-        "md" | "markdown" => markdown::extract(text),
-        "html" | "htm" => html::extract(text)?,
-        _ => Extracted { text: text.to_owned(), ..Extracted::default() },
+use crate::document::{Extracted, Heading, RawDocument};
+
+pub use child::serve_documents;
+pub use kind::Kind;
+pub use worker::{Extractor, Limits};
+
+/// The most bytes of text that one document gives.
+const MAX_TEXT: usize = 32 << 20;
+/// The most characters of a title.
+const MAX_TITLE: usize = 120;
+
+/// Why there is no text of a document. The batch goes on without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", content = "reason", rename_all = "snake_case")]
+pub enum Refusal {
+    /// It is not what it says it is.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// Its format is not read, or not on this machine.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    /// It, or what is packed in it, is larger than allowed.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// It takes more time than allowed.
+    #[error("out of time: {0}")]
+    Time(String),
+    /// It takes more memory than allowed.
+    #[error("out of memory: {0}")]
+    Memory(String),
+    /// Reading it made the reader crash.
+    #[error("crashed: {0}")]
+    Crash(String),
+    /// It holds what the knowledge base must not hold.
+    #[error("withheld: {0}")]
+    Withheld(String),
+    /// A step of the knowledge base's own failed on it.
+    #[error("a step failed: {0}")]
+    Step(String),
+}
+
+impl Refusal {
+    /// It is not what it says it is.
+    fn malformed(why: impl std::fmt::Display) -> Self {
+        Self::Malformed(why.to_string())
+    }
+}
+
+/// Extracts a document here, whatever it is: the work of the child.
+fn extract(document: &RawDocument) -> Result<Extracted, Refusal> {
+    let bytes = &document.bytes[..];
+    let kind = match Kind::of(document)? {
+        Kind::Archive => kind::packed(bytes)?,
+        kind => kind,
     };
+    let declared = document.media_type.as_deref().and_then(encoding::declared);
+    let text = || encoding::decode(bytes, declared);
+    let mut extracted = match kind {
+        Kind::Text => Extracted { text: text()?.text, ..Extracted::default() },
+        Kind::Markdown => markdown::extract(&text()?.text)?,
+        Kind::Html => html::extract(&encoding::decode_html(bytes, declared)?.text)?,
+        Kind::Csv => table::extract(&text()?.text)?,
+        Kind::Json => json::extract(&text()?.text)?,
+        Kind::JsonLines => json::extract_lines(&text()?.text)?,
+        Kind::Sheet => sheet::extract(bytes)?,
+        Kind::Docx => office::document(bytes)?,
+        Kind::Pptx => office::slides(bytes)?,
+        Kind::Mail => mail::extract(bytes)?,
+        Kind::Pdf => command::pdf(bytes)?,
+        Kind::Image => command::image(bytes)?,
+        Kind::Archive => return Err(Refusal::malformed("an archive in disguise")),
+    };
+    if kind.is_text()
+        && let Some(assumed) = text()?.assumed
+    {
+        extracted.metadata.insert("assumed_encoding".to_owned(), assumed.into());
+    }
     if extracted.title.is_empty() {
         let heading = extracted.headings.first().map(|heading| heading.text.clone());
         let line = || extracted.text.lines().map(str::trim).find(|line| !line.is_empty());
-        let title = heading.or_else(|| line().map(str::to_owned)).unwrap_or_default();
-        extracted.title = title.chars().take(120).collect();
+        extracted.title = heading.or_else(|| line().map(str::to_owned)).unwrap_or_default();
     }
+    extracted.title = extracted.title.chars().take(MAX_TITLE).collect();
     Ok(extracted)
 }
 
@@ -30,11 +117,16 @@ pub fn extract(path: &str, text: &str) -> Result<Extracted, String> {
 struct Builder {
     out: Extracted,
     block: String,
+    /// Whether there was more text than a document may have.
+    full: bool,
 }
 
 impl Builder {
     /// Adds text to the present block; white space is folded.
     fn say(&mut self, text: &str) {
+        if self.is_full(text) {
+            return;
+        }
         for (position, word) in text.split_whitespace().enumerate() {
             let spaced = position > 0 || text.starts_with(char::is_whitespace);
             if spaced && !self.block.is_empty() && !self.block.ends_with(char::is_whitespace) {
@@ -44,7 +136,7 @@ impl Builder {
         }
         if text.ends_with(char::is_whitespace)
             && !self.block.is_empty()
-            && !self.block.ends_with(' ')
+            && !self.block.ends_with(char::is_whitespace)
         {
             self.block.push(' ');
         }
@@ -52,7 +144,14 @@ impl Builder {
 
     /// Adds text to the present block as it stands.
     fn verbatim(&mut self, text: &str) {
-        self.block.push_str(text);
+        if !self.is_full(text) {
+            self.block.push_str(text);
+        }
+    }
+
+    fn is_full(&mut self, text: &str) -> bool {
+        self.full |= self.out.text.len() + self.block.len() + text.len() > MAX_TEXT;
+        self.full
     }
 
     /// Ends the present line within the block.
@@ -66,8 +165,9 @@ impl Builder {
     /// Ends the present block.
     fn end(&mut self) {
         let block = std::mem::take(&mut self.block);
-        let block = block.trim();
-        if !block.is_empty() {
+        // Indentation is the content of code.
+        let block = block.trim_end().trim_start_matches(['\n', '\r']);
+        if !block.trim().is_empty() {
             if !self.out.text.is_empty() {
                 self.out.text.push_str("\n\n");
             }
@@ -77,17 +177,49 @@ impl Builder {
 
     /// Ends the present block as a heading.
     fn heading(&mut self, level: u8) {
-        let text = std::mem::take(&mut self.block).trim().to_owned();
+        let text = std::mem::take(&mut self.block).trim().replace('\n', " ");
         if !text.is_empty() {
             self.out.headings.push(Heading { level, text, at: self.out.text.len() });
         }
     }
 
-    fn finish(mut self) -> Extracted {
+    /// Ends the present block, and begins a page.
+    fn page(&mut self) {
         self.end();
-        self.out
+        self.out.pages.push(self.out.text.len());
+    }
+
+    /// Adds what was extracted of a part of the document.
+    fn take_in(&mut self, part: Extracted) {
+        self.end();
+        if self.is_full(&part.text) {
+            return;
+        }
+        let gap = if self.out.text.is_empty() { "" } else { "\n\n" };
+        self.out.text.push_str(gap);
+        let start = self.out.text.len();
+        self.out.text.push_str(&part.text);
+        let moved =
+            part.headings.into_iter().map(|heading| Heading { at: heading.at + start, ..heading });
+        self.out.headings.extend(moved);
+    }
+
+    /// Tells something of the document, unless it is empty.
+    fn tell(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        let value = value.into();
+        if value.as_str() != Some("") {
+            self.out.metadata.insert(name.to_owned(), value);
+        }
+    }
+
+    fn finish(mut self) -> Result<Extracted, Refusal> {
+        self.end();
+        match self.full {
+            false => Ok(self.out),
+            true => Err(Refusal::TooLarge(format!("it gives more than {MAX_TEXT} bytes of text"))),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

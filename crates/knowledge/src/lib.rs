@@ -7,9 +7,9 @@
 //! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Retrieved`], [`BatchReport`].
 //!
 //! ```text
-//!  sources ─► source ─► extract ─► chunk ─► segment ─┐
-//!                                                      ├─► manifest (its digest is the snapshot)
-//!  parent snapshot ─► unchanged documents, tombstones ─┘
+//!  source ─► extract ─► prepare ─► chunk ─► segment ─┐
+//!                                                    ├─► manifest (its digest is the snapshot)
+//!  parent snapshot ─► unchanged documents ───────────┘
 //!  Snapshot::open(digest) ─► retrieve(question, k) ─► passages with scores and places
 //! ```
 //!
@@ -23,6 +23,7 @@ mod extract;
 mod freshness;
 mod ledger;
 mod manifest;
+mod prepare;
 mod quality;
 mod refresh;
 mod segment;
@@ -31,17 +32,23 @@ pub mod source;
 mod spec;
 mod watch;
 
+pub use chunk::{Chunk, Surrounding, surrounding};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use error::KnowledgeError;
+pub use extract::{Extractor, Kind, Limits, Refusal, serve_documents};
 pub use freshness::{Failing, Freshness, Lag, Lags, Polls, freshness};
 pub use ledger::{Facts, Known, Ledger};
 pub use manifest::{Diff, DocumentEntry, Manifest};
+pub use prepare::{
+    Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
+    near_duplicates,
+};
 pub use quality::{Check, Quality, QualityReport, judge};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, FeedSpec, GitSpec, KnowledgeSpec, Objective, PushSpec,
-    SiteSpec, SourceSpec, SqlSpec, Tier,
+    BucketSpec, Chunking, DirectorySpec, FeedSpec, GitSpec, KnowledgeSpec, Objective, Preparation,
+    PushSpec, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

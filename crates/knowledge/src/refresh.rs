@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use release::{ArtifactName, Digest, TenantId, Timestamp};
+use release::{ArtifactName, Digest, TenantId};
 use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
+use tokio::runtime::Handle;
 
 use crate::chunk::{Chunk, Origin, chunks};
-use crate::extract::extract;
+use crate::prepare::{Preparer, Workshop};
+use crate::source::{self, Document};
 use crate::{
-    DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Offered, RawDocument, SegmentEntry,
-    Watch, segment, source,
+    Chunking, Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Metadata,
+    RawDocument, Refusal, SegmentEntry, Watch, segment,
 };
 
 /// What a refresh works on.
@@ -24,8 +26,8 @@ pub struct RefreshInput {
     pub name: ArtifactName,
     /// What it is made of.
     pub spec: KnowledgeSpec,
-    /// What it may be made from.
-    pub offered: Arc<Offered>,
+    /// The directories it may be made from.
+    pub directories: Arc<Directories>,
     /// Its newest snapshot.
     pub parent: Option<Digest>,
     /// Where segments and manifests are kept.
@@ -34,6 +36,8 @@ pub struct RefreshInput {
     pub tenant: TenantId,
     /// Who looks at it.
     pub watch: Arc<Watch>,
+    /// What its documents are worked on with.
+    pub workshop: Arc<Workshop>,
 }
 
 /// What a refresh made.
@@ -81,7 +85,7 @@ pub struct Skipped {
 /// If a source cannot be listed, the parent cannot be read, the snapshot cannot be written, or whoever
 /// looks at it has stopped it.
 pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
-    let recipe = input.spec.recipe();
+    let recipe = input.spec.recipe()?;
     let parent = match input.parent {
         Some(digest) => Some(Manifest::read(digest, &input.blobs.get(&digest).await?)?),
         None => None,
@@ -90,9 +94,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let shared = parent.clone().filter(|parent| parent.recipe == recipe);
     let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
     let (blobs, earlier) = (input.blobs.clone(), parent);
-    let read = source::collect(&input.spec.sources, &input.offered, &input.tenant, &input.name);
-    let read = read.await?;
-    let built = tokio::task::spawn_blocking(move || build(&input, read, before));
+    let built = tokio::task::spawn_blocking(move || build(&input, before));
     let (mut manifest, built_segment, mut report) =
         built.await.map_err(|_| KnowledgeError::Stopped)??;
     report.changed_since(earlier.as_ref(), &manifest);
@@ -126,21 +128,23 @@ impl BatchReport {
 
 type Built = (Manifest, Option<Bytes>, BatchReport);
 
-/// Extracts, cuts and indexes; blocking.
-fn build(
-    input: &RefreshInput,
-    read: BTreeMap<String, Result<RawDocument, String>>,
-    before: Manifest,
-) -> Result<Built, KnowledgeError> {
+/// Reads, extracts, cuts and indexes; blocking.
+fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
     let mut report = BatchReport::default();
-    let mut documents = Vec::new();
-    for (path, read) in read {
-        match read.and_then(Document::of) {
-            Ok(document) => documents.push(document),
-            Err(reason) => report.skipped.push(Skipped { document: path, reason }),
-        }
-    }
+    let documents =
+        source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
     let mut manifest = Manifest::empty(before.recipe);
+    let cutter = Cutter {
+        workshop: &input.workshop,
+        preparer: Preparer::new(
+            input.spec.preparation.clone(),
+            input.tenant.clone(),
+            Arc::clone(&input.workshop.steps),
+        ),
+        chunking: &input.spec.chunking,
+        recipe: before.recipe,
+        runtime: Handle::current(),
+    };
     let mut fresh: Vec<Chunk> = Vec::new();
     let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
     input.watch.expect(documents.len());
@@ -153,10 +157,11 @@ fn build(
                 same.clone()
             }
             None => {
-                let cut = match cut(document, &input.spec) {
+                let cut = match cutter.cut(document) {
                     Ok(cut) => cut,
                     Err(reason) => {
                         let document = document.path.clone();
+                        let reason = reason.to_string();
                         report.skipped.push(Skipped { document, reason });
                         continue;
                     }
@@ -190,34 +195,33 @@ fn build(
     Ok((manifest, segment, report))
 }
 
-/// A document as text.
-struct Document {
-    path: String,
-    text: String,
-    raw: Digest,
-    modified_at: Timestamp,
+/// From documents to passages.
+struct Cutter<'a> {
+    workshop: &'a Workshop,
+    preparer: Preparer,
+    chunking: &'a Chunking,
+    recipe: Digest,
+    runtime: Handle,
 }
 
-impl Document {
-    fn of(read: RawDocument) -> Result<Self, String> {
-        if read.bytes.contains(&0) {
-            return Err("binary, not text".to_owned());
-        }
-        let raw = Digest::of(&read.bytes);
-        let text = String::from_utf8(read.bytes.into());
-        let text = text.map_err(|error| {
-            format!("not valid UTF-8 at byte {}", error.utf8_error().valid_up_to())
+impl Cutter<'_> {
+    fn cut(&self, document: &Document) -> Result<Vec<Chunk>, Refusal> {
+        // Two documents of equal bytes are two documents: the path is part of the version.
+        let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
+        let origin = Origin { path: &document.path, version, recipe: self.recipe };
+        let raw = RawDocument {
+            path: document.path.clone(),
+            bytes: Bytes::from(document.text.clone()),
+            media_type: None,
+            mark: String::new(),
+            modified_at: Some(document.modified_at),
+            version: None,
+            metadata: Metadata::new(),
+        };
+        let prepared = self.runtime.block_on(async {
+            let extracted = self.workshop.extractor.extract(&raw).await?;
+            self.preparer.prepare(extracted, &raw).await
         })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
-        let modified_at = read.modified_at.unwrap_or_default();
-        Ok(Self { path: read.path, text, raw, modified_at })
+        Ok(chunks(origin, &prepared.content, self.chunking))
     }
-}
-
-fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {
-    // Two documents of equal bytes are two documents: the path is part of the version.
-    let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
-    let origin = Origin { path: &document.path, version, recipe: spec.recipe() };
-    let extracted = extract(&document.path, &document.text)?;
-    Ok(chunks(origin, &extracted, spec.chunking.max_tokens))
 }

@@ -1,8 +1,9 @@
 //! What a knowledge base is made of.
 
+mod preparation;
 mod source;
 
-use release::Digest;
+use release::{CanonicalError, CanonicalJson, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ pub use source::{
     BucketSpec, DirectorySpec, FeedSpec, GitSpec, Objective, PushSpec, SiteSpec, SourceSpec,
     SqlSpec, Tier,
 };
+
+pub use preparation::{Preparation, StepSpec};
 
 /// A knowledge base: `knowledge/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +24,9 @@ pub struct KnowledgeSpec {
     /// Where its documents come from.
     #[schemars(length(min = 1))]
     pub sources: Vec<SourceSpec>,
+    /// How they are prepared.
+    #[serde(default)]
+    pub preparation: Preparation,
     /// How they are cut into passages.
     #[serde(default)]
     pub chunking: Chunking,
@@ -33,21 +39,30 @@ pub struct Chunking {
     /// The most tokens of a passage (about four bytes each).
     #[schemars(range(min = 32, max = 2048))]
     pub max_tokens: u32,
+    /// The most tokens of what a found passage is given to the model with: the passages around it, under
+    /// the same heading. So small passages are found exactly, and answers have context. Without it, a
+    /// passage stands for itself.
+    #[schemars(range(min = 64, max = 8192))]
+    pub parent_tokens: Option<u32>,
 }
 
 impl Default for Chunking {
     fn default() -> Self {
-        Self { max_tokens: 220 }
+        Self { max_tokens: 220, parent_tokens: None }
     }
 }
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-1 chunk-1 analyse-1";
+const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1";
 
 impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.
-    pub fn recipe(&self) -> Digest {
-        Digest::of_fields([RECIPE.as_bytes(), &self.chunking.max_tokens.to_be_bytes()])
+    ///
+    /// # Errors
+    /// If it has no canonical form.
+    pub fn recipe(&self) -> Result<Digest, CanonicalError> {
+        let settings = (&self.preparation, &self.chunking);
+        Ok(Digest::of_fields([RECIPE.as_bytes(), CanonicalJson::of(&settings)?.as_bytes()]))
     }
 }

@@ -104,6 +104,14 @@ enum Command {
         /// Where; made if missing.
         directory: PathBuf,
     },
+    /// Read documents for the server, each under limits.
+    #[command(hide = true)]
+    ExtractDocument {
+        /// The bytes of memory that this process gives itself.
+        memory: u64,
+        /// The seconds of processor time that each document is given.
+        seconds: u64,
+    },
     /// Completions for a shell.
     Completions {
         /// The shell.
@@ -342,6 +350,13 @@ enum UserCommand {
 
 /// Runs a command: 0 done, 1 failed, 2 used wrongly (as clap has it).
 pub fn run(cli: Cli) -> ExitCode {
+    // It confines itself, so nothing else may have been started.
+    if let Command::ExtractDocument { memory, seconds } = cli.command {
+        return match knowledge::serve_documents(memory, seconds) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error),
+        };
+    }
     let filter =
         EnvFilter::try_from_env("GROUNDCREW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -355,12 +370,14 @@ pub fn run(cli: Cli) -> ExitCode {
         .and_then(|runtime| runtime.block_on(execute(cli)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing can be done if even this cannot be written.
-            let _unwritten = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format_args!("{error:#}")),
     }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    // Nothing can be done if even this cannot be written.
+    let _unwritten = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
 async fn execute(cli: Cli) -> Result<()> {
@@ -431,6 +448,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::Up { .. }
         | Command::Explain { .. }
         | Command::Reference { .. }
+        | Command::ExtractDocument { .. }
         | Command::Workflow(_)
         | Command::Completions { .. } => Ok(()),
     }

@@ -50,6 +50,40 @@ impl Connections {
         Self { offered, http }
     }
 
+    /// Posts `body` to a path below a connection's address, and gives the JSON that comes back: at most
+    /// `most` bytes.
+    ///
+    /// # Errors
+    /// Why none comes.
+    pub async fn post(
+        &self,
+        (name, path): (&str, &str),
+        tenant: &TenantId,
+        body: &Value,
+        most: usize,
+    ) -> Result<Value, String> {
+        let told = |fault: Fault| fault.cause.unwrap_or_default();
+        let connection = self.find(&format!(":connection/{name}"), tenant).map_err(told)?;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let endpoint = json!({"ApiEndpoint": format!("{slash}{path}"), "Method": "POST"});
+        let url = request::read(&endpoint).and_then(|asked| asked.url(&connection.url));
+        let mut request = self.http.post(url.map_err(told)?).json(body);
+        if let Some((name, value)) = connection.authorization.clone() {
+            request = request.header(name, value);
+        }
+        match outside::send(request, connection.timeout, most).await {
+            Ok(answer) if answer.status.is_success() => {
+                serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+            }
+            Ok(answer) => Err(format!("it answers {}", answer.status)),
+            Err(Unanswered::TimedOut) => {
+                Err(format!("no answer came within {} seconds", connection.timeout.as_secs()))
+            }
+            Err(Unanswered::Failed(why)) => Err(why),
+            Err(Unanswered::TooLarge) => Err(format!("the answer has more than {most} bytes")),
+        }
+    }
+
     /// The connection that an ARN names, `…:connection/NAME` with or without more behind it.
     fn find(&self, arn: &str, tenant: &TenantId) -> Result<&Connection, Fault> {
         let name = arn.split_once(":connection/").map(|(_, name)| name);
@@ -83,7 +117,7 @@ impl Task for Connections {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
             request = request.body(body);
         }
-        match outside::send(request.headers(headers), connection.timeout, MAX_PAYLOAD).await {
+        match outside::send(request.headers(headers), connection.timeout, workflow::MAX_PAYLOAD).await {
             Ok(answer) => result(answer),
             Err(Unanswered::TimedOut) => {
                 let seconds = connection.timeout.as_secs();

@@ -17,8 +17,8 @@ use security::outside::{self, Answer, Outside, Unanswered};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
-use workflow::engine::{Task, TaskCall};
-use workflow::{Fault, MAX_PAYLOAD};
+use workflow::Fault;
+use workflow::engine::{Progress, Task, TaskCall};
 
 pub use command::Command;
 
@@ -71,6 +71,23 @@ fn nothing() -> Value {
     json!({})
 }
 
+/// A call of a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// For whom.
+    pub tenant: &'a TenantId,
+    /// Names it, however often it is made.
+    pub key: &'a str,
+    /// What the function reports with, if that is waited for.
+    pub token: Option<&'a str>,
+    /// Where it tells how far it is.
+    pub progress: &'a Progress,
+    /// What it is given.
+    pub payload: &'a Value,
+    /// The most bytes of its result.
+    pub most: usize,
+}
+
 /// Why there is no result.
 #[derive(Debug)]
 pub enum Failure {
@@ -101,29 +118,56 @@ impl Functions {
         Self { offered, http }
     }
 
+    /// Invokes a function, as soon as it has a slot and it is the tenant's turn.
+    ///
+    /// # Errors
+    /// If the tenant has no such function, or it fails.
+    pub async fn invoke(&self, name: &str, call: Call<'_>) -> Result<Value, Fault> {
+        let offered = self.offered.get(name);
+        let found = offered.and_then(|offered| Some((offered, offered.tenants.get(call.tenant)?)));
+        let (function, next) = found.ok_or_else(|| unknown(name, call.key))?;
+        let turn = next.lock().await;
+        let slot = function.slots.acquire().await;
+        drop(turn);
+        let Ok(_slot) = slot else {
+            return Err(Fault::new("Lambda.ServiceException", "the server is stopping"));
+        };
+        let timeout = function.timeout;
+        let invoked = tokio::time::timeout(timeout, async {
+            match &function.handler {
+                Handler::Command(command) => command.invoke(call).await,
+                Handler::Url { url, credential } => {
+                    self.post((url, credential.as_ref()), call, timeout).await
+                }
+            }
+        });
+        let invoked = invoked.await.unwrap_or_else(|_| Err(timed_out(timeout)));
+        invoked.map_err(|failure| failure.told(call.key))
+    }
+
     async fn post(
         &self,
         (url, credential): (&Url, Option<&HeaderValue>),
-        (call, payload): (&TaskCall, &Value),
+        call: Call<'_>,
         timeout: Duration,
     ) -> Result<Value, Failure> {
         let service = |why| Failure::Service(Fault::new("Lambda.ServiceException", why));
         let request = self.http.request(Method::POST, url.clone());
         let mut request = request
             .map_err(|refused| service(refused.to_string()))?
-            .header("idempotency-key", &call.key)
+            .header("idempotency-key", call.key)
             .header("groundcrew-tenant", call.tenant.as_str())
-            .json(payload);
+            .json(call.payload);
         if let Some(credential) = credential {
             request = request.header(AUTHORIZATION, credential);
         }
-        if let Some(token) = &call.token {
+        if let Some(token) = call.token {
             request = request.header("groundcrew-task-token", token);
         }
-        match outside::send(request, timeout, MAX_PAYLOAD).await {
+        match outside::send(request, timeout, call.most).await {
             Ok(answer) => result(&answer),
             Err(Unanswered::TimedOut) => Err(timed_out(timeout)),
-            Err(Unanswered::TooLarge) => Err(too_large()),
+            Err(Unanswered::TooLarge) => Err(too_large(call.most)),
             Err(Unanswered::Failed(why) | Unanswered::Refused(why)) => Err(service(why)),
         }
     }
@@ -157,27 +201,15 @@ impl Task for Functions {
                 "functions are invoked here as RequestResponse, not as {kind}"
             )));
         }
-        let name = name(&function_name);
-        let offered = self.offered.get(name);
-        let found = offered.and_then(|offered| Some((offered, offered.tenants.get(&call.tenant)?)));
-        let (function, next) = found.ok_or_else(|| unknown(name, &call.key))?;
-        let turn = next.lock().await;
-        let slot = function.slots.acquire().await;
-        drop(turn);
-        let Ok(_slot) = slot else {
-            return Err(Fault::new("Lambda.ServiceException", "the server is stopping"));
+        let made = Call {
+            tenant: &call.tenant,
+            key: &call.key,
+            token: call.token.as_deref(),
+            progress: &call.progress,
+            payload: &payload,
+            most: workflow::MAX_PAYLOAD,
         };
-        let timeout = function.timeout;
-        let invoked = tokio::time::timeout(timeout, async {
-            match &function.handler {
-                Handler::Command(command) => command.invoke(&call, &payload).await,
-                Handler::Url { url, credential } => {
-                    self.post((url, credential.as_ref()), (&call, &payload), timeout).await
-                }
-            }
-        });
-        let invoked = invoked.await.unwrap_or_else(|_| Err(timed_out(timeout)));
-        let payload = invoked.map_err(|failure| failure.told(&call.key))?;
+        let payload = self.invoke(name(&function_name), made).await?;
         Ok(json!({
             "ExecutedVersion": "$LATEST",
             "Payload": payload,
@@ -229,8 +261,7 @@ fn timed_out(timeout: Duration) -> Failure {
 }
 
 /// The failure of a function that gives too much.
-pub fn too_large() -> Failure {
-    let most = MAX_PAYLOAD;
+pub fn too_large(most: usize) -> Failure {
     let message =
         format!("Response payload size exceeded maximum allowed payload size ({most} bytes).");
     Failure::function("Function.ResponseSizeTooLarge", message)

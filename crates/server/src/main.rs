@@ -25,6 +25,7 @@ mod links;
 mod listen;
 mod outside;
 mod reference;
+mod steps;
 mod watching;
 mod wiring;
 

@@ -13,6 +13,7 @@ use axum::routing::get;
 use cost::PriceBook;
 use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
+use knowledge::{Extractor, Workshop};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -26,6 +27,7 @@ use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
+use crate::steps::Steps;
 use crate::{listen, watching};
 
 /// How often schedules and rules are looked at.
@@ -77,15 +79,25 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     };
     let traces = TraceLog::open(&data.0.join("traces"), options)?;
     let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
-    let delivery = Delivery::new(store.clone(), blobs.clone(), offered, Arc::clone(&clock));
+    let functions = Arc::new(config.functions(base)?);
+    let connections = Arc::new(config.connections()?);
+    let steps = Steps { functions: Arc::clone(&functions), connections: Arc::clone(&connections) };
+    // Documents are read in child processes of this very program.
+    let program = std::env::current_exe().context("this program's own path cannot be told")?;
+    let workshop = Arc::new(Workshop {
+        extractor: Extractor::new(program, knowledge::Limits::default()),
+        steps: Arc::new(steps),
+    });
+    let delivery =
+        Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
-        Arc::new(config.functions(base)?),
-        Arc::new(config.connections()?),
+        functions,
+        connections,
     ];
     let (node, secret) = (node(&data)?, pepper.clone());
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);

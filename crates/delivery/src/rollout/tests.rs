@@ -4,7 +4,7 @@ use release::{ChangeId, Digest, PrincipalId, Timestamp};
 
 use std::sync::Arc;
 
-use knowledge::Offered;
+use knowledge::{Extractor, Limits, NoSteps, Offered, Workshop};
 use release::{Clock, TenantId};
 use store::{Blobs, Store};
 
@@ -58,6 +58,11 @@ fn rolling_back_twice_goes_back_two_promotions() {
 #[derive(Debug)]
 struct Fixed(Timestamp);
 
+fn workshop() -> Arc<Workshop> {
+    let extractor = Extractor::new("no-program".into(), Limits::default());
+    Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) })
+}
+
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
         self.0
@@ -70,7 +75,7 @@ async fn a_promotion_by_hand_that_is_begun_twice_moves_once_and_asked_for_anew_o
     let store = Store::open_sqlite(&directory.path().join("control.db")).await.unwrap();
     let blobs = Blobs::disk(directory.path().join("blobs"));
     let (now, nothing) = (Timestamp::UNIX_EPOCH, Arc::new(Offered::default()));
-    let delivery = Delivery::new(store, blobs, nothing, Arc::new(Fixed(now)));
+    let delivery = Delivery::new((store, blobs), nothing, workshop(), Arc::new(Fixed(now)));
     let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
     let app = "[slots]\nmodel = \"m\"\nprompt = \"p\"\n[delivery]\nenter = \"manual\"\n";
     let files = [

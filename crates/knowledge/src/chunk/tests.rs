@@ -3,13 +3,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::extract::extract;
+use crate::extract::tests::extracted;
+
+fn cut_by(chunking: Chunking, path: &str, text: &str) -> (Extracted, Vec<Chunk>) {
+    let extracted = extracted(path, text);
+    let origin = Origin { path, version: Digest::of(text.as_bytes()), recipe: Digest::of(b"r") };
+    let chunks = chunks(origin, &extracted, &chunking);
+    (extracted, chunks)
+}
 
 fn cut_up(path: &str, text: &str, max_tokens: u32) -> (Extracted, Vec<Chunk>) {
-    let extracted = extract(path, text).unwrap();
-    let origin = Origin { path, version: Digest::of(text.as_bytes()), recipe: Digest::of(b"r") };
-    let chunks = chunks(origin, &extracted, max_tokens);
-    (extracted, chunks)
+    cut_by(Chunking { max_tokens, parent_tokens: None }, path, text)
 }
 
 #[test]

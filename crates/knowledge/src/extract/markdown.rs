@@ -1,11 +1,13 @@
-//! Markdown, by CommonMark with tables.
+//! Markdown, by CommonMark with tables; front matter in YAML or TOML.
+
+mod front;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::{Builder, Extracted};
+use super::{Builder, Extracted, Refusal};
 
-pub fn extract(text: &str) -> Extracted {
-    let (title, body) = front_matter(text);
+pub fn extract(text: &str) -> Result<Extracted, Refusal> {
+    let (front, body) = front::split(text);
     let mut builder = Builder::default();
     let mut code = false;
     for event in Parser::new_ext(body, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
@@ -36,23 +38,10 @@ pub fn extract(text: &str) -> Extracted {
             _ => {}
         }
     }
-    let mut extracted = builder.finish();
-    extracted.title = title;
-    extracted
-}
-
-/// The `title` of front matter, and the text after it.
-fn front_matter(text: &str) -> (String, &str) {
-    for fence in ["---", "+++"] {
-        let Some(rest) = text.strip_prefix(fence).and_then(|rest| rest.strip_prefix('\n')) else {
-            continue;
-        };
-        let Some(end) = rest.find(&format!("\n{fence}\n")) else { continue };
-        let title = rest[..end].lines().find_map(|line| {
-            let value = line.strip_prefix("title")?.trim_start().strip_prefix([':', '='])?;
-            Some(value.trim().trim_matches(['"', '\'']).to_owned())
-        });
-        return (title.unwrap_or_default(), &rest[end + fence.len() + 2..]);
-    }
-    (String::new(), text)
+    let mut extracted = builder.finish()?;
+    let title = front.get("title").and_then(|title| title.as_str());
+    extracted.title = title.unwrap_or_default().to_owned();
+    extracted.metadata = front;
+    extracted.metadata.remove("title");
+    Ok(extracted)
 }

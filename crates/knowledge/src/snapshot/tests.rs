@@ -55,6 +55,7 @@ impl Base {
             blobs: self.blobs.tenant(&TenantId::DEFAULT),
             tenant: TenantId::DEFAULT,
             watch: Arc::default(),
+            workshop: crate::prepare::tests::workshop(),
         }
     }
 

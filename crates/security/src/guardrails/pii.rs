@@ -1,6 +1,6 @@
 //! Personal data and secrets: patterns, and the checksums that tell them from mere digits.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A kind of personal data or secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Entity {
     /// A payment card's number: an issuer of the financial industry (2 to 6), checked by Luhn
@@ -22,8 +24,13 @@ pub enum Entity {
     Phone,
     /// A United States social security number that can have been issued.
     UsSsn,
-    /// A key of a well-known service.
+    /// A key or token of a well-known service, as of AWS, GitHub, GitLab, Google, OpenAI, Slack or
+    /// Stripe.
     ApiKey,
+    /// A private key in PEM form (RFC 7468), whole or cut off.
+    PrivateKey,
+    /// A signed JSON Web Token (RFC 7519).
+    Jwt,
 }
 
 /// How an entity is found.
@@ -37,7 +44,7 @@ struct Pattern {
     grouped: Option<RangeInclusive<usize>>,
 }
 
-static PATTERNS: LazyLock<[Pattern; 6]> = LazyLock::new(|| {
+static PATTERNS: LazyLock<[Pattern; 8]> = LazyLock::new(|| {
     let pattern = |text: &str, longest, grouped| {
         let regex = Regex::new(text).ok();
         Pattern { regex, longest, grouped }
@@ -53,8 +60,30 @@ static PATTERNS: LazyLock<[Pattern; 6]> = LazyLock::new(|| {
         pattern(r"\+[0-9](?:[ -]?[0-9]){7,14}\b", 31, None),
         pattern(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", 11, None),
         pattern(
-            r"\b(?:sk|pk|rk|ghp|gho|ghs|xoxb|xoxp|AKIA|gc)[-_A-Z0-9][-_A-Za-z0-9.]{15,120}",
-            125,
+            concat!(
+                r"\b(?:sk|pk|rk|gh[opsur]|github_pat|glpat|xox[abeoprs]|AKIA|ASIA|AIza|gc)",
+                r"[-_A-Z0-9][-_A-Za-z0-9.]{15,120}",
+                // A secret key of AWS has no form of its own: its name gives it away.
+                r"|(?i:aws_?secret(?:_?access)?_?key)[\x22']?\s{0,4}[:=]\s{0,4}[\x22']?",
+                r"[A-Za-z0-9/+]{40}\b",
+            ),
+            131,
+            None,
+        ),
+        pattern(
+            concat!(
+                r"-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+                // Its headers, its lines, and its end if it is there.
+                r"(?:\s{1,2}[A-Za-z-]{1,20}: [^\n]{1,60}){0,2}",
+                r"(?:\s{1,2}[A-Za-z0-9+/=]{20,64})(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){0,55}",
+                r"(?:\s{1,2}-----END [A-Z0-9 ]{0,50}PRIVATE KEY(?: BLOCK)?-----)?",
+            ),
+            4_090,
+            None,
+        ),
+        pattern(
+            r"\beyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{16,1000}",
+            4_008,
             None,
         ),
     ]
@@ -70,18 +99,53 @@ impl Entity {
         self.pattern().longest
     }
 
+    /// Its name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreditCard => "credit_card",
+            Self::Iban => "iban",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::UsSsn => "us_ssn",
+            Self::ApiKey => "api_key",
+            Self::PrivateKey => "private_key",
+            Self::Jwt => "jwt",
+        }
+    }
+
     /// Whether one stands in `text`, ending before `until`.
     pub fn is_in(self, text: &str, until: usize) -> bool {
-        let Pattern { regex, grouped, .. } = self.pattern();
-        let mut found = regex.iter().flat_map(|regex| regex.find_iter(text));
-        found.any(|found| match grouped {
-            None => found.end() < until && self.is_valid(found.as_str()),
-            // Other digits or capitals may follow, so every length is tried.
-            Some(lengths) => {
-                let text = &text[found.start()..];
-                let mut ends = ends(text, lengths).into_iter();
-                ends.any(|end| found.start() + end < until && self.is_valid(&text[..end]))
+        self.candidates(text).any(|found| found.end < until)
+    }
+
+    /// Where in `text` they stand, in order and apart from each other, in bytes.
+    pub fn find(self, text: &str) -> Vec<Range<usize>> {
+        let mut apart: Vec<Range<usize>> = Vec::new();
+        for found in self.candidates(text) {
+            match apart.last_mut().filter(|before| found.start < before.end) {
+                Some(before) => before.end = before.end.max(found.end),
+                None => apart.push(found),
             }
+        }
+        apart
+    }
+
+    /// All that can be one, by where they start; of those in groups also parts of others.
+    fn candidates(self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let Pattern { regex, grouped, .. } = self.pattern();
+        let found = regex.iter().flat_map(move |regex| regex.find_iter(text));
+        found.flat_map(move |found| {
+            let start = found.start();
+            let ends = match grouped {
+                None => vec![found.end()],
+                // Other digits or capitals may follow, so every length is tried.
+                Some(lengths) => {
+                    let ends = ends(&text[start..], lengths).into_iter();
+                    ends.map(|end| start + end).collect()
+                }
+            };
+            let valid = move |end: &usize| self.is_valid(&text[start..*end]);
+            ends.into_iter().filter(valid).map(move |end| start..end)
         })
     }
 
@@ -90,7 +154,7 @@ impl Entity {
             Self::CreditCard => luhn(text),
             Self::Iban => mod_97(text),
             Self::UsSsn => issued(text),
-            Self::Email | Self::Phone | Self::ApiKey => true,
+            Self::Email | Self::Phone | Self::ApiKey | Self::PrivateKey | Self::Jwt => true,
         }
     }
 }

@@ -14,10 +14,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use workflow::MAX_PAYLOAD;
-use workflow::engine::{Progress, TaskCall};
+use workflow::engine::Progress;
 
-use super::{Failure, FunctionError, parsed, told, too_large};
+use super::{Call, Failure, FunctionError, parsed, told, too_large};
 
 /// How many of the last bytes of its errors are kept.
 const TAIL: usize = 4 << 10;
@@ -50,7 +49,7 @@ impl Command {
     ///
     /// # Errors
     /// If it cannot be run, fails, gives too much or no JSON.
-    pub async fn invoke(&self, call: &TaskCall, payload: &Value) -> Result<Value, Failure> {
+    pub async fn invoke(&self, call: Call<'_>) -> Result<Value, Failure> {
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -58,9 +57,9 @@ impl Command {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(self.environment.iter().map(|(name, value)| (name, value.expose())))
-            .env("GROUNDCREW_IDEMPOTENCY_KEY", &call.key)
+            .env("GROUNDCREW_IDEMPOTENCY_KEY", call.key)
             .env("GROUNDCREW_TENANT", call.tenant.as_str())
-            .envs(call.token.as_ref().map(|token| ("GROUNDCREW_TASK_TOKEN", token)))
+            .envs(call.token.map(|token| ("GROUNDCREW_TASK_TOKEN", token)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -78,9 +77,10 @@ impl Command {
         let (Some(input), Some(output), Some(errors)) = pipes else {
             return Err(broken(io::Error::other("it has no input and output")));
         };
-        let ((), output, errors) = tokio::try_join!(feed(input, payload), read(output), async {
-            Ok(tail(errors, &call.progress).await)
-        })?;
+        let ((), output, errors) =
+            tokio::try_join!(feed(input, call.payload), read(output, call.most), async {
+                Ok(tail(errors, call.progress).await)
+            })?;
         ended(leader).await.map_err(broken)?;
         // What it left running is not wanted either.
         drop(group);
@@ -97,11 +97,11 @@ async fn feed(mut input: ChildStdin, payload: &Value) -> Result<(), Failure> {
 }
 
 /// Reads what a command gives.
-async fn read(output: ChildStdout) -> Result<Vec<u8>, Failure> {
+async fn read(output: ChildStdout, most: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = output.take(MAX_PAYLOAD as u64 + 1).read_to_end(&mut bytes).await;
+    let read = output.take(most as u64 + 1).read_to_end(&mut bytes).await;
     read.map_err(|error| Failure::function("Runtime.ExitError", error.to_string()))?;
-    if bytes.len() > MAX_PAYLOAD { Err(too_large()) } else { Ok(bytes) }
+    if bytes.len() > most { Err(too_large(most)) } else { Ok(bytes) }
 }
 
 /// Reads what a command says aside, and keeps the end of it. Each line tells how far it is.

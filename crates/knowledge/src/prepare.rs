@@ -1,0 +1,101 @@
+//! From extracted to prepared text: what is cut, embedded and found.
+//!
+//! ```text
+//!  Extracted ─► own steps ─► normalise ─► enrich ─► mask ─► language, signature ─► Prepared
+//! ```
+//!
+//! The order matters: what own steps and metadata bring in is normalised and screened like the text
+//! itself, and nothing that was masked reaches a signature.
+
+mod duplicates;
+mod enrich;
+mod language;
+mod normalise;
+mod sensitive;
+mod steps;
+
+use std::sync::Arc;
+
+use release::TenantId;
+
+use crate::document::{Extracted, RawDocument};
+use crate::extract::{Extractor, Refusal};
+use crate::spec::Preparation;
+
+pub use duplicates::{NearDuplicate, Signature, near_duplicates};
+pub use sensitive::Finding;
+pub use steps::{NoSteps, Steps};
+
+/// What documents are worked on with: the server's own means.
+#[derive(Debug)]
+pub struct Workshop {
+    /// Reads them.
+    pub extractor: Extractor,
+    /// Takes the steps that knowledge bases have of their own.
+    pub steps: Arc<dyn Steps>,
+}
+
+/// A document that is ready to be cut.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// Its title, text, headings, pages and metadata. All offsets are into this text.
+    pub content: Extracted,
+    /// The language it is in (ISO 639-1): as recognised, else as it says itself.
+    pub language: Option<String>,
+    /// Its tags: the folders it lies in, and those it names, in lower case.
+    pub tags: Vec<String>,
+    /// What was masked.
+    pub findings: Vec<Finding>,
+    /// Tells near-duplicates.
+    pub signature: Signature,
+}
+
+/// Prepares the documents of a knowledge base.
+#[derive(Debug, Clone)]
+pub struct Preparer {
+    spec: Arc<Preparation>,
+    tenant: TenantId,
+    steps: Arc<dyn Steps>,
+}
+
+impl Preparer {
+    /// Prepares as `spec` says, for `tenant`.
+    pub fn new(spec: Preparation, tenant: TenantId, steps: Arc<dyn Steps>) -> Self {
+        Self { spec: Arc::new(spec), tenant, steps }
+    }
+
+    /// Prepares a document.
+    ///
+    /// # Errors
+    /// If a step of the knowledge base's own fails, or the document holds what it must not hold.
+    pub async fn prepare(
+        &self,
+        mut extracted: Extracted,
+        about: &RawDocument,
+    ) -> Result<Prepared, Refusal> {
+        for step in &self.spec.steps {
+            extracted =
+                steps::take(self.steps.as_ref(), (&self.tenant, step), &about.path, extracted)
+                    .await?;
+        }
+        let (spec, path) = (Arc::clone(&self.spec), about.path.clone());
+        let told = about.metadata.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            normalise::normalise(&mut extracted);
+            let tags = enrich::enrich(&mut extracted, &path, told);
+            let findings = sensitive::screen(&mut extracted, &spec)?;
+            let declared = extracted.metadata.get("language").and_then(|told| told.as_str());
+            Ok(Prepared {
+                language: language::of(&extracted.text, declared),
+                signature: Signature::of(&extracted.text),
+                content: extracted,
+                tags,
+                findings,
+            })
+        });
+        prepared.await.unwrap_or_else(|error| Err(Refusal::Crash(error.to_string())))
+    }
+}
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,50 @@
+//! How documents are prepared before they are cut.
+
+use schemars::JsonSchema;
+use security::guardrails::Entity;
+use serde::{Deserialize, Serialize};
+
+/// How documents are prepared before they are cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preparation {
+    /// Kinds of personal data and secrets that are masked: the kind in square brackets stands in the
+    /// place of each. Kinds that are neither masked nor dropped are allowed.
+    pub mask: Vec<Entity>,
+    /// Kinds of personal data and secrets that no document may have: one that does is left out, and
+    /// the report says why.
+    pub drop: Vec<Entity>,
+    /// Steps of your own, one after the other, between extraction and everything else.
+    pub steps: Vec<StepSpec>,
+}
+
+/// A step of your own. It is given a document as JSON (`path`, `title`, `text`, `headings`, `pages`,
+/// `metadata`) and gives back what it changes of it, or `{"drop": "why"}`. With another `text` it
+/// gives `headings` and `pages` anew, if the document is to have any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StepSpec {
+    /// A command or an address that the operator offers.
+    Function {
+        /// Its name among the `functions` of `server.toml`.
+        function: String,
+    },
+    /// An HTTP hook: the document is posted to it.
+    Http {
+        /// The name of a connection of `server.toml`.
+        connection: String,
+        /// The path below the connection's address.
+        #[serde(default)]
+        path: String,
+    },
+}
+
+impl StepSpec {
+    /// What it is called in messages.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Function { function } => function,
+            Self::Http { connection, .. } => connection,
+        }
+    }
+}
