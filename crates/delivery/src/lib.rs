@@ -20,6 +20,7 @@ mod apply;
 mod catalog;
 mod error;
 mod history;
+mod imported;
 pub mod project;
 mod propose;
 mod reconcile;
@@ -30,7 +31,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use knowledge::Directories;
+use knowledge::{Directories, KnowledgeModels, NoModels};
 use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
@@ -38,6 +39,7 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{AppRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use imported::imported_model;
 pub use propose::{Proposal, Proposed, ProposedApp};
 pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
@@ -50,6 +52,7 @@ pub struct Delivery {
     store: Store,
     blobs: Blobs,
     directories: Arc<Directories>,
+    models: Arc<dyn KnowledgeModels>,
     clock: Arc<dyn Clock>,
 }
 
@@ -61,7 +64,13 @@ impl Delivery {
         directories: Arc<Directories>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, blobs, directories, clock }
+        Self { store, blobs, directories, models: Arc::new(NoModels), clock }
+    }
+
+    /// The same, with models for knowledge; else it has none.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn KnowledgeModels>) -> Self {
+        Self { models, ..self }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -71,6 +80,7 @@ impl Delivery {
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
             directories: Arc::clone(&self.directories),
+            models: Arc::clone(&self.models),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -84,6 +94,7 @@ pub struct TenantDelivery {
     blobs: TenantBlobs,
     tenant: TenantId,
     directories: Arc<Directories>,
+    models: Arc<dyn KnowledgeModels>,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use knowledge::{BatchReport, RefreshInput, Watch};
+use knowledge::{BatchReport, Embedding, EmbeddingCache, KnowledgeSpec, RefreshInput, Watch};
 use release::{ArtifactName, Change, DeploymentEntry, Digest, Reproducibility};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,7 @@ impl TenantDelivery {
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),
             watch: Arc::clone(watch),
+            embedding: self.embedding(&known.value.spec).await?,
         })
         .await?;
         let record = KnowledgeRecord {
@@ -99,5 +100,18 @@ impl TenantDelivery {
         }
         self.store.commit(transaction).await?;
         Ok(refreshed)
+    }
+
+    /// What embeds a knowledge base's passages, if anything does.
+    async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
+        let Some(spec) = &spec.embedding else { return Ok(None) };
+        let cache = EmbeddingCache {
+            store: self.store.clone(),
+            blobs: self.blobs.clone(),
+            actor: self.actor.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        let open = self.models.embedder(&self.tenant, spec, None).await?;
+        Ok(Some(Embedding { spec: spec.clone(), open, cache }))
     }
 }

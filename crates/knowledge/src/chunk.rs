@@ -22,6 +22,9 @@ pub struct Chunk {
     pub start: usize,
     /// Where it starts in the document's text, in characters.
     pub start_char: usize,
+    /// The page it starts on, from 1, if the document has pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
 }
 
 /// About how many bytes a token has.
@@ -91,9 +94,16 @@ fn section(
             text: text.to_owned(),
             start: at,
             start_char: counted.1 + extracted.text[counted.0..at].chars().count(),
+            page: page(extracted, at),
         });
         at += length;
     }
+}
+
+/// The page on which the text at byte `at` stands.
+fn page(extracted: &Extracted, at: usize) -> Option<u32> {
+    let begun = extracted.pages.partition_point(|start| *start <= at);
+    u32::try_from(begun).ok().filter(|page| *page > 0)
 }
 
 /// Where to cut `text` so that at most `max` bytes come before: after the last paragraph that

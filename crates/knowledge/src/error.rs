@@ -1,7 +1,7 @@
 //! What can go wrong with knowledge.
 
 use release::{CanonicalError, Digest};
-use store::BlobError;
+use store::{BlobError, StoreError};
 
 /// An error of the knowledge side. The snapshot before keeps serving.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +47,36 @@ pub enum KnowledgeError {
     /// The index failed.
     #[error("the index failed: {0}")]
     Index(String),
+    /// A model did not turn texts into vectors, or rate passages, or not in the form.
+    #[error("model `{model}` does not serve knowledge: {why}")]
+    Model {
+        /// The model.
+        model: String,
+        /// Why not.
+        why: String,
+    },
+    /// What was asked does not fit the snapshot.
+    #[error("{0}")]
+    Ask(String),
     /// A manifest has no canonical form.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
     /// A blob could not be read or written.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Background work was stopped.
     #[error("the work was stopped")]
     Stopped,
+}
+
+impl KnowledgeError {
+    /// A model that does not do what it should.
+    pub fn model(model: &str, why: impl Into<String>) -> Self {
+        Self::Model { model: model.to_owned(), why: why.into() }
+    }
 }
 
 impl From<tantivy::TantivyError> for KnowledgeError {

@@ -1,11 +1,15 @@
 //! A snapshot's manifest: what its digest is over.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use release::{CanonicalJson, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::KnowledgeError;
+use crate::segment::DocumentRows;
+use crate::spec::{EmbeddingEntry, RetrievalSpec};
 
 /// Which segments and documents a snapshot consists of. Parent, batch, author and times of
 /// reading stay outside: refreshing without a change gives the same manifest.
@@ -16,6 +20,12 @@ pub struct Manifest {
     pub r#type: String,
     /// How documents became chunks.
     pub recipe: Digest,
+    /// What made its vectors; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingEntry>,
+    /// How passages are found in it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retrieval: RetrievalSpec,
     /// Its segments, oldest first.
     pub segments: Vec<SegmentEntry>,
     /// Its documents, by path.
@@ -24,6 +34,10 @@ pub struct Manifest {
     pub watermark_ms: i64,
     /// How many passages it has.
     pub chunks: u64,
+}
+
+fn is_default(retrieval: &RetrievalSpec) -> bool {
+    *retrieval == RetrievalSpec::default()
 }
 
 /// The form that this version reads and writes.
@@ -57,6 +71,8 @@ impl Manifest {
         Self {
             r#type: FORM.to_owned(),
             recipe,
+            embedding: None,
+            retrieval: RetrievalSpec::default(),
             segments: Vec::new(),
             documents: BTreeMap::new(),
             watermark_ms: 0,
@@ -91,5 +107,22 @@ impl Manifest {
     /// The newest change of a document that the snapshot includes.
     pub fn watermark(&self) -> Option<Timestamp> {
         Timestamp::from_millisecond(self.watermark_ms).ok().filter(|_| !self.documents.is_empty())
+    }
+
+    /// What a filter sees under `key` of one of its documents.
+    pub(crate) fn property<'a>(
+        &self,
+        document: &'a DocumentRows,
+        key: &str,
+    ) -> Option<Cow<'a, Value>> {
+        match key {
+            "path" => Some(Cow::Owned(document.path.clone().into())),
+            "modified_at" => {
+                let entry = self.documents.get(&document.path)?;
+                let at = Timestamp::from_millisecond(entry.modified_ms).ok()?;
+                Some(Cow::Owned(at.to_string().into()))
+            }
+            key => document.metadata.get(key).map(Cow::Borrowed),
+        }
     }
 }

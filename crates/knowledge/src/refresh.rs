@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
 
 use crate::chunk::{Chunk, Origin, chunks};
+use crate::embed::{Embedding, EmbeddingReport};
 use crate::extract::extract;
+use crate::segment::Cut;
 use crate::source::{self, Document};
 use crate::{
     Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, SegmentEntry, Watch,
@@ -35,6 +37,8 @@ pub struct RefreshInput {
     pub tenant: TenantId,
     /// Who looks at it.
     pub watch: Arc<Watch>,
+    /// What embeds its passages; none if they are found by words alone.
+    pub embedding: Option<Embedding>,
 }
 
 /// What a refresh made.
@@ -65,6 +69,9 @@ pub struct BatchReport {
     pub documents: u64,
     /// How many passages it has.
     pub chunks: u64,
+    /// What embedding new passages took; none if nothing embeds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingReport>,
 }
 
 /// A document that could not be read.
@@ -88,14 +95,39 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
         None => None,
     };
     // Under another recipe nothing is shared, so that segments never mix.
-    let shared = parent.clone().filter(|parent| parent.recipe == recipe);
+    let embedding = input.embedding.clone();
+    let same_vectors = |parent: &Manifest| match (&embedding, &parent.embedding) {
+        (Some(embedding), Some(entry)) => embedding.fits(entry),
+        (None, None) => true,
+        _ => false,
+    };
+    let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
     let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
-    let (blobs, earlier) = (input.blobs.clone(), parent);
+    let entry = before.embedding.clone();
+    let (blobs, earlier, watch) = (input.blobs.clone(), parent, Arc::clone(&input.watch));
     let built = tokio::task::spawn_blocking(move || build(&input, before));
-    let (mut manifest, built_segment, mut report) =
-        built.await.map_err(|_| KnowledgeError::Stopped)??;
+    let (mut manifest, fresh, mut report) = built.await.map_err(|_| KnowledgeError::Stopped)??;
     report.changed_since(earlier.as_ref(), &manifest);
-    if let Some(bytes) = built_segment {
+    manifest.embedding = entry;
+    let chunks: Vec<&Chunk> = fresh.iter().flat_map(|document| &document.chunks).collect();
+    let mut vectors = None;
+    if let Some(embedding) = &embedding {
+        let (matrix, took) = embedding.vectors(&chunks, &watch).await?;
+        report.embedding = Some(took);
+        if !chunks.is_empty() {
+            let made = embedding.entry(matrix.dimension);
+            let entry = manifest.embedding.get_or_insert_with(|| made.clone());
+            if *entry != made {
+                let (now, before) = (made.dimension, entry.dimension);
+                let why = format!("it gives {now} dimensions now, and {before} before");
+                return Err(KnowledgeError::model(&made.spec.model, why));
+            }
+            vectors = Some(matrix);
+        }
+    }
+    if !chunks.is_empty() {
+        let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
+        let bytes = built.await.map_err(|_| KnowledgeError::Stopped)??;
         let digest = blobs.put(bytes).await?;
         manifest.segments.push(SegmentEntry { digest, removed: Vec::new() });
     }
@@ -123,15 +155,16 @@ impl BatchReport {
     }
 }
 
-type Built = (Manifest, Option<Bytes>, BatchReport);
+type Built = (Manifest, Vec<Cut>, BatchReport);
 
-/// Reads, extracts, cuts and indexes; blocking.
+/// Reads, extracts and cuts; blocking.
 fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
     let mut report = BatchReport::default();
     let documents =
         source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
     let mut manifest = Manifest::empty(before.recipe);
-    let mut fresh: Vec<Chunk> = Vec::new();
+    manifest.retrieval = input.spec.retrieval.clone();
+    let mut fresh: Vec<Cut> = Vec::new();
     let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
     input.watch.expect(documents.len());
     for document in &documents {
@@ -151,8 +184,8 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
                         continue;
                     }
                 };
-                let count = cut.len() as u64;
-                fresh.extend(cut);
+                let count = cut.chunks.len() as u64;
+                fresh.push(cut);
                 let modified_ms = document.modified_at.as_millisecond();
                 DocumentEntry { raw: document.raw, modified_ms, chunks: count }
             }
@@ -176,14 +209,16 @@ fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError
     manifest.watermark_ms =
         manifest.documents.values().map(|entry| entry.modified_ms).max().unwrap_or(0);
     manifest.chunks = manifest.documents.values().map(|entry| entry.chunks).sum();
-    let segment = if fresh.is_empty() { None } else { Some(segment::build(&fresh)?) };
-    Ok((manifest, segment, report))
+    Ok((manifest, fresh, report))
 }
 
-fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> {
+fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Cut, String> {
     // Two documents of equal bytes are two documents: the path is part of the version.
     let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
     let origin = Origin { path: &document.path, version, recipe: spec.recipe() };
     let extracted = extract(&document.path, &document.text)?;
-    Ok(chunks(origin, &extracted, spec.chunking.max_tokens))
+    let chunks = chunks(origin, &extracted, spec.chunking.max_tokens);
+    let mut metadata = extracted.metadata;
+    metadata.insert("title".to_owned(), extracted.title.into());
+    Ok(Cut { path: document.path.clone(), metadata, chunks })
 }

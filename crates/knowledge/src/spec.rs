@@ -1,5 +1,7 @@
 //! What a knowledge base is made of, and which directories it may be made from.
 
+mod retrieval;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::KnowledgeError;
+
+pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
 
 /// A knowledge base: `knowledge/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +26,12 @@ pub struct KnowledgeSpec {
     /// How they are cut into passages.
     #[serde(default)]
     pub chunking: Chunking,
+    /// Which model turns passages and questions into vectors; none if absent.
+    #[serde(default)]
+    pub embedding: Option<EmbeddingSpec>,
+    /// How passages are found.
+    #[serde(default)]
+    pub retrieval: RetrievalSpec,
 }
 
 /// Where documents come from.
@@ -65,7 +75,7 @@ impl Default for Chunking {
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-1 chunk-1 analyse-1";
+const RECIPE: &str = "extract-1 chunk-1 analyse-1 segment-3";
 
 impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.

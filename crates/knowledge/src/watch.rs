@@ -25,14 +25,20 @@ impl Watch {
         self.total.store(total as u64, Ordering::Relaxed);
     }
 
+    /// Goes on only if the work is still wanted.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(crate) fn wanted(&self) -> Result<(), KnowledgeError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(KnowledgeError::Stopped) } else { Ok(()) }
+    }
+
     /// One more document is about to be done.
     ///
     /// # Errors
     /// If the work is not wanted any more.
     pub(crate) fn step(&self) -> Result<(), KnowledgeError> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(KnowledgeError::Stopped);
-        }
+        self.wanted()?;
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

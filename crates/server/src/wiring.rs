@@ -13,6 +13,7 @@ use axum::routing::get;
 use cost::PriceBook;
 use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
+use knowledge::KnowledgeModels;
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -25,6 +26,7 @@ use crate::api::{self, Api};
 use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::knowledge_models::{InstalledModels, OpenModels};
 use crate::links;
 use crate::listen;
 
@@ -77,7 +79,19 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     };
     let traces = TraceLog::open(&data.0.join("traces"), options)?;
     let directories = Arc::new(config.directories(base));
-    let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock));
+    let providers = Arc::new(Providers::new(config.providers()?)?);
+    let prices = PriceBook::new(config.prices.clone());
+    let models: Arc<dyn KnowledgeModels> = Arc::new(InstalledModels {
+        providers: Arc::clone(&providers),
+        environment: config.environment.clone(),
+        prices: prices.clone(),
+        clock: Arc::clone(&clock),
+        store: store.clone(),
+        blobs: blobs.clone(),
+        open: OpenModels::default(),
+    });
+    let delivery = Delivery::new(store.clone(), blobs.clone(), directories, Arc::clone(&clock))
+        .with_models(Arc::clone(&models));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
     let tasks: Vec<Arc<dyn Task>> = vec![
@@ -91,15 +105,16 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
     workflows.offer(config.buckets(base));
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
-    let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let mut live = live.with_models(Arc::clone(&models));
     live.catch_up().await;
     let live_now = live.watch();
 
     let gateway = Gateway::new(Parts {
         keys: Arc::clone(&keys),
         live: live_now.clone(),
-        providers: Arc::new(Providers::new(config.providers()?)?),
-        prices: PriceBook::new(config.prices.clone()),
+        providers,
+        prices,
         traces: traces.clone(),
         clock: Arc::clone(&clock),
         trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
@@ -112,6 +127,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         blobs,
         traces,
         live: live_now,
+        models,
         workflows: workflows.clone(),
         clock,
     };
