@@ -205,7 +205,9 @@ async fn ground(
         _ => limit,
     };
     let mut ask = snapshot.ask(&question, shown);
-    if let (Some(embedder), Some(entry)) = (&bound.loaded.embedder, &manifest.embedding) {
+    if let (Some(embedder), Some(entry)) = (&bound.loaded.embedder, &manifest.embedding)
+        && ask.needs_vector()
+    {
         let by = (embedder.as_ref(), &entry.spec);
         ask.vector = Some(gateway.questions.get(&bound.tenant, by, &question).await?);
         trail.step("embed", begin);

@@ -165,7 +165,7 @@ impl LiveReleases {
     async fn models(&self, tenant: &TenantId, snapshot: &Snapshot) -> Result<Asked, String> {
         let manifest = &snapshot.manifest;
         let embedder = match &manifest.embedding {
-            Some(entry) if snapshot.ask("", 1).needs_vector() => {
+            Some(entry) if snapshot.ask("a question", 1).needs_vector() => {
                 let opened = entry.open(self.models.as_ref(), tenant).await;
                 Some(opened.map_err(|error| error.to_string())?)
             }

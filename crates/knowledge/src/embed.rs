@@ -22,6 +22,9 @@ use crate::{KnowledgeError, Reranker, Watch};
 pub use cache::{CacheKey, EmbeddingCache};
 pub use questions::QuestionVectors;
 
+/// The most bytes of a question that are embedded.
+const MAX_QUESTION: usize = 8 << 10;
+
 /// A model that turns texts into vectors.
 #[async_trait]
 pub trait Embedder: std::fmt::Debug + Send + Sync {
@@ -260,7 +263,10 @@ pub async fn question_vectors(
     spec: &EmbeddingSpec,
     questions: &[&str],
 ) -> Result<Vec<Vec<f32>>, KnowledgeError> {
-    let texts = questions.iter().map(|question| format!("{}{question}", spec.question_prefix));
+    let texts = questions.iter().map(|question| {
+        let end = question.floor_char_boundary(MAX_QUESTION);
+        format!("{}{}", spec.question_prefix, &question[..end])
+    });
     let texts: Vec<String> = texts.collect();
     let mut asked: Vec<(usize, &String)> = texts.iter().enumerate().collect();
     asked.sort_by_key(|(at, text)| (text.len(), *at));

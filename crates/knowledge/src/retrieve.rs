@@ -63,7 +63,11 @@ pub struct Ask {
 impl Ask {
     /// Whether the question's vector is needed.
     pub fn needs_vector(&self) -> bool {
-        self.mode != Mode::Bm25
+        self.mode != Mode::Bm25 && !self.says_nothing()
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.question.trim().is_empty()
     }
 }
 
@@ -132,14 +136,14 @@ impl Snapshot {
     /// If the vector that the mode needs is missing or of another dimension, or the snapshot is
     /// unreadable.
     pub fn retrieve(&self, ask: &Ask) -> Result<Found, KnowledgeError> {
-        let vector = self.vector(ask)?;
         let parts = self.parts();
         let counting: Vec<Rows> =
             parts.iter().map(|part| part.counting(&ask.filters, &self.manifest)).collect();
         let considered = counting.iter().map(Rows::count).sum();
-        if ask.limit == 0 {
+        if ask.limit == 0 || ask.says_nothing() {
             return Ok(Found { considered, ..Found::default() });
         }
+        let vector = self.vector(ask)?;
         let depth = if ask.mode == Mode::Hybrid { DEPTH.max(ask.limit) } else { ask.limit };
         let words = Words::of(&ask.question, self)?;
         let by_words = match ask.mode {

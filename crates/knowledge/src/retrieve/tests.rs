@@ -89,6 +89,11 @@ async fn what_a_mode_needs_and_does_not_get_is_said() {
     let dimensions = wrong(Some(vec![1.0]));
     assert_eq!(dimensions, "the question's vector has 1 dimensions, the snapshot's have 24");
     assert!(wrong(Some(vec![f32::NAN; 24])).contains("not a number"));
+    let nothing = Ask { question: " ".to_owned(), vector: None, ..ask.clone() };
+    assert!(
+        snapshot.retrieve(&nothing).unwrap().passages.is_empty(),
+        "nothing asked, nothing found"
+    );
     let mut plain = Base::new(&DOCUMENTS[..1]);
     plain.refresh().await;
     let plain = plain.open().await;

@@ -115,7 +115,7 @@ async fn search(call: Call) -> Result<Value, Problem> {
     let mut ask = Ask { mode: mode_of(&snapshot), ..snapshot.ask(&question, limit) };
     ask.explain = call.query("explain")?.unwrap_or(false);
     ask.filters.extend(filters);
-    if let Some((embedder, entry)) = &embedder {
+    if let (Some((embedder, entry)), true) = (&embedder, ask.needs_vector()) {
         let made = question_vectors(embedder.as_ref(), &entry.spec, &[&question]).await;
         let made = made.map_err(|error| Problem::conflict(error.to_string()))?;
         ask.vector = Some(made.into_iter().flatten().collect());
