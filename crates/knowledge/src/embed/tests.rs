@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use release::{Clock, PrincipalId, Timestamp};
-use store::Store;
 
 use super::*;
 use crate::snapshot::tests::Base;
@@ -67,7 +66,7 @@ impl Embedder for Counting {
 }
 
 pub(crate) async fn embedding(base: &Base, embedder: &Arc<Counting>) -> Embedding {
-    let store = Store::open_sqlite(&base.home.path().join("control.db")).await.unwrap();
+    let store = base.store().await;
     let spec = serde_json::from_value(serde_json::json!({"model": "fake"})).unwrap();
     let cache = EmbeddingCache {
         store: store.tenant(&TenantId::DEFAULT),
@@ -179,7 +178,7 @@ async fn no_tenant_finds_anothers_vectors() {
     let wanted = BTreeMap::from([(CacheKey::of(&text), ())]);
     let own = embedding(&base, &embedder).await.cache;
     assert_eq!(own.find(embedder.identity(), &wanted).await.unwrap().len(), 1);
-    let store = Store::open_sqlite(&base.home.path().join("control.db")).await.unwrap();
+    let store = base.store().await;
     let other: TenantId = "other".parse().unwrap();
     let (store, blobs) = (store.tenant(&other), base.blobs.tenant(&other));
     let others = EmbeddingCache { store, blobs, ..own };

@@ -3,8 +3,9 @@
 use std::fs;
 
 use release::TenantId;
-use store::Blobs;
+use store::{Blobs, Store};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use super::*;
 use crate::{Ask, Directories, Directory, KnowledgeSpec, RefreshInput, Refreshed, refresh};
@@ -13,13 +14,14 @@ pub(crate) struct Base {
     pub home: TempDir,
     pub blobs: Blobs,
     pub parent: Option<Digest>,
+    store: OnceCell<Store>,
 }
 
 impl Base {
     pub fn new(documents: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let blobs = Blobs::disk(home.path().join("blobs"));
-        let base = Self { home, blobs, parent: None };
+        let base = Self { home, blobs, parent: None, store: OnceCell::new() };
         documents.iter().for_each(|(path, text)| base.write(path, text));
         base
     }
@@ -63,6 +65,11 @@ impl Base {
     pub async fn open(&self) -> Snapshot {
         let blobs = self.blobs.tenant(&TenantId::DEFAULT);
         SnapshotCache::default().open(&blobs, self.parent.unwrap()).await.unwrap()
+    }
+
+    pub async fn store(&self) -> &Store {
+        let path = self.home.path().join("control.db");
+        self.store.get_or_init(|| async move { Store::open_sqlite(&path).await.unwrap() }).await
     }
 
     pub fn corrupt(&self, digest: Digest) {
