@@ -2,6 +2,7 @@
 //! machines differ and are shared.
 
 pub mod gateway;
+pub mod knowledge;
 pub mod workflow;
 
 use std::fs;

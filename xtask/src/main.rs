@@ -51,9 +51,10 @@ enum Chore {
     /// Measure, side by side with peers.
     Bench {
         /// What to measure.
-        #[arg(value_parser = ["gateway", "workflow"])]
+        #[arg(value_parser = ["gateway", "knowledge", "workflow"])]
         what: String,
-        /// Peers to measure beside: nginx and litellm, or moto and dbos. Installed when missing.
+        /// Peers to measure beside: nginx and litellm, moto and dbos, or lancedb and numpy. Installed
+        /// when missing.
         #[arg(long)]
         peer: Vec<String>,
     },
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Docs { check: true } => docs::check(),
         Chore::Docs { check: false } => docs::write(),
         Chore::Bench { what, peer } if what == "workflow" => bench::workflow::run(&peer),
+        Chore::Bench { what, peer } if what == "knowledge" => bench::knowledge::run(&peer),
         Chore::Bench { peer, .. } => bench::gateway::run(&peer),
     };
     match result {

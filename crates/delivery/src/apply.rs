@@ -171,12 +171,9 @@ impl TenantDelivery {
         if known.as_ref().is_some_and(|known| known.value.spec == *spec) {
             return Ok(transaction);
         }
-        let record = KnowledgeRecord {
-            name: name.clone(),
-            project: project.clone(),
-            spec: spec.clone(),
-            snapshot: known.as_ref().and_then(|known| known.value.snapshot),
-            refreshed_at: known.as_ref().and_then(|known| known.value.refreshed_at),
+        let record = match &known {
+            Some(known) => KnowledgeRecord { spec: spec.clone(), ..known.value.clone() },
+            None => KnowledgeRecord::new(name.clone(), project.clone(), spec.clone()),
         };
         Ok(transaction.put(KNOWLEDGE, name.as_str(), &record, expect(&known))?.emit(
             &format!("knowledge/{name}"),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use knowledge::KnowledgeSpec;
+use knowledge::{KnowledgeSpec, Polls};
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, ArtifactState, ArtifactVersion, Change,
-    ChangeId, Digest, Environment, EnvironmentName, Release, ReleaseDigest, SlotName, Timestamp,
+    ChangeId, Digest, Environment, EnvironmentName, PrincipalId, Release, ReleaseDigest, SlotName,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
@@ -18,6 +19,7 @@ use crate::{DeliveryError, TenantDelivery};
 pub(crate) const PROJECTS: Collection = Collection("projects");
 pub(crate) const APPS: Collection = Collection("apps");
 pub(crate) const KNOWLEDGE: Collection = Collection("knowledge");
+pub(crate) const BATCHES: Collection = Collection("knowledge.batches");
 pub(crate) const ARTIFACTS: Collection = Collection("artifacts");
 pub(crate) const ARTIFACT_NAMES: Collection = Collection("artifact_names");
 pub(crate) const RELEASES: Collection = Collection("releases");
@@ -88,6 +90,62 @@ pub struct KnowledgeRecord {
     pub snapshot: Option<Digest>,
     /// When it was last refreshed, whether or not anything had changed.
     pub refreshed_at: Option<Timestamp>,
+    /// What is known of its documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Digest>,
+    /// How many batches there were.
+    #[serde(default)]
+    pub batches: u64,
+    /// How the polls of its sources went, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub polls: BTreeMap<String, Polls>,
+}
+
+impl KnowledgeRecord {
+    /// A knowledge base that was never refreshed.
+    pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
+        let (snapshot, refreshed_at, ledger) = (None, None, None);
+        let polls = BTreeMap::new();
+        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls }
+    }
+}
+
+/// What a batch was for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// The sources were read.
+    Refresh,
+    /// Something was taken out.
+    Excise {
+        /// The document, or the batch by its number.
+        what: String,
+    },
+}
+
+/// A batch: what led from one snapshot to the next, or would have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchRecord {
+    /// The knowledge base.
+    pub knowledge: ArtifactName,
+    /// Counts its batches from 1.
+    pub number: u64,
+    /// What it was for.
+    pub cause: Cause,
+    /// The snapshot before.
+    pub parent: Option<Digest>,
+    /// The snapshot it made.
+    pub snapshot: Digest,
+    /// What is known of that one's documents.
+    pub ledger: Digest,
+    /// Whether the snapshot became the newest; else the gates rejected it.
+    pub accepted: bool,
+    /// By whom.
+    pub actor: PrincipalId,
+    /// When.
+    pub at: Timestamp,
+    /// What it did, as a blob.
+    pub report: Digest,
 }
 
 /// A sealed release beside its bytes.
@@ -343,6 +401,11 @@ pub(crate) fn release_key(app: &AppName, release: ReleaseDigest) -> String {
 /// Change keys sort by number.
 pub(crate) fn change_key(id: &ChangeId) -> String {
     format!("{}/{:012}", id.app(), id.number())
+}
+
+/// The key of a batch: a knowledge base's are in the order of their numbers.
+pub(crate) fn batch_key(name: &ArtifactName, number: u64) -> String {
+    format!("{name}/{number:012}")
 }
 
 /// The kind of artifact that fills a knowledge slot.

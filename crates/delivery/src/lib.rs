@@ -21,6 +21,7 @@ mod catalog;
 mod documents;
 mod error;
 mod history;
+mod imported;
 pub mod project;
 mod propose;
 mod reconcile;
@@ -31,7 +32,7 @@ mod workflows;
 
 use std::sync::Arc;
 
-use knowledge::{Offered, Workshop};
+use knowledge::{KnowledgeModels, NoModels, Offered, Workshop};
 use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
@@ -39,6 +40,7 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{AppRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use imported::imported_model;
 pub use propose::{Proposal, Proposed, ProposedApp};
 pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
@@ -52,6 +54,7 @@ pub struct Delivery {
     blobs: Blobs,
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
+    models: Arc<dyn KnowledgeModels>,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,7 +67,13 @@ impl Delivery {
         workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, blobs, offered, workshop, clock }
+        Self { store, blobs, offered, workshop, models: Arc::new(NoModels), clock }
+    }
+
+    /// The same, with models for knowledge; else it has none.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn KnowledgeModels>) -> Self {
+        Self { models, ..self }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -75,6 +84,7 @@ impl Delivery {
             tenant: tenant.clone(),
             offered: Arc::clone(&self.offered),
             workshop: Arc::clone(&self.workshop),
+            models: Arc::clone(&self.models),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -89,6 +99,7 @@ pub struct TenantDelivery {
     tenant: TenantId,
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
+    models: Arc<dyn KnowledgeModels>,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

@@ -8,7 +8,7 @@ mod workflows;
 
 use std::collections::BTreeMap;
 
-use knowledge::KnowledgeSpec;
+use knowledge::{KnowledgeSpec, Mode};
 use models::ModelSpec;
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, CanonicalJson, Code, Diagnostic, Digest,
@@ -230,7 +230,14 @@ impl Loader {
     fn knowledge(&mut self, path: &str, name: &str, text: &str) {
         let read = self.read::<KnowledgeSpec>(path, text);
         let name = self.name(path, name);
-        if let (Some(name), Some((_, spec))) = (name, read) {
+        if let (Some(name), Some((document, spec))) = (name, read) {
+            if let (Some(mode), None) = (spec.retrieval.mode, &spec.embedding)
+                && mode != Mode::Bm25
+            {
+                let message = format!("mode `{mode}` needs vectors, and there is no [embedding]");
+                let place = document.place("/retrieval/mode");
+                self.found.push(Diagnostic::error(BAD_VALUE, place, message));
+            }
             self.knowledge.insert(name, spec);
         }
     }

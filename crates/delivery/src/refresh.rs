@@ -3,11 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use knowledge::{BatchReport, RefreshInput, Watch};
-use release::{ArtifactName, Change, DeploymentEntry, Digest, Reproducibility};
+use knowledge::{
+    BatchReport, Embedding, EmbeddingCache, KnowledgeSpec, Polls, RefreshInput, Watch,
+};
+use release::{
+    ArtifactName, ArtifactRef, CanonicalJson, Change, DeploymentEntry, Digest, Reproducibility,
+};
 use serde::{Deserialize, Serialize};
+use store::{Expect, Transaction};
 
-use crate::catalog::{APPS, AppRecord, Filled, KNOWLEDGE, KnowledgeRecord, snapshot_ref};
+use crate::catalog::{
+    APPS, AppRecord, BATCHES, BatchRecord, Cause, Filled, KNOWLEDGE, KnowledgeRecord, Versioned,
+    batch_key, snapshot_ref,
+};
 use crate::project::Prepared;
 use crate::project::files::Entry;
 use crate::propose::{Proposal, Proposed};
@@ -18,10 +26,12 @@ use crate::{DeliveryError, TenantDelivery};
 pub struct Refreshed {
     /// The knowledge base.
     pub knowledge: ArtifactName,
-    /// Its newest snapshot.
-    pub snapshot: Digest,
+    /// Its newest snapshot; none if the first batch was rejected.
+    pub snapshot: Option<Digest>,
     /// Whether nothing had changed, so that the snapshot is the one before.
     pub unchanged: bool,
+    /// Whether the batch passed its gates.
+    pub accepted: bool,
     /// What happened to each document.
     pub report: BatchReport,
     /// Changes proposed, each with its candidate release.
@@ -30,56 +40,168 @@ pub struct Refreshed {
     pub promoted: Vec<DeploymentEntry>,
 }
 
+/// What a batch has made.
+pub(crate) struct Landing {
+    pub cause: Cause,
+    pub snapshot: Digest,
+    pub bytes: Vec<u8>,
+    pub ledger: Digest,
+    pub report: BatchReport,
+    pub polls: BTreeMap<String, Polls>,
+}
+
 impl TenantDelivery {
-    /// Reads the sources of a knowledge base and, if anything changed, proposes its new snapshot
-    /// to every app that it grounds.
+    /// Reads the sources of a knowledge base and, if anything changed and the batch passes its gates,
+    /// proposes the new snapshot to every app that it grounds. `approved` says that as many documents
+    /// as are gone are to go.
     ///
     /// # Errors
-    /// If the knowledge base is unknown, a source cannot be listed, or a record cannot be written.
-    /// The snapshot before keeps serving.
+    /// If the knowledge base is unknown, no source can be read, or a record cannot be written. The
+    /// snapshot before keeps serving.
     pub async fn refresh(
         &self,
         name: &ArtifactName,
+        approved: bool,
         watch: &Arc<Watch>,
     ) -> Result<Refreshed, DeliveryError> {
-        let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
-        let known = known.ok_or_else(|| DeliveryError::UnknownKnowledge(name.clone()))?;
-        let batch = knowledge::refresh(RefreshInput {
+        let known = self.knowledge_base(name).await?;
+        let record = &known.value;
+        let now = self.clock.now();
+        let read = knowledge::refresh(RefreshInput {
             name: name.clone(),
-            spec: known.value.spec.clone(),
+            spec: record.spec.clone(),
             offered: Arc::clone(&self.offered),
-            parent: known.value.snapshot,
+            parent: record.snapshot,
+            ledger: record.ledger,
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),
+            now,
+            approved,
             watch: Arc::clone(watch),
             workshop: Arc::clone(&self.workshop),
+            embedding: self.embedding(&record.spec).await?,
         })
-        .await?;
+        .await;
+        let sources = record.spec.sources.iter().map(|source| source.name().to_owned());
+        let mut polls: BTreeMap<_, _> = sources
+            .map(|source| {
+                let polls = record.polls.get(&source).cloned().unwrap_or_default();
+                (source, polls)
+            })
+            .collect();
+        let batch = match read {
+            Ok(batch) => batch,
+            // Nothing was read: how old what serves is, nobody knows from here on.
+            Err(error) => {
+                polls.values_mut().for_each(|polls| polls.failed(now, error.to_string()));
+                let failed = KnowledgeRecord { polls, ..record.clone() };
+                let transaction = self.transaction();
+                let transaction =
+                    transaction.put(KNOWLEDGE, name.as_str(), &failed, known.expect())?;
+                self.store.commit(transaction).await?;
+                return Err(error.into());
+            }
+        };
+        for (source, polls) in &mut polls {
+            match batch.report.unread.iter().find(|unread| unread.source == *source) {
+                Some(unread) => polls.failed(now, unread.reason.clone()),
+                None => polls.succeeded(now),
+            }
+        }
+        let landing = Landing {
+            cause: Cause::Refresh,
+            snapshot: batch.manifest,
+            bytes: batch.bytes,
+            ledger: batch.ledger,
+            report: batch.report,
+            polls,
+        };
+        self.land(known, landing, batch.unchanged).await
+    }
+
+    /// A knowledge base.
+    pub(crate) async fn knowledge_base(
+        &self,
+        name: &ArtifactName,
+    ) -> Result<Versioned<KnowledgeRecord>, DeliveryError> {
+        let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
+        known.ok_or_else(|| DeliveryError::UnknownKnowledge(name.clone()))
+    }
+
+    /// Makes what a batch has made the newest snapshot and proposes it; one that the gates reject
+    /// leaves a record and nothing else.
+    pub(crate) async fn land(
+        &self,
+        known: Versioned<KnowledgeRecord>,
+        landing: Landing,
+        unchanged: bool,
+    ) -> Result<Refreshed, DeliveryError> {
+        let Landing { cause, snapshot, bytes, ledger, report, polls } = landing;
+        let (expected, before) = (known.expect(), known.value);
+        let (name, now) = (before.name.clone(), self.clock.now());
+        let accepted = report.quality.passed();
+        let number = before.batches + u64::from(!unchanged);
         let record = KnowledgeRecord {
-            snapshot: Some(batch.manifest),
-            refreshed_at: Some(self.clock.now()),
-            ..known.value.clone()
+            snapshot: if accepted { Some(snapshot) } else { before.snapshot },
+            ledger: if accepted { Some(ledger) } else { before.ledger },
+            refreshed_at: Some(now),
+            batches: number,
+            polls,
+            ..before.clone()
         };
         let mut refreshed = Refreshed {
             knowledge: name.clone(),
-            snapshot: batch.manifest,
-            unchanged: batch.unchanged,
-            report: batch.report,
+            snapshot: if accepted { Some(snapshot) } else { before.snapshot },
+            unchanged,
+            accepted,
+            report,
             changes: Vec::new(),
             promoted: Vec::new(),
         };
+        let kind = if accepted { "knowledge.refreshed" } else { "knowledge.rejected" };
         let mut transaction = self
             .transaction()
-            .put(KNOWLEDGE, name.as_str(), &record, known.expect())?
-            .emit(&format!("knowledge/{name}"), "knowledge.refreshed", &refreshed)?;
-        let artifact = snapshot_ref(name, batch.manifest);
-        let bytes = batch.bytes;
-        let prepared =
-            Prepared { artifact: artifact.clone(), bytes, reproducible: Reproducibility::Bytes };
-        let parents = known.value.snapshot.filter(|parent| *parent != batch.manifest);
-        let lineage = parents.into_iter().collect();
-        (transaction, _) = self.register(&prepared, lineage, transaction).await?;
+            .put(KNOWLEDGE, name.as_str(), &record, expected)?
+            .emit(&format!("knowledge/{name}"), kind, &refreshed)?;
+        if !unchanged {
+            let report = CanonicalJson::of(&refreshed.report);
+            let report = report.map_err(knowledge::KnowledgeError::from)?.into_bytes();
+            let batch = BatchRecord {
+                knowledge: name.clone(),
+                number,
+                cause,
+                parent: before.snapshot,
+                snapshot,
+                ledger,
+                accepted,
+                actor: self.actor.clone(),
+                at: now,
+                report: self.blobs.put(report.into()).await?,
+            };
+            let key = batch_key(&name, number);
+            transaction = transaction.put(BATCHES, &key, &batch, Expect::Absent)?;
+        }
+        if accepted {
+            let artifact = snapshot_ref(&name, snapshot);
+            let reproducible = Reproducibility::Bytes;
+            let prepared = Prepared { artifact: artifact.clone(), bytes, reproducible };
+            let parents = before.snapshot.filter(|parent| *parent != snapshot);
+            let lineage = parents.into_iter().collect();
+            (transaction, _) = self.register(&prepared, lineage, transaction).await?;
+            transaction =
+                self.propose_snapshot(&name, artifact, (transaction, &mut refreshed)).await?;
+        }
+        self.store.commit(transaction).await?;
+        Ok(refreshed)
+    }
 
+    /// Proposes a snapshot to every app that it grounds.
+    async fn propose_snapshot(
+        &self,
+        name: &ArtifactName,
+        artifact: ArtifactRef,
+        (mut transaction, refreshed): (Transaction, &mut Refreshed),
+    ) -> Result<Transaction, DeliveryError> {
         let fresh = BTreeMap::from([(name.clone(), artifact)]);
         let proposal = Proposal { commit: None, reason: format!("knowledge `{name}` refreshed") };
         for app in self.all::<AppRecord>(APPS, "").await? {
@@ -98,7 +220,19 @@ impl TenantDelivery {
                 refreshed.changes.push(change);
             }
         }
-        self.store.commit(transaction).await?;
-        Ok(refreshed)
+        Ok(transaction)
+    }
+
+    /// What embeds a knowledge base's passages now; none if nothing does.
+    async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
+        let Some(spec) = spec.embedding.clone() else { return Ok(None) };
+        let open = self.models.embedder(&self.tenant, &spec, None).await?;
+        let cache = EmbeddingCache {
+            store: self.store.clone(),
+            blobs: self.blobs.clone(),
+            actor: self.actor.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(Some(Embedding { spec, open, cache }))
     }
 }

@@ -49,6 +49,9 @@ impl Drop for StopOnDrop {
 #[serde(deny_unknown_fields)]
 struct Refresh {
     knowledge: ArtifactName,
+    /// Whether as many documents as are gone are to go.
+    #[serde(default)]
+    approved: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +80,7 @@ impl Task for RefreshTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Refresh { knowledge } = input(&call)?;
+        let Refresh { knowledge, approved } = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let watch = Arc::new(Watch::default());
         // A refresh that is not wanted any more does not read on in its own thread.
@@ -89,7 +92,7 @@ impl Task for RefreshTask {
             }
         };
         let refreshed = tokio::select! {
-            refreshed = delivery.refresh(&knowledge, &watch) => refreshed,
+            refreshed = delivery.refresh(&knowledge, approved, &watch) => refreshed,
             never = telling => never,
         };
         let mut refreshed = output(&refreshed.map_err(failed)?)?;

@@ -199,14 +199,34 @@ async fn ground(
     let begin = trail.now();
     let question = bound.request.question().unwrap_or_default();
     let limit = bound.loaded.config.top_k as usize;
-    let digest = snapshot.digest;
-    // Retrieval takes CPU time: on threads made for that, and only a few at once. The semaphore
-    // is never closed.
-    let _permit = gateway.retrievals.acquire().await;
-    let work = tokio::task::spawn_blocking(move || snapshot.retrieve(&question, limit));
-    let found = work.await.map_err(|_| knowledge::KnowledgeError::Stopped)??;
-    trail.retrieved(digest, &found);
-    let passages = found.into_iter().map(|found| {
+    let (digest, manifest) = (snapshot.digest, &snapshot.manifest);
+    let shown = match (&bound.loaded.reranker, &manifest.retrieval.rerank) {
+        (Some(_), Some(spec)) => limit.max(spec.candidates as usize),
+        _ => limit,
+    };
+    let mut ask = snapshot.ask(&question, shown);
+    if let (Some(embedder), Some(entry)) = (&bound.loaded.embedder, &manifest.embedding)
+        && ask.needs_vector()
+    {
+        let by = (embedder.as_ref(), &entry.spec);
+        ask.vector = Some(gateway.questions.get(&bound.tenant, by, &question).await?);
+        trail.step("embed", begin);
+    }
+    let vector = ask.vector.clone();
+    let mut found = {
+        // Retrieval takes CPU time: on threads made for that, and only a few at once. The semaphore
+        // is never closed.
+        let _permit = gateway.retrievals.acquire().await;
+        let work = tokio::task::spawn_blocking(move || snapshot.retrieve(&ask));
+        work.await.map_err(|_| knowledge::KnowledgeError::Stopped)??
+    };
+    if let Some(reranker) = &bound.loaded.reranker {
+        let begin = trail.now();
+        knowledge::rerank(&mut found, reranker.as_ref(), &question, limit).await;
+        trail.step("rerank", begin);
+    }
+    trail.retrieved(digest, &found, vector.as_deref());
+    let passages = found.passages.into_iter().map(|found| {
         let headings = found.headings.join(" › ");
         let title = match headings.as_str() {
             "" => found.title,

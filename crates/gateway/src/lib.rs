@@ -22,6 +22,7 @@ mod routes;
 use std::sync::Arc;
 
 use cost::PriceBook;
+use knowledge::QuestionVectors;
 use models::Providers;
 use monitoring::{TraceId, TraceLog};
 use release::{Clock, EnvironmentName};
@@ -74,6 +75,7 @@ pub struct Parts {
 pub struct Gateway {
     parts: Parts,
     retrievals: Semaphore,
+    questions: QuestionVectors,
     /// Whoever answers holds one end; none is left when nothing is under way.
     under_way: watch::Sender<()>,
 }
@@ -82,7 +84,8 @@ impl Gateway {
     /// A gateway of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
         let retrievals = Semaphore::new(parts.limits.retrievals);
-        Arc::new(Self { parts, retrievals, under_way: watch::channel(()).0 })
+        let questions = QuestionVectors::default();
+        Arc::new(Self { parts, retrievals, questions, under_way: watch::channel(()).0 })
     }
 
     /// Held by a request until it is recorded.

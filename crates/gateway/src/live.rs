@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use knowledge::{Snapshot, SnapshotCache};
+use knowledge::{Embedder, KnowledgeModels, NoModels, Reranker, Snapshot, SnapshotCache};
 use models::{AppConfig, ModelSpec};
 use prompts::Prompt;
 use release::{CanonicalJson, Digest, Release, ReleaseDigest, RoutingTable, SlotName, TenantId};
@@ -30,12 +30,17 @@ pub struct Loaded {
     pub model: Arc<ModelSpec>,
     /// What grounds answers, if anything does.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// What embeds questions, if the snapshot is asked by vectors.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// What orders passages anew, if the snapshot wants that.
+    pub reranker: Option<Arc<dyn Reranker>>,
     /// What screens input and output.
     pub guardrails: Arc<Guardrails>,
     /// The app's settings.
     pub config: AppConfig,
 }
 
+type Asked = (Option<Arc<dyn Embedder>>, Option<Arc<dyn Reranker>>);
 type LoadedOrNot = Result<Arc<Loaded>, String>;
 
 /// A routing table and the releases it names.
@@ -58,6 +63,7 @@ impl Live {
 pub struct LiveReleases {
     blobs: Blobs,
     snapshots: SnapshotCache,
+    models: Arc<dyn KnowledgeModels>,
     table: watch::Receiver<Arc<RoutingTable>>,
     live: watch::Sender<Arc<Live>>,
 }
@@ -65,7 +71,14 @@ pub struct LiveReleases {
 impl LiveReleases {
     /// Follows `table`; releases are read from `blobs`.
     pub fn new(blobs: Blobs, table: watch::Receiver<Arc<RoutingTable>>) -> Self {
-        Self { blobs, snapshots: SnapshotCache::default(), table, live: watch::Sender::default() }
+        let (snapshots, models) = (SnapshotCache::default(), Arc::new(NoModels));
+        Self { blobs, snapshots, models, table, live: watch::Sender::default() }
+    }
+
+    /// The same, with models for knowledge; else it has none.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn KnowledgeModels>) -> Self {
+        Self { models, ..self }
     }
 
     /// What is live, now and whenever it changes.
@@ -132,7 +145,13 @@ impl LiveReleases {
             }
             None => None,
         };
+        let (embedder, reranker) = match &snapshot {
+            Some(snapshot) => self.models(tenant, snapshot).await?,
+            None => (None, None),
+        };
         Ok(Loaded {
+            embedder,
+            reranker,
             prompt: prompt.map_err(|error| error.to_string())?,
             model: Arc::new(read(&blobs, required(SlotName::MODEL)?).await?),
             snapshot,
@@ -140,6 +159,26 @@ impl LiveReleases {
             config: read(&blobs, required(SlotName::CONFIG)?).await?,
             release,
         })
+    }
+
+    /// The models that a snapshot is asked with.
+    async fn models(&self, tenant: &TenantId, snapshot: &Snapshot) -> Result<Asked, String> {
+        let manifest = &snapshot.manifest;
+        let embedder = match &manifest.embedding {
+            Some(entry) if snapshot.ask("a question", 1).needs_vector() => {
+                let opened = entry.open(self.models.as_ref(), tenant).await;
+                Some(opened.map_err(|error| error.to_string())?)
+            }
+            _ => None,
+        };
+        let reranker = match &manifest.retrieval.rerank {
+            Some(spec) => {
+                let opened = self.models.reranker(tenant, spec).await;
+                Some(opened.map_err(|error| error.to_string())?)
+            }
+            None => None,
+        };
+        Ok((embedder, reranker))
     }
 }
 

@@ -63,6 +63,17 @@ pub enum KnowledgeError {
     /// The index failed.
     #[error("the index failed: {0}")]
     Index(String),
+    /// A model did not turn texts into vectors, or rate passages, or not in the form.
+    #[error("model `{model}` does not serve knowledge: {why}")]
+    Model {
+        /// The model.
+        model: String,
+        /// Why not.
+        why: String,
+    },
+    /// What was asked does not fit the snapshot.
+    #[error("{0}")]
+    Ask(String),
     /// A manifest has no canonical form.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
@@ -75,6 +86,13 @@ pub enum KnowledgeError {
     /// Background work was stopped.
     #[error("the work was stopped")]
     Stopped,
+}
+
+impl KnowledgeError {
+    /// A model that does not do what it should.
+    pub fn model(model: &str, why: impl Into<String>) -> Self {
+        Self::Model { model: model.to_owned(), why: why.into() }
+    }
 }
 
 impl From<tantivy::TantivyError> for KnowledgeError {

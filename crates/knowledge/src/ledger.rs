@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use release::{CanonicalJson, Digest, Timestamp};
+use security::guardrails::Entity;
 use serde::{Deserialize, Serialize};
 
-use crate::KnowledgeError;
+use crate::{KnowledgeError, Signature};
 
 /// The form that this version reads and writes.
 const FORM: &str = "ledger/v1";
@@ -51,6 +52,9 @@ pub struct Known {
     pub fetched_at: Timestamp,
     /// What was measured of it.
     pub facts: Facts,
+    /// Tells copies of it; none if it has no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// What is measured of a document, for the gates that a batch must pass.
@@ -69,7 +73,7 @@ pub struct Facts {
     pub copy_of: Option<String>,
     /// How much of what should not be there was found, by kind.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub findings: BTreeMap<String, u64>,
+    pub findings: BTreeMap<Entity, u64>,
     /// The names of its metadata.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub fields: BTreeSet<String>,

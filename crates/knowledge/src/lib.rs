@@ -4,21 +4,23 @@
 //! immutable segment; a snapshot names the segments that together are the knowledge base at one
 //! moment. A release pins a snapshot, so that the same question retrieves the same passages.
 //!
-//! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Retrieved`], [`BatchReport`].
+//! The nouns: [`KnowledgeSpec`], [`Snapshot`], [`Manifest`], [`Ask`], [`Retrieved`], [`BatchReport`].
 //!
 //! ```text
-//!  source ─► extract ─► prepare ─► chunk ─► segment ─┐
-//!                                                    ├─► manifest (its digest is the snapshot)
-//!  parent snapshot ─► unchanged documents ───────────┘
-//!  Snapshot::open(digest) ─► retrieve(question, k) ─► passages with scores and places
+//!  source ─► extract ─► prepare ─► chunk ─► embed ─► segment ─┐
+//!                                                             ├─► manifest (its digest is the snapshot)
+//!  parent snapshot ─► unchanged documents ────────────────────┘
+//!  Snapshot::open(digest) ─► ask(question, k) ─► retrieve ─► passages with scores and places
 //! ```
 //!
-//! Start reading at `refresh.rs`, then `snapshot.rs`.
+//! Start reading at `refresh.rs`, then `snapshot.rs` and `retrieve.rs`.
 
 mod analyse;
 mod chunk;
 mod document;
+mod embed;
 mod error;
+mod evaluate;
 mod extract;
 mod freshness;
 mod ledger;
@@ -26,6 +28,7 @@ mod manifest;
 mod prepare;
 mod quality;
 mod refresh;
+mod retrieve;
 mod segment;
 mod snapshot;
 pub mod source;
@@ -34,7 +37,15 @@ mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
+pub use embed::{
+    CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,
+    KnowledgeModels, NoModels, OpenEmbedder, QuestionVectors, question_vectors, vector_from_hex,
+    vector_to_hex,
+};
 pub use error::KnowledgeError;
+pub use evaluate::{
+    Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,
+};
 pub use extract::{Extractor, Kind, Limits, Refusal, serve_documents};
 pub use freshness::{Failing, Freshness, Lag, Lags, Polls, freshness};
 pub use ledger::{Facts, Known, Ledger};
@@ -45,10 +56,15 @@ pub use prepare::{
 };
 pub use quality::{Check, Quality, QualityReport, judge};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
-pub use snapshot::{Retrieved, Snapshot, SnapshotCache};
+pub use retrieve::{
+    Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,
+    Verdict, WordScore, rerank,
+};
+pub use snapshot::{Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, FeedSpec, GitSpec, KnowledgeSpec, Objective, Preparation,
-    PushSpec, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
+    BucketSpec, Chunking, DirectorySpec, EmbeddingEntry, EmbeddingSpec, FeedSpec, GitSpec,
+    KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec, Scan,
+    SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

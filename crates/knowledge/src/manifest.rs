@@ -4,12 +4,16 @@
 //! entry names the segment it is in: there are no tombstones that could disagree, taking a document
 //! out is forgetting its entry, and taking it back is writing the entry it had.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use release::{CanonicalJson, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::KnowledgeError;
+use crate::segment::DocumentRows;
+use crate::spec::{EmbeddingEntry, RetrievalSpec};
 
 /// Which documents a snapshot consists of, and in which segments they are. Parent, batch, author and
 /// times of reading stay outside: refreshing without a change gives the same manifest.
@@ -20,8 +24,18 @@ pub struct Manifest {
     pub r#type: String,
     /// How documents became chunks.
     pub recipe: Digest,
+    /// What made its vectors; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingEntry>,
+    /// How passages are found in it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retrieval: RetrievalSpec,
     /// Its documents, by path.
     pub documents: BTreeMap<String, DocumentEntry>,
+}
+
+fn is_default(retrieval: &RetrievalSpec) -> bool {
+    *retrieval == RetrievalSpec::default()
 }
 
 /// The form that this version reads and writes.
@@ -56,7 +70,13 @@ pub struct Diff {
 impl Manifest {
     /// An empty snapshot under `recipe`.
     pub fn empty(recipe: Digest) -> Self {
-        Self { r#type: FORM.to_owned(), recipe, documents: BTreeMap::new() }
+        Self {
+            r#type: FORM.to_owned(),
+            recipe,
+            embedding: None,
+            retrieval: RetrievalSpec::default(),
+            documents: BTreeMap::new(),
+        }
     }
 
     /// Reads a manifest's bytes, whose digest was checked.
@@ -97,6 +117,23 @@ impl Manifest {
     pub fn watermark(&self) -> Option<Timestamp> {
         let newest = self.documents.values().map(|entry| entry.modified_ms).max()?;
         Timestamp::from_millisecond(newest).ok()
+    }
+
+    /// What a filter sees under `key` of one of its documents.
+    pub(crate) fn property<'a>(
+        &self,
+        document: &'a DocumentRows,
+        key: &str,
+    ) -> Option<Cow<'a, Value>> {
+        match key {
+            "path" => Some(Cow::Owned(document.path.clone().into())),
+            "modified_at" => {
+                let entry = self.documents.get(&document.path)?;
+                let at = Timestamp::from_millisecond(entry.modified_ms).ok()?;
+                Some(Cow::Owned(at.to_string().into()))
+            }
+            key => document.metadata.get(key).map(Cow::Borrowed),
+        }
     }
 
     /// What is different since `before`.

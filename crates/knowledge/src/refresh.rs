@@ -1,23 +1,42 @@
 //! Refreshing: what changed in the sources becomes a new segment and a new manifest.
 //!
-//! The manifest is written last. Until then the snapshot before is the newest, whatever fails.
+//! ```text
+//!  each source ─► Seen ─┬ same ──────────────────────────► its entry stays
+//!                       ├ fresh ─► extract, prepare, cut ─► passages ─► embed ─► one segment
+//!                       ├ failed, refused ───────────────► its entry stays, and the report says why
+//!                       └ not seen ──────────────────────► it is gone
+//! ```
+//!
+//! A source that could not be read as a whole changes nothing: its documents stay. The manifest and
+//! the ledger are written last, and count only once a transaction names them. Until then the snapshot
+//! before is the newest, whatever fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use release::{ArtifactName, Digest, TenantId};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use release::{ArtifactName, Digest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
-use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::chunk::{Chunk, Origin, chunks};
-use crate::prepare::{Preparer, Workshop};
-use crate::source::{self, Document};
+use crate::embed::{Embedding, EmbeddingReport};
+use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
+use crate::segment::{self, Cut};
 use crate::{
-    Chunking, Directories, DocumentEntry, KnowledgeError, KnowledgeSpec, Manifest, Metadata,
-    RawDocument, Refusal, SegmentEntry, Watch, segment,
+    Diff, DocumentEntry, Facts, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest, Offered,
+    QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
 };
+
+/// How many documents are worked on at once.
+const WORKERS: usize = 4;
+/// How many documents a source may be ahead.
+const WAITING: usize = 4;
+/// From which similarity on a document is a copy of another.
+const COPY: f64 = 0.9;
 
 /// What a refresh works on.
 #[derive(Debug, Clone)]
@@ -26,27 +45,37 @@ pub struct RefreshInput {
     pub name: ArtifactName,
     /// What it is made of.
     pub spec: KnowledgeSpec,
-    /// The directories it may be made from.
-    pub directories: Arc<Directories>,
+    /// What it may be made from.
+    pub offered: Arc<Offered>,
     /// Its newest snapshot.
     pub parent: Option<Digest>,
+    /// What is known of that one's documents.
+    pub ledger: Option<Digest>,
     /// Where segments and manifests are kept.
     pub blobs: TenantBlobs,
     /// Whose it is.
     pub tenant: TenantId,
+    /// When.
+    pub now: Timestamp,
+    /// Whether a person has said that as many documents as are gone are to go.
+    pub approved: bool,
     /// Who looks at it.
     pub watch: Arc<Watch>,
-    /// What its documents are worked on with.
+    /// What documents are worked on with.
     pub workshop: Arc<Workshop>,
+    /// What embeds its passages; none if they are found by words alone.
+    pub embedding: Option<Embedding>,
 }
 
 /// What a refresh made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Refreshed {
     /// The snapshot's manifest.
     pub manifest: Digest,
     /// The manifest's bytes.
     pub bytes: Vec<u8>,
+    /// What is known of its documents.
+    pub ledger: Digest,
     /// Whether it is the one before.
     pub unchanged: bool,
     /// What happened to each document.
@@ -54,20 +83,26 @@ pub struct Refreshed {
 }
 
 /// What happened to each document of a batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BatchReport {
-    /// Documents that are new.
-    pub added: Vec<String>,
-    /// Documents that were changed.
-    pub changed: Vec<String>,
-    /// Documents that are gone.
-    pub removed: Vec<String>,
+    /// Documents that are new, were changed, and are gone.
+    #[serde(flatten)]
+    pub diff: Diff,
     /// Documents that could not be read, and why.
     pub skipped: Vec<Skipped>,
+    /// Sources that could not be read as a whole, and why: their documents are as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
     /// How many documents the snapshot has.
     pub documents: u64,
     /// How many passages it has.
     pub chunks: u64,
+    /// What embedding new passages took; none if nothing embeds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingReport>,
+    /// How it did at the gates.
+    #[serde(default)]
+    pub quality: QualityReport,
 }
 
 /// A document that could not be read.
@@ -79,149 +114,366 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// A source that could not be read as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// The source.
+    pub source: String,
+    /// Why not.
+    pub reason: String,
+}
+
 /// Reads the sources and makes the snapshot of what is there now.
 ///
 /// # Errors
-/// If a source cannot be listed, the parent cannot be read, the snapshot cannot be written, or whoever
+/// If no source can be read, the parent cannot be read, the snapshot cannot be written, or whoever
 /// looks at it has stopped it.
 pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let recipe = input.spec.recipe()?;
+    let blobs = &input.blobs;
     let parent = match input.parent {
-        Some(digest) => Some(Manifest::read(digest, &input.blobs.get(&digest).await?)?),
+        Some(digest) => Some(Manifest::read(digest, &blobs.get(&digest).await?)?),
         None => None,
     };
-    // Under another recipe nothing is shared, so that segments never mix.
-    let shared = parent.clone().filter(|parent| parent.recipe == recipe);
-    let before = shared.unwrap_or_else(|| Manifest::empty(recipe));
-    let (blobs, earlier) = (input.blobs.clone(), parent);
-    let built = tokio::task::spawn_blocking(move || build(&input, before));
-    let (mut manifest, built_segment, mut report) =
-        built.await.map_err(|_| KnowledgeError::Stopped)??;
-    report.changed_since(earlier.as_ref(), &manifest);
-    if let Some(bytes) = built_segment {
-        let digest = blobs.put(bytes).await?;
-        manifest.segments.push(SegmentEntry { digest, removed: Vec::new() });
-    }
-    let bytes = manifest.bytes()?;
-    let digest = blobs.put(Bytes::from(bytes.clone())).await?;
-    let unchanged = earlier.is_some_and(|earlier| earlier == manifest);
-    Ok(Refreshed { manifest: digest, bytes, unchanged, report })
-}
-
-impl BatchReport {
-    fn changed_since(&mut self, before: Option<&Manifest>, now: &Manifest) {
-        let none = BTreeMap::new();
-        let before = before.map_or(&none, |before| &before.documents);
-        for (path, entry) in &now.documents {
-            match before.get(path) {
-                None => self.added.push(path.clone()),
-                Some(old) if old.raw != entry.raw => self.changed.push(path.clone()),
-                Some(_) => {}
-            }
-        }
-        let gone = before.keys().filter(|path| !now.documents.contains_key(*path));
-        self.removed.extend(gone.cloned());
-        self.documents = now.documents.len() as u64;
-        self.chunks = now.chunks;
-    }
-}
-
-type Built = (Manifest, Option<Bytes>, BatchReport);
-
-/// Reads, extracts, cuts and indexes; blocking.
-fn build(input: &RefreshInput, before: Manifest) -> Result<Built, KnowledgeError> {
-    let mut report = BatchReport::default();
-    let documents =
-        source::read(&input.spec, &input.directories, &input.tenant, &mut report.skipped)?;
-    let mut manifest = Manifest::empty(before.recipe);
-    let cutter = Cutter {
-        workshop: &input.workshop,
-        preparer: Preparer::new(
-            input.spec.preparation.clone(),
-            input.tenant.clone(),
-            Arc::clone(&input.workshop.steps),
-        ),
-        chunking: &input.spec.chunking,
-        recipe: before.recipe,
-        runtime: Handle::current(),
+    let ledger = match input.ledger {
+        Some(digest) => Ledger::read(digest, &blobs.get(&digest).await?)?,
+        None => Ledger::default(),
     };
-    let mut fresh: Vec<Chunk> = Vec::new();
-    let mut outdated: BTreeSet<&str> = before.documents.keys().map(String::as_str).collect();
-    input.watch.expect(documents.len());
-    for document in &documents {
-        input.watch.step()?;
-        let known = before.documents.get(&document.path).filter(|old| old.raw == document.raw);
-        let entry = match known {
-            Some(same) => {
-                outdated.remove(document.path.as_str());
-                same.clone()
+    let same_vectors = |parent: &Manifest| match (&input.embedding, &parent.embedding) {
+        (Some(embedding), Some(entry)) => embedding.fits(entry),
+        (None, None) => true,
+        _ => false,
+    };
+    // Under another recipe nothing is shared, so that segments never mix.
+    let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
+    let batch = Batch::new(&input, shared, &ledger, recipe)?;
+    let mut read = batch.read().await?;
+    mark_copies(&mut read);
+    let (mut report, chunked) = (std::mem::take(&mut read.report), std::mem::take(&mut read.cut));
+    let mut manifest = std::mem::replace(&mut read.manifest, Manifest::empty(recipe));
+    let built = build(chunked, (&mut manifest, &mut report), &input).await?;
+    if let Some(bytes) = built {
+        let digest = blobs.put(bytes).await?;
+        for path in &read.fresh {
+            if let Some(entry) = manifest.documents.get_mut(path).filter(|entry| entry.chunks > 0) {
+                entry.segment = Some(digest);
             }
-            None => {
-                let cut = match cutter.cut(document) {
-                    Ok(cut) => cut,
-                    Err(reason) => {
-                        let document = document.path.clone();
-                        let reason = reason.to_string();
-                        report.skipped.push(Skipped { document, reason });
-                        continue;
-                    }
-                };
-                let count = cut.len() as u64;
-                fresh.extend(cut);
-                let modified_ms = document.modified_at.as_millisecond();
-                DocumentEntry { raw: document.raw, modified_ms, chunks: count }
-            }
-        };
-        manifest.documents.insert(document.path.clone(), entry);
-    }
-    // A document that cannot be read now keeps its last good version.
-    for skipped in &report.skipped {
-        if let Some(kept) = before.documents.get(&skipped.document) {
-            outdated.remove(skipped.document.as_str());
-            manifest.documents.insert(skipped.document.clone(), kept.clone());
         }
     }
-    for segment in &before.segments {
-        let mut segment = segment.clone();
-        segment.removed.extend(outdated.iter().map(|path| (*path).to_owned()));
-        segment.removed.sort();
-        segment.removed.dedup();
-        manifest.segments.push(segment);
-    }
-    manifest.watermark_ms =
-        manifest.documents.values().map(|entry| entry.modified_ms).max().unwrap_or(0);
-    manifest.chunks = manifest.documents.values().map(|entry| entry.chunks).sum();
-    let segment = if fresh.is_empty() { None } else { Some(segment::build(&fresh)?) };
-    Ok((manifest, segment, report))
+    let none = Manifest::empty(recipe);
+    report.diff = manifest.since(parent.as_ref().unwrap_or(&none));
+    report.documents = manifest.documents.len() as u64;
+    report.chunks = manifest.chunks();
+    let failed: Vec<_> = report.skipped.iter().map(|skipped| skipped.document.clone()).collect();
+    report.quality = judge(&input.spec.quality, (&ledger, &read.ledger), &failed, input.approved);
+    let bytes = manifest.bytes()?;
+    let unchanged = parent.is_some_and(|parent| parent == manifest);
+    Ok(Refreshed {
+        manifest: blobs.put(Bytes::from(bytes.clone())).await?,
+        bytes,
+        ledger: blobs.put(read.ledger.bytes()?.into()).await?,
+        unchanged,
+        report,
+    })
 }
 
-/// From documents to passages.
-struct Cutter<'a> {
-    workshop: &'a Workshop,
-    preparer: Preparer,
-    chunking: &'a Chunking,
+/// Embeds new passages and indexes them in a segment; none if there are none.
+async fn build(
+    fresh: Vec<Cut>,
+    (manifest, report): (&mut Manifest, &mut BatchReport),
+    input: &RefreshInput,
+) -> Result<Option<Bytes>, KnowledgeError> {
+    let chunks: Vec<&Chunk> = fresh.iter().flat_map(|document| &document.chunks).collect();
+    let mut vectors = None;
+    if let Some(embedding) = &input.embedding {
+        let (matrix, took) = embedding.vectors(&chunks, &input.watch).await?;
+        report.embedding = Some(took);
+        if !chunks.is_empty() {
+            let made = embedding.entry(matrix.dimension);
+            let entry = manifest.embedding.get_or_insert_with(|| made.clone());
+            if *entry != made {
+                let (now, before) = (made.dimension, entry.dimension);
+                let why = format!("it gives {now} dimensions now, and {before} before");
+                return Err(KnowledgeError::model(&made.spec.model, why));
+            }
+            vectors = Some(matrix);
+        }
+    }
+    if chunks.is_empty() {
+        return Ok(None);
+    }
+    let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
+    Ok(Some(built.await.map_err(|_| KnowledgeError::Stopped)??))
+}
+
+/// Notes which documents are copies of others.
+fn mark_copies(read: &mut Read) {
+    let all = read.ledger.documents.iter();
+    let signed = all.filter_map(|(path, known)| Some((path.as_str(), known.signature.as_ref()?)));
+    let copies = near_duplicates(signed, COPY);
+    for known in read.ledger.documents.values_mut() {
+        known.facts.copy_of = None;
+    }
+    for copy in copies {
+        if let Some(known) = read.ledger.documents.get_mut(&copy.document) {
+            known.facts.copy_of = Some(copy.of);
+        }
+    }
+}
+
+/// A batch: what is known before it, and how its documents are worked on.
+struct Batch<'a> {
+    input: &'a RefreshInput,
+    /// The snapshot whose entries may stay; none under another recipe.
+    shared: Option<Manifest>,
+    ledger: &'a Ledger,
     recipe: Digest,
-    runtime: Handle,
+    preparer: Preparer,
 }
 
-impl Cutter<'_> {
-    fn cut(&self, document: &Document) -> Result<Vec<Chunk>, Refusal> {
-        // Two documents of equal bytes are two documents: the path is part of the version.
-        let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
-        let origin = Origin { path: &document.path, version, recipe: self.recipe };
-        let raw = RawDocument {
-            path: document.path.clone(),
-            bytes: Bytes::from(document.text.clone()),
-            media_type: None,
-            mark: String::new(),
-            modified_at: Some(document.modified_at),
-            version: None,
-            metadata: Metadata::new(),
-        };
-        let prepared = self.runtime.block_on(async {
-            let extracted = self.workshop.extractor.extract(&raw).await?;
-            self.preparer.prepare(extracted, &raw).await
-        })?;
-        Ok(chunks(origin, &prepared.content, self.chunking))
+/// What a batch has read.
+struct Read {
+    manifest: Manifest,
+    ledger: Ledger,
+    report: BatchReport,
+    cut: Vec<Cut>,
+    /// The documents whose passages are new.
+    fresh: BTreeSet<String>,
+}
+
+/// What came of a document.
+enum Worked {
+    /// It has the bytes that it had.
+    Same(String, Option<Box<RawDocument>>),
+    /// It is to be indexed.
+    Fresh(Box<(RawDocument, Digest, Prepared, Vec<Chunk>)>),
+    /// It is as it was.
+    Kept { path: String, reason: String },
+}
+
+impl<'a> Batch<'a> {
+    fn new(
+        input: &'a RefreshInput,
+        shared: Option<Manifest>,
+        ledger: &'a Ledger,
+        recipe: Digest,
+    ) -> Result<Self, KnowledgeError> {
+        source::check(&input.spec.sources)?;
+        let steps = Arc::clone(&input.workshop.steps);
+        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps);
+        Ok(Self { input, shared, ledger, recipe, preparer })
     }
+
+    /// Reads all sources, one after the other.
+    async fn read(&self) -> Result<Read, KnowledgeError> {
+        let mut manifest = Manifest::empty(self.recipe);
+        manifest.retrieval = self.input.spec.retrieval.clone();
+        manifest.embedding = self.shared.as_ref().and_then(|shared| shared.embedding.clone());
+        let mut ledger = Ledger::default();
+        ledger.excised.clone_from(&self.ledger.excised);
+        let report = BatchReport::default();
+        let mut read = Read { manifest, ledger, report, cut: Vec::new(), fresh: BTreeSet::new() };
+        let mut failed = None;
+        for spec in &self.input.spec.sources {
+            match self.read_source(spec, &mut read).await {
+                Ok(()) => {}
+                Err(KnowledgeError::Stopped) => return Err(KnowledgeError::Stopped),
+                Err(error) => {
+                    let (source, reason) = (spec.name().to_owned(), chain(&error));
+                    read.report.unread.push(Unread { source, reason });
+                    failed = failed.or(Some(error));
+                    self.keep_all(spec, &mut read);
+                }
+            }
+        }
+        match failed {
+            Some(error) if read.report.unread.len() == self.input.spec.sources.len() => Err(error),
+            _ => Ok(read),
+        }
+    }
+
+    async fn read_source(&self, spec: &SourceSpec, read: &mut Read) -> Result<(), KnowledgeError> {
+        let Self { input, .. } = self;
+        let source = source::open(spec, &input.offered, &input.tenant, &input.name)?;
+        let marks = match &self.shared {
+            Some(_) => self.ledger.marks(spec.name()),
+            None => BTreeMap::new(),
+        };
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let working = async {
+            let (mut documents, mut working) = (BTreeMap::new(), FuturesUnordered::new());
+            let mut more = true;
+            while more || !working.is_empty() {
+                tokio::select! {
+                    seen = receiver.recv(), if more && working.len() < WORKERS => match seen {
+                        Some(seen) => working.push(self.work(seen).boxed()),
+                        None => more = false,
+                    },
+                    Some(one) = working.next(), if !working.is_empty() => {
+                        let one: Worked = one?;
+                        documents.insert(one.path().to_owned(), one);
+                    }
+                }
+            }
+            Ok::<_, KnowledgeError>(documents)
+        };
+        let (told, worked) = tokio::join!(source.read(&marks, sender), working);
+        // A worker that stopped is why the source could not go on.
+        let worked = worked?;
+        told?;
+        for (path, one) in worked {
+            if read.ledger.documents.contains_key(&path) {
+                let why = format!("`{path}` was told of already: give the source a `prefix`");
+                return Err(KnowledgeError::Source { of: spec.name().to_owned(), why });
+            }
+            self.take(spec.name(), one, read);
+        }
+        Ok(())
+    }
+
+    /// Works on a document.
+    async fn work(&self, seen: Seen) -> Result<Worked, KnowledgeError> {
+        self.input.watch.step()?;
+        let document = match seen {
+            Seen::Same(path) => return Ok(Worked::Same(path, None)),
+            Seen::Failed { path, reason } => return Ok(Worked::Kept { path, reason }),
+            Seen::Fresh(document) => document,
+        };
+        let raw = Digest::of(&document.bytes);
+        let path = document.path.clone();
+        if self.ledger.is_excised(&path, &raw) {
+            let reason = "this version was taken out".to_owned();
+            return Ok(Worked::Kept { path, reason });
+        }
+        let entry = self.shared.as_ref().and_then(|shared| shared.documents.get(&path));
+        if entry.is_some_and(|entry| entry.raw == raw) && self.ledger.documents.contains_key(&path)
+        {
+            return Ok(Worked::Same(path, Some(document)));
+        }
+        Ok(match self.prepare(&document).await {
+            Ok(prepared) => {
+                // Two documents of equal bytes are two documents: the path is part of the version.
+                let version = Digest::of_fields([path.as_bytes(), raw.as_bytes()]);
+                let origin = Origin { path: &path, version, recipe: self.recipe };
+                let chunks = chunks(origin, &prepared.content, &self.input.spec.chunking);
+                Worked::Fresh(Box::new((*document, raw, prepared, chunks)))
+            }
+            Err(refusal) => Worked::Kept { path, reason: refusal.to_string() },
+        })
+    }
+
+    async fn prepare(&self, document: &RawDocument) -> Result<Prepared, Refusal> {
+        let extracted = self.input.workshop.extractor.extract(document).await?;
+        self.preparer.prepare(extracted, document).await
+    }
+
+    /// Notes what came of a document.
+    fn take(&self, source: &str, worked: Worked, read: &mut Read) {
+        match worked {
+            Worked::Same(path, document) => self.keep(&path, document.as_deref(), read),
+            Worked::Kept { path, reason } => {
+                self.keep(&path, None, read);
+                read.report.skipped.push(Skipped { document: path, reason });
+            }
+            Worked::Fresh(fresh) => {
+                let (document, raw, prepared, chunks) = *fresh;
+                let path = document.path.clone();
+                let known = self.known(source, &document, raw, &prepared);
+                let entry = DocumentEntry {
+                    raw,
+                    segment: None,
+                    modified_ms: known.modified_at.as_millisecond(),
+                    chunks: chunks.len() as u64,
+                };
+                read.manifest.documents.insert(path.clone(), entry);
+                read.ledger.documents.insert(path.clone(), known);
+                read.fresh.insert(path.clone());
+                let mut metadata = prepared.content.metadata;
+                metadata.insert("title".to_owned(), prepared.content.title.into());
+                metadata.insert("source".to_owned(), source.into());
+                metadata.insert("tags".to_owned(), prepared.tags.into());
+                if let Some(language) = prepared.language {
+                    metadata.insert("language".to_owned(), language.into());
+                }
+                read.cut.push(Cut { path, metadata, chunks });
+            }
+        }
+    }
+
+    /// Lets a document stay as it was, if it was there; `document` tells what is new about it.
+    fn keep(&self, path: &str, document: Option<&RawDocument>, read: &mut Read) {
+        let Some(known) = self.ledger.documents.get(path) else { return };
+        let mut known = known.clone();
+        if let Some(document) = document {
+            known.mark.clone_from(&document.mark);
+            known.version.clone_from(&document.version);
+        }
+        // Under another recipe its passages are gone: it is not there until it can be read again.
+        let entry = self.shared.as_ref().and_then(|shared| shared.documents.get(path));
+        if let Some(entry) = entry {
+            read.manifest.documents.insert(path.to_owned(), entry.clone());
+            read.ledger.documents.insert(path.to_owned(), known);
+        }
+    }
+
+    /// Lets all documents of a source stay as they were.
+    fn keep_all(&self, spec: &SourceSpec, read: &mut Read) {
+        for (path, _) in
+            self.ledger.documents.iter().filter(|(_, known)| known.source == spec.name())
+        {
+            self.keep(path, None, read);
+        }
+    }
+
+    fn known(
+        &self,
+        source: &str,
+        document: &RawDocument,
+        raw: Digest,
+        prepared: &Prepared,
+    ) -> Known {
+        let now = self.input.now;
+        // What changes in times to come was changed when it was first seen.
+        let told = document.modified_at.filter(|told| *told <= now);
+        let text = &prepared.content.text;
+        let findings = prepared.findings.iter();
+        Known {
+            source: source.to_owned(),
+            mark: document.mark.clone(),
+            raw,
+            version: document.version.clone(),
+            modified_at: told.unwrap_or(now),
+            estimated: told.is_none(),
+            fetched_at: now,
+            facts: Facts {
+                characters: text.chars().count() as u64,
+                unreadable: text.matches('\u{fffd}').count() as u64,
+                language: prepared.language.clone(),
+                copy_of: None,
+                findings: findings.map(|found| (found.kind, found.count)).collect(),
+                fields: prepared.content.metadata.keys().cloned().collect(),
+            },
+            signature: (!text.is_empty()).then(|| prepared.signature.clone()),
+        }
+    }
+}
+
+impl Worked {
+    fn path(&self) -> &str {
+        match self {
+            Self::Same(path, _) | Self::Kept { path, .. } => path,
+            Self::Fresh(fresh) => &fresh.0.path,
+        }
+    }
+}
+
+/// An error with what it was caused by.
+fn chain(error: &KnowledgeError) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        told = format!("{told}: {source}");
+        cause = source.source();
+    }
+    told
 }

@@ -1,29 +1,55 @@
-//! Segments: immutable bundles of passages with their index, one blob each.
+//! Segments: immutable bundles of passages with their index and vectors, one blob each.
 //!
 //! A bundle is [`MAGIC`], the length of its table of contents (`u32`, little endian), the table as
-//! JSON, then its files one after the other: `chunks` (JSON lines, zstd) and the index's own. Row
-//! *i* of the table is document *i* of the index. Vectors will be further files.
+//! JSON, then its files one after the other:
+//!
+//! | file | what |
+//! |---|---|
+//! | `documents` | JSON lines, zstd: each document's path, metadata and rows |
+//! | `ids` | the passages' ids, 32 bytes each |
+//! | `chunks`, `blocks` | JSON lines in zstd frames of [`BLOCK`] passages; where each frame ends (`u32`) |
+//! | `vec.f32`, `vec.i8` | vectors, if the passages were embedded |
+//! | all others | the index's own |
+//!
+//! Row *i* of every table is document *i* of the index. An open segment is its bytes and little
+//! else: files are slices of them, and passages are unpacked when they are found.
 
+mod files;
+mod vectors;
+
+use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use release::Digest;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::{Directory, RamDirectory};
+use tantivy::directory::{Directory, OwnedBytes, RamDirectory};
+use tantivy::fieldnorm::FieldNormReader;
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token};
-use tantivy::{Index, IndexSettings, ReloadPolicy, Searcher, TantivyDocument};
+use tantivy::{Index, IndexSettings, InvertedIndexReader, ReloadPolicy, TantivyDocument};
 
 use crate::KnowledgeError;
 use crate::analyse::terms;
 use crate::chunk::Chunk;
+use crate::document::Metadata;
+
+use files::Files;
+pub use vectors::{Matrix, SmallQuery, Vectors, normalise};
 
 /// First bytes of a segment.
-const MAGIC: &[u8; 8] = b"GCSEGM02";
-/// The bundle's own file.
+const MAGIC: &[u8; 8] = b"GCSEGM03";
+const DOCUMENTS: &str = "documents";
+const IDS: &str = "ids";
 const CHUNKS: &str = "chunks";
+const BLOCKS: &str = "blocks";
+const EXACT: &str = "vec.f32";
+const SMALL: &str = "vec.i8";
+/// How many passages are packed together.
+const BLOCK: usize = 16;
 /// Memory that building an index may take.
 const BUILD_MEMORY: usize = 64 << 20;
 /// How hard passages are compressed.
@@ -31,6 +57,9 @@ const LEVEL: i32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Contents {
+    rows: u32,
+    /// Of its vectors, if it has any.
+    dimension: Option<usize>,
     files: Vec<FileEntry>,
 }
 
@@ -39,6 +68,28 @@ struct FileEntry {
     name: String,
     length: usize,
     digest: Digest,
+}
+
+/// A document's passages on their way into a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// The document's path.
+    pub path: String,
+    /// What filters can ask of it.
+    pub metadata: Metadata,
+    /// Its passages, in order.
+    pub chunks: Vec<Chunk>,
+}
+
+/// A document of a segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DocumentRows {
+    /// Its path.
+    pub path: String,
+    /// What filters can ask of it.
+    pub metadata: Metadata,
+    /// Its passages' rows.
+    pub rows: Range<u32>,
 }
 
 /// The field that is searched: title, headings and text, analysed.
@@ -52,8 +103,56 @@ fn schema() -> (Schema, Field) {
     (builder.build(), field)
 }
 
-/// Builds a segment of `chunks`, in their order.
-pub fn build(chunks: &[Chunk]) -> Result<Bytes, KnowledgeError> {
+/// Builds a segment of `documents`, in their order, with a vector for each passage if they were
+/// embedded.
+pub fn build(documents: &[Cut], vectors: Option<&Matrix>) -> Result<Bytes, KnowledgeError> {
+    let chunks = || documents.iter().flat_map(|document| &document.chunks);
+    let rows = chunks().count();
+    let failed = |error: std::io::Error| KnowledgeError::Index(error.to_string());
+    if vectors.is_some_and(|vectors| vectors.rows() != rows) {
+        return Err(KnowledgeError::Index("passages and vectors differ in number".to_owned()));
+    }
+    let mut table = Vec::new();
+    let mut from = 0;
+    for document in documents {
+        let to = from + document.chunks.len() as u32;
+        let (path, metadata) = (document.path.clone(), document.metadata.clone());
+        line(&DocumentRows { path, metadata, rows: from..to }, &mut table)?;
+        from = to;
+    }
+    let mut files =
+        vec![(DOCUMENTS.to_owned(), zstd::encode_all(&table[..], LEVEL).map_err(failed)?)];
+    files.push((IDS.to_owned(), chunks().flat_map(|chunk| *chunk.id.as_bytes()).collect()));
+    let (mut packed, mut blocks) = (Vec::new(), Vec::new());
+    let all: Vec<&Chunk> = chunks().collect();
+    for block in all.chunks(BLOCK) {
+        table.clear();
+        block.iter().try_for_each(|chunk| line(chunk, &mut table))?;
+        packed.extend(zstd::encode_all(&table[..], LEVEL).map_err(failed)?);
+        let end = u32::try_from(packed.len());
+        let end =
+            end.map_err(|_| KnowledgeError::Index("a segment holds 4 GiB at most".to_owned()))?;
+        blocks.extend_from_slice(&end.to_le_bytes());
+    }
+    files.push((CHUNKS.to_owned(), packed));
+    files.push((BLOCKS.to_owned(), blocks));
+    if let Some(matrix) = vectors {
+        let (exact, small) = Vectors::encode(matrix);
+        files.push((EXACT.to_owned(), exact));
+        files.push((SMALL.to_owned(), small));
+    }
+    files.extend(index(&all)?);
+    bundle(rows as u32, vectors.map(|matrix| matrix.dimension), &files)
+}
+
+fn line(value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), KnowledgeError> {
+    let failed = |why: String| KnowledgeError::Index(why);
+    serde_json::to_writer(&mut *out, value).map_err(|error| failed(error.to_string()))?;
+    out.write_all(b"\n").map_err(|error| failed(error.to_string()))
+}
+
+/// The files of an index of `chunks`.
+fn index(chunks: &[&Chunk]) -> Result<Vec<(String, Vec<u8>)>, KnowledgeError> {
     let (schema, field) = schema();
     let directory = RamDirectory::create();
     let builder = Index::builder().schema(schema).settings(IndexSettings::default());
@@ -65,31 +164,27 @@ pub fn build(chunks: &[Chunk]) -> Result<Bytes, KnowledgeError> {
         writer.add_document(document)?;
     }
     let index = writer.finalize()?;
-
-    let failed = |error: std::io::Error| KnowledgeError::Index(error.to_string());
-    let mut table = zstd::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
-    for chunk in chunks {
-        serde_json::to_writer(&mut table, chunk).map_err(|error| failed(error.into()))?;
-        table.write_all(b"\n").map_err(failed)?;
-    }
-    let mut files = vec![(CHUNKS.to_owned(), table.finish().map_err(failed)?)];
     let mut names: Vec<_> = index.directory().list_managed_files().into_iter().collect();
     names.sort();
-    for name in names {
-        let bytes =
-            directory.atomic_read(&name).map_err(|e| KnowledgeError::Index(e.to_string()))?;
-        files.push((name.to_string_lossy().into_owned(), bytes));
-    }
-    bundle(&files)
+    let read = names.into_iter().map(|name| {
+        let bytes = directory.atomic_read(&name);
+        let bytes = bytes.map_err(|error| KnowledgeError::Index(error.to_string()))?;
+        Ok((name.to_string_lossy().into_owned(), bytes))
+    });
+    read.collect()
 }
 
-fn bundle(files: &[(String, Vec<u8>)]) -> Result<Bytes, KnowledgeError> {
+fn bundle(
+    rows: u32,
+    dimension: Option<usize>,
+    files: &[(String, Vec<u8>)],
+) -> Result<Bytes, KnowledgeError> {
     let entries = files.iter().map(|(name, bytes)| FileEntry {
         name: name.clone(),
         length: bytes.len(),
         digest: Digest::of(bytes),
     });
-    let contents = Contents { files: entries.collect() };
+    let contents = Contents { rows, dimension, files: entries.collect() };
     let contents =
         serde_json::to_vec(&contents).map_err(|error| KnowledgeError::Index(error.to_string()))?;
     let mut out = MAGIC.to_vec();
@@ -117,52 +212,152 @@ fn analysed(chunk: &Chunk) -> PreTokenizedString {
 #[derive(Clone)]
 pub struct Segment {
     pub digest: Digest,
-    pub chunks: Arc<[Chunk]>,
-    pub searcher: Searcher,
+    /// Its documents, in the order of their rows.
+    pub documents: Vec<DocumentRows>,
+    /// Where each term stands.
+    pub postings: Arc<InvertedIndexReader>,
+    /// How long each passage is, in terms, rounded.
+    pub lengths: FieldNormReader,
+    /// The field that is searched.
     pub field: Field,
+    /// Its vectors, if its passages were embedded.
+    pub vectors: Option<Arc<Vectors>>,
+    /// How many bytes it has in memory, about.
+    pub bytes: usize,
+    rows: u32,
+    ids: OwnedBytes,
+    chunks: OwnedBytes,
+    blocks: OwnedBytes,
 }
 
 impl Segment {
     /// Opens a segment's bytes, checking every file against its digest first: a corrupt index must
     /// never be searched.
-    pub fn open(digest: Digest, bytes: &Bytes) -> Result<Self, KnowledgeError> {
+    pub fn open(digest: Digest, bytes: Bytes) -> Result<Self, KnowledgeError> {
         let corrupt = |why: &str| KnowledgeError::Corrupt { part: digest, why: why.to_owned() };
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| corrupt("it is not a segment"))?;
-        let (length, rest) = rest.split_at_checked(4).ok_or_else(|| corrupt("it is cut off"))?;
-        let length = u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize;
-        let (contents, mut rest) =
-            rest.split_at_checked(length).ok_or_else(|| corrupt("it is cut off"))?;
-        let contents: Contents =
-            serde_json::from_slice(contents).map_err(|_| corrupt("its contents are unreadable"))?;
-        let directory = RamDirectory::create();
-        let mut chunks = None;
+        let size = bytes.len();
+        // The bytes are moved here, not copied, unless somebody else holds them too.
+        let whole = OwnedBytes::new(Vec::from(bytes));
+        let (contents, mut rest) = contents(&whole).map_err(corrupt)?;
+        let mut files = HashMap::new();
         for entry in &contents.files {
-            let (file, after) =
-                rest.split_at_checked(entry.length).ok_or_else(|| corrupt("it is cut off"))?;
+            if entry.length > rest.len() {
+                return Err(corrupt("it is cut off"));
+            }
+            let (file, after) = rest.split(entry.length);
             rest = after;
-            if entry.digest.verify(file).is_err() {
+            if entry.digest.verify(&file).is_err() {
                 return Err(corrupt(&format!("its file `{}` was changed", entry.name)));
             }
-            if entry.name == CHUNKS {
-                chunks = Some(table(file).ok_or_else(|| corrupt("its passages are unreadable"))?);
-            } else {
-                let written = directory.atomic_write(Path::new(&entry.name), file);
-                written.map_err(|error| KnowledgeError::Index(error.to_string()))?;
-            }
+            files.insert(PathBuf::from(&entry.name), file);
         }
-        let chunks = chunks.ok_or_else(|| corrupt("it has no passages"))?;
-        let index = Index::open(directory)?;
+        let mut take = |name: &str| {
+            let file = files.remove(&PathBuf::from(name));
+            file.ok_or_else(|| corrupt(&format!("its file `{name}` is missing")))
+        };
+        let (documents, ids) = (take(DOCUMENTS)?, take(IDS)?);
+        let (chunks, blocks) = (take(CHUNKS)?, take(BLOCKS)?);
+        let documents = table(&documents).ok_or_else(|| corrupt("its documents are unreadable"))?;
+        let rows = contents.rows as usize;
+        let mut next = 0;
+        let tiled = documents.iter().all(|document| {
+            let follows = document.rows.start == next && document.rows.end >= next;
+            next = document.rows.end;
+            follows
+        });
+        if !tiled || next != contents.rows || ids.len() != 32 * rows {
+            return Err(corrupt("its documents do not fit its passages"));
+        }
+        if blocks.len() != 4 * rows.div_ceil(BLOCK) {
+            return Err(corrupt("its passages are not all there"));
+        }
+        let vectors = match contents.dimension {
+            Some(dimension) => {
+                let opened = Vectors::open(dimension, rows, take(EXACT)?, take(SMALL)?);
+                let opened =
+                    opened.ok_or_else(|| corrupt("its vectors do not fit its passages"))?;
+                Some(Arc::new(opened))
+            }
+            None => None,
+        };
+        let index = Index::open(Files::new(files))?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let searcher = tantivy::IndexReader::searcher(&reader);
-        if searcher.num_docs() != chunks.len() as u64 {
+        let [part] = searcher.segment_readers() else {
+            return Err(corrupt("its index is not of one piece"));
+        };
+        if part.num_docs() != contents.rows {
             return Err(corrupt("its index does not fit its passages"));
         }
         let (_, field) = schema();
-        Ok(Self { digest, chunks: chunks.into(), searcher, field })
+        let (postings, lengths) = (part.inverted_index(field)?, part.get_fieldnorms_reader(field)?);
+        let bytes = size + 4 * rows * usize::from(vectors.is_some());
+        let (rows, digest) = (contents.rows, digest);
+        Ok(Self {
+            digest,
+            documents,
+            postings,
+            lengths,
+            field,
+            vectors,
+            bytes,
+            rows,
+            ids,
+            chunks,
+            blocks,
+        })
+    }
+
+    /// How many passages it has.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The id of the passage in `row`.
+    pub fn id(&self, row: u32) -> Digest {
+        let (ids, _) = self.ids.as_slice().as_chunks::<32>();
+        Digest::from_bytes(ids[row as usize])
+    }
+
+    /// The document that the passage in `row` is of.
+    pub fn document(&self, row: u32) -> &DocumentRows {
+        let at = self.documents.partition_point(|document| document.rows.end <= row);
+        &self.documents[at]
+    }
+
+    /// The passage in `row`.
+    pub fn chunk(&self, row: u32) -> Result<Chunk, KnowledgeError> {
+        let unreadable = || {
+            let why = format!("its passage {row} is unreadable");
+            KnowledgeError::Corrupt { part: self.digest, why }
+        };
+        let (block, within) = (row as usize / BLOCK, row as usize % BLOCK);
+        let text = self.unpack(block).ok_or_else(unreadable)?;
+        let line = text.split(|byte| *byte == b'\n').nth(within).ok_or_else(unreadable)?;
+        serde_json::from_slice(line).map_err(|_| unreadable())
+    }
+
+    fn unpack(&self, block: usize) -> Option<Vec<u8>> {
+        let (ends, _) = self.blocks.as_slice().as_chunks::<4>();
+        let end = |block: usize| Some(u32::from_le_bytes(*ends.get(block)?) as usize);
+        let from = block.checked_sub(1).map_or(Some(0), end)?;
+        zstd::decode_all(self.chunks.as_slice().get(from..end(block)?)?).ok()
     }
 }
 
-fn table(file: &[u8]) -> Option<Vec<Chunk>> {
+/// The table of contents, and what follows it.
+fn contents(whole: &OwnedBytes) -> Result<(Contents, OwnedBytes), &'static str> {
+    let bytes = whole.as_slice();
+    let rest = bytes.strip_prefix(MAGIC).ok_or("it is not a segment of this version")?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or("it is cut off")?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let contents = rest.get(..length).ok_or("it is cut off")?;
+    let from = bytes.len() - rest.len() + length;
+    let contents = serde_json::from_slice(contents).map_err(|_| "its contents are unreadable")?;
+    Ok((contents, whole.slice(from..bytes.len())))
+}
+
+fn table(file: &[u8]) -> Option<Vec<DocumentRows>> {
     let text = zstd::decode_all(file).ok()?;
     serde_json::Deserializer::from_slice(&text).into_iter().collect::<Result<_, _>>().ok()
 }

@@ -1,11 +1,14 @@
 //! What a knowledge base is made of.
 
 mod preparation;
+mod retrieval;
 mod source;
 
 use release::{CanonicalError, CanonicalJson, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::quality::Quality;
 
 pub use source::{
     BucketSpec, DirectorySpec, FeedSpec, GitSpec, Objective, PushSpec, SiteSpec, SourceSpec,
@@ -14,8 +17,10 @@ pub use source::{
 
 pub use preparation::{Preparation, StepSpec};
 
+pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
+
 /// A knowledge base: `knowledge/NAME.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KnowledgeSpec {
     /// What it knows, for people.
@@ -30,6 +35,15 @@ pub struct KnowledgeSpec {
     /// How they are cut into passages.
     #[serde(default)]
     pub chunking: Chunking,
+    /// Which model turns passages and questions into vectors; none if absent.
+    #[serde(default)]
+    pub embedding: Option<EmbeddingSpec>,
+    /// How passages are found.
+    #[serde(default)]
+    pub retrieval: RetrievalSpec,
+    /// What a batch must keep to, so that its snapshot may become a candidate.
+    #[serde(default)]
+    pub quality: Quality,
 }
 
 /// How documents are cut into passages.
@@ -54,7 +68,7 @@ impl Default for Chunking {
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1";
+const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1 segment-3";
 
 impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.

@@ -10,7 +10,6 @@ use crate::KnowledgeError;
 #[derive(Debug, Default)]
 pub struct Watch {
     done: AtomicU64,
-    total: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -20,9 +19,12 @@ impl Watch {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// There is so much to do.
-    pub(crate) fn expect(&self, total: usize) {
-        self.total.store(total as u64, Ordering::Relaxed);
+    /// Goes on only if the work is still wanted.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(crate) fn wanted(&self) -> Result<(), KnowledgeError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(KnowledgeError::Stopped) } else { Ok(()) }
     }
 
     /// One more document is about to be done.
@@ -30,9 +32,7 @@ impl Watch {
     /// # Errors
     /// If the work is not wanted any more.
     pub(crate) fn step(&self) -> Result<(), KnowledgeError> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(KnowledgeError::Stopped);
-        }
+        self.wanted()?;
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -40,7 +40,6 @@ impl Watch {
 
 impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-        write!(f, "{done} of {total} documents")
+        write!(f, "{} documents", self.done.load(Ordering::Relaxed))
     }
 }

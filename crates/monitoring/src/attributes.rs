@@ -32,6 +32,10 @@ pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
 pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 /// `gen_ai.retrieval.documents`, as JSON.
 pub const RETRIEVAL_DOCUMENTS: &str = "gen_ai.retrieval.documents";
+/// `groundcrew.retrieval.vector`: the question's vector, in hex.
+pub const RETRIEVAL_VECTOR: &str = "groundcrew.retrieval.vector";
+/// `groundcrew.retrieval.rerank_failure`: why passages were not ordered anew.
+pub const RERANK_FAILURE: &str = "groundcrew.retrieval.rerank_failure";
 /// `gen_ai.data_source.id`: the knowledge snapshot.
 pub const DATA_SOURCE: &str = "gen_ai.data_source.id";
 /// `service.name`: the app.

@@ -141,6 +141,8 @@ fn root_attributes(record: &AnswerRecord) -> Attributes {
     if let Some(retrieval) = &record.retrieval {
         root.text(name::DATA_SOURCE, retrieval.snapshot);
         root.json(name::RETRIEVAL_DOCUMENTS, &retrieval.chunks);
+        root.maybe(name::RETRIEVAL_VECTOR, retrieval.vector.as_ref());
+        root.maybe(name::RERANK_FAILURE, retrieval.rerank_failure.as_ref());
     }
     if let Some(generation) = &record.generation {
         generated(&mut root, generation);
@@ -297,6 +299,8 @@ pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Option<AnswerRecord> {
             .text(name::RETRIEVAL_DOCUMENTS)
             .and_then(|json| serde_json::from_str(&json).ok())
             .unwrap_or_default(),
+        vector: root.text(name::RETRIEVAL_VECTOR),
+        rerank_failure: root.text(name::RERANK_FAILURE),
     });
     Some(AnswerRecord {
         trace: TraceId::from_bytes(span.trace_id.as_slice().try_into().ok()?),

@@ -126,6 +126,13 @@ pub struct Retrieval {
     pub snapshot: Digest,
     /// The passages, best first.
     pub chunks: Vec<RetrievedChunk>,
+    /// The question's vector, its 32-bit numbers in hex, where passages were found by vectors and
+    /// the question itself is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<String>,
+    /// Why the passages were not ordered anew by a model, if that was wanted and failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank_failure: Option<String>,
 }
 
 /// A passage that was retrieved.

@@ -7,6 +7,7 @@ mod documents;
 mod handlers;
 mod openapi;
 mod problem;
+mod retrieval;
 mod tasks;
 mod versions;
 mod workflows;
@@ -22,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
+use knowledge::KnowledgeModels;
 use monitoring::TraceLog;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
@@ -48,6 +50,8 @@ pub struct Api {
     pub blobs: Blobs,
     pub traces: TraceLog,
     pub live: watch::Receiver<Arc<Live>>,
+    /// What knowledge is embedded and ordered with.
+    pub models: Arc<dyn KnowledgeModels>,
     pub workflows: Engine,
     pub clock: Arc<dyn Clock>,
 }
@@ -72,6 +76,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Query parameters, for the OpenAPI document.
     pub query: &'static [&'static str],
+    /// The most bytes of a request.
+    pub limit: usize,
     /// The schema of the body, if it has one.
     pub body: Option<fn() -> schemars::Schema>,
 }
@@ -102,6 +108,17 @@ impl Call {
             value.parse().map_err(|error| Problem::bad_request(format!("`{name}`: {error}")))
         };
         value.map(|(_, value)| parse(value)).transpose()
+    }
+
+    /// Every value of a query parameter that may be given several times.
+    pub fn every(&self, name: &str) -> impl Iterator<Item = &str> {
+        let given = self.query.iter().filter(move |(key, value)| key == name && !value.is_empty());
+        given.map(|(_, value)| value.as_str())
+    }
+
+    /// The body as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
     }
 
     /// Waits until this server answers by `moves`, so that whoever moved an environment sees it
@@ -183,7 +200,7 @@ async fn admit(
     authorize(&identity, route.action, resource)?;
     let query = parts.uri.query().unwrap_or_default();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let body = read(body).await?;
+    let body = read(body, route.limit).await?;
     Ok(Call { api, identity, tenant, path, query, body })
 }
 
@@ -205,10 +222,10 @@ fn tenant(identity: &Identity, headers: &HeaderMap) -> Result<TenantId, Problem>
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
-    let bytes = to_bytes(body, MAX_BODY).await;
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let bytes = to_bytes(body, limit).await;
     let bytes =
-        bytes.map_err(|_| Problem::bad_request(format!("the body exceeds {MAX_BODY} bytes")))?;
+        bytes.map_err(|_| Problem::bad_request(format!("the body exceeds {limit} bytes")))?;
     Ok(bytes.to_vec())
 }
 

@@ -2,6 +2,7 @@
 
 mod documents;
 mod project;
+mod retrieval;
 mod show;
 mod workflow;
 
@@ -78,6 +79,9 @@ enum Command {
     /// Knowledge: what grounds answers.
     #[command(subcommand)]
     Knowledge(KnowledgeCommand),
+    /// Models that run in the server.
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Workflows: long pieces of work, step by step.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
@@ -260,15 +264,15 @@ enum KnowledgeCommand {
         after: Option<String>,
     },
     /// What a question would retrieve.
-    Search {
-        /// The knowledge base.
-        name: String,
-        /// The question.
-        question: String,
-        /// How many passages.
-        #[arg(long, default_value_t = 5)]
-        limit: usize,
-    },
+    Search(retrieval::SearchArguments),
+    /// How well it finds what is relevant: hits, MRR, nDCG and recall of each mode.
+    Evaluate(retrieval::EvaluateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsCommand {
+    /// Check a sentence transformer's files and keep them, so that knowledge bases can use it.
+    Import(retrieval::ImportArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -427,6 +431,9 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
         Command::Release(command) => release(client, command, out).await,
         Command::Knowledge(command) => knowledge(client, command, out).await,
+        Command::Models(ModelsCommand::Import(asked)) => {
+            retrieval::import(client, asked, out).await
+        }
         Command::Trace(command) => trace(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {
@@ -512,11 +519,8 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
             let listed = client.get(&documents::route(&name), &query).await?;
             out.value(&listed, |rows| show::column(rows, "path"))
         }
-        KnowledgeCommand::Search { name, question, limit } => {
-            let query = [("q", question), ("limit", limit.to_string())];
-            let found = client.get(&format!("/api/v1/knowledge/{name}/search"), &query).await?;
-            out.value(&found, show::passages)
-        }
+        KnowledgeCommand::Search(asked) => retrieval::search(client, asked, out).await,
+        KnowledgeCommand::Evaluate(asked) => retrieval::evaluate(client, asked, out).await,
     }
 }
 

@@ -67,7 +67,8 @@ impl Connections {
         let slash = if path.starts_with('/') { "" } else { "/" };
         let endpoint = json!({"ApiEndpoint": format!("{slash}{path}"), "Method": "POST"});
         let url = request::read(&endpoint).and_then(|asked| asked.url(&connection.url));
-        let mut request = self.http.post(url.map_err(told)?).json(body);
+        let request = self.http.request(Method::POST, url.map_err(told)?);
+        let mut request = request.map_err(|refused| refused.to_string())?.json(body);
         if let Some((name, value)) = connection.authorization.clone() {
             request = request.header(name, value);
         }
@@ -79,7 +80,7 @@ impl Connections {
             Err(Unanswered::TimedOut) => {
                 Err(format!("no answer came within {} seconds", connection.timeout.as_secs()))
             }
-            Err(Unanswered::Failed(why)) => Err(why),
+            Err(Unanswered::Failed(why) | Unanswered::Refused(why)) => Err(why),
             Err(Unanswered::TooLarge) => Err(format!("the answer has more than {most} bytes")),
         }
     }
@@ -117,7 +118,9 @@ impl Task for Connections {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
             request = request.body(body);
         }
-        match outside::send(request.headers(headers), connection.timeout, workflow::MAX_PAYLOAD).await {
+        match outside::send(request.headers(headers), connection.timeout, workflow::MAX_PAYLOAD)
+            .await
+        {
             Ok(answer) => result(answer),
             Err(Unanswered::TimedOut) => {
                 let seconds = connection.timeout.as_secs();

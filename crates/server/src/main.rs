@@ -21,6 +21,7 @@ mod config;
 mod connections;
 mod explain;
 mod functions;
+mod knowledge_models;
 mod links;
 mod listen;
 mod outside;

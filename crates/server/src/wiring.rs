@@ -13,7 +13,7 @@ use axum::routing::get;
 use cost::PriceBook;
 use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
-use knowledge::{Extractor, Workshop};
+use knowledge::{Extractor, KnowledgeModels, Workshop};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -26,6 +26,7 @@ use crate::api::{self, Api};
 use crate::aws;
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::knowledge_models::{InstalledModels, OpenModels};
 use crate::links;
 use crate::steps::Steps;
 use crate::{listen, watching};
@@ -88,8 +89,20 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         extractor: Extractor::new(program, knowledge::Limits::default()),
         steps: Arc::new(steps),
     });
+    let providers = Arc::new(Providers::new(config.providers()?)?);
+    let prices = PriceBook::new(config.prices.clone());
+    let models: Arc<dyn KnowledgeModels> = Arc::new(InstalledModels {
+        providers: Arc::clone(&providers),
+        environment: config.environment.clone(),
+        prices: prices.clone(),
+        clock: Arc::clone(&clock),
+        store: store.clone(),
+        blobs: blobs.clone(),
+        open: OpenModels::default(),
+    });
     let delivery =
-        Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock));
+        Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock))
+            .with_models(Arc::clone(&models));
     let tenants = keys.tenants().await?;
     let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
     let tasks: Vec<Arc<dyn Task>> = vec![
@@ -103,15 +116,16 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
     workflows.offer(config.buckets(base)?);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
-    let mut live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let mut live = live.with_models(Arc::clone(&models));
     live.catch_up().await;
     let live_now = live.watch();
 
     let gateway = Gateway::new(Parts {
         keys: Arc::clone(&keys),
         live: live_now.clone(),
-        providers: Arc::new(Providers::new(config.providers()?)?),
-        prices: PriceBook::new(config.prices.clone()),
+        providers,
+        prices,
         traces: traces.clone(),
         clock: Arc::clone(&clock),
         trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
@@ -125,6 +139,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         blobs,
         traces,
         live: live_now,
+        models,
         workflows: workflows.clone(),
         clock,
     };

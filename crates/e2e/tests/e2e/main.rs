@@ -8,6 +8,7 @@ mod doors;
 mod engines;
 mod kills;
 mod release;
+mod retrieval;
 mod sdks;
 mod servers;
 mod workflows;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cost::Cost;
-use knowledge::Retrieved;
+use knowledge::{Found, Reranked, vector_to_hex};
 use models::{Answer, CapturePolicy, Event, FinishReason, ModelSpec, Part, Usage, estimate};
 use monitoring::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
@@ -82,15 +82,23 @@ impl Trail {
         self.record.steps.push(Step { name: name.to_owned(), begin_ns, end_ns });
     }
 
-    pub fn retrieved(&mut self, snapshot: Digest, found: &[Retrieved]) {
-        let chunks = found.iter().map(|found| RetrievedChunk {
+    /// What was found, and by which vector of the question: with it the retrieval can be done again
+    /// without its embedder. It tells about as much as the question, so it is kept only with it.
+    pub fn retrieved(&mut self, snapshot: Digest, found: &Found, vector: Option<&[f32]>) {
+        let chunks = found.passages.iter().map(|found| RetrievedChunk {
             id: found.id.to_string(),
             document: found.document.clone(),
             score: f64::from(found.score),
             start: found.start,
             end: found.end,
         });
-        self.record.retrieval = Some(Retrieval { snapshot, chunks: chunks.collect() });
+        let vector = vector.filter(|_| self.capture == CapturePolicy::Full).map(vector_to_hex);
+        let rerank_failure = match &found.reranked {
+            Some(Reranked::Failed(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let chunks = chunks.collect();
+        self.record.retrieval = Some(Retrieval { snapshot, chunks, vector, rerank_failure });
     }
 
     pub fn findings(&mut self, on: &str, hits: &[Hit]) {

@@ -11,8 +11,8 @@ use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
 use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TraceLog};
 use release::{
-    CanonicalJson, Clock, Environment, PrincipalId, Release, RoutingTable, Secret, SlotName,
-    TenantId, Timestamp,
+    CanonicalJson, Clock, Digest, Environment, PrincipalId, Release, RoutingTable, Secret,
+    SlotName, TenantId, Timestamp,
 };
 use security::{KeyRing, Role};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use tempfile::TempDir;
 use testkit::clock::ManualClock;
 use tokio::sync::watch;
 use tower::ServiceExt;
+
+use crate::grounded::{self, Models, Words};
 
 /// A clock that stands still.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub struct App {
     pub model: &'static str,
     pub guardrails: Value,
     pub config: Value,
+    /// What embeds its knowledge, and how that is asked; it has none without.
+    pub knowledge: Option<(Arc<Words>, Value)>,
     pub traces: LogOptions,
     pub timers: Timers,
 }
@@ -54,6 +58,7 @@ impl App {
             // Whatever a client may send goes on, so that every field's way can be followed.
             config: json!({"overridable": ["temperature", "top_p", "top_k", "max_tokens", "stop",
                 "seed", "tools", "tool_choice", "response_format", "other"]}),
+            knowledge: None,
             traces: LogOptions::default(),
             timers: Timers { first_byte: 2.0, idle: 2.0, total: 5.0, ..Timers::default() },
         }
@@ -65,6 +70,7 @@ pub struct Served {
     pub router: axum::Router,
     pub traces: TraceLog,
     pub key: String,
+    pub blobs: Blobs,
     /// Kept as long as the gateway is.
     _directory: TempDir,
 }
@@ -76,9 +82,18 @@ pub async fn serve(app: App) -> Served {
     let clock: Arc<dyn Clock> = Arc::new(Still::default());
     let (keys, key) = keys(directory.path(), &clock).await;
     let blobs = Blobs::disk(directory.path().join("blobs"));
-    let table = table(&blobs, &app).await;
+    let mut slots = Vec::new();
+    if let Some((words, retrieval)) = &app.knowledge {
+        let asked = (words, retrieval);
+        let made = grounded::snapshot(directory.path(), &blobs, Arc::clone(&clock), asked).await;
+        slots.push((SlotName::KNOWLEDGE, made));
+    }
+    let table = table(&blobs, &app, slots).await;
     let (_publisher, table) = watch::channel(Arc::new(table));
-    let mut live = LiveReleases::new(blobs, table);
+    let mut live = LiveReleases::new(blobs.clone(), table);
+    if let Some((words, _)) = &app.knowledge {
+        live = live.with_models(Arc::new(Models(Arc::clone(words))));
+    }
     live.catch_up().await;
     let traces = TraceLog::open(&directory.path().join("traces"), app.traces).unwrap();
     let gateway = Gateway::new(Parts {
@@ -92,7 +107,7 @@ pub async fn serve(app: App) -> Served {
         environment: "prod".parse().unwrap(),
         limits: Limits { body_bytes: 1 << 20, json_values: 10_000, ..Limits::default() },
     });
-    Served { router: gateway.router(), traces, key, _directory: directory }
+    Served { router: gateway.router(), traces, key, blobs, _directory: directory }
 }
 
 async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String) {
@@ -107,7 +122,7 @@ async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String
     (Arc::new(keys), key)
 }
 
-async fn table(blobs: &Blobs, app: &App) -> RoutingTable {
+async fn table(blobs: &Blobs, app: &App, more: Vec<(SlotName, Digest)>) -> RoutingTable {
     let blobs = blobs.tenant(&TenantId::DEFAULT);
     let json = |value: &Value| CanonicalJson::of(value).unwrap().into_bytes().into();
     let model = json!({"provider": "upstream", "model": app.model});
@@ -117,7 +132,7 @@ async fn table(blobs: &Blobs, app: &App) -> RoutingTable {
         (SlotName::GUARDRAILS, blobs.put(json(&app.guardrails)).await.unwrap()),
         (SlotName::CONFIG, blobs.put(json(&app.config)).await.unwrap()),
     ];
-    let release = Release::seal("app".parse().unwrap(), slots).unwrap();
+    let release = Release::seal("app".parse().unwrap(), slots.into_iter().chain(more)).unwrap();
     blobs.put(release.bytes().to_vec().into()).await.unwrap();
     let mut environment = Environment::empty("app".parse().unwrap(), "prod".parse().unwrap());
     environment.stable = Some(release.digest());

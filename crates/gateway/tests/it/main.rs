@@ -4,5 +4,6 @@
 
 mod fixture;
 mod goldens;
+mod grounded;
 mod requests;
 mod streams;

@@ -21,6 +21,7 @@ fn ledger(documents: &[(&str, &str, i64)]) -> Ledger {
             estimated: false,
             fetched_at: at(*minutes),
             facts: Facts::default(),
+            signature: None,
         };
         ledger.documents.insert((*path).to_owned(), known);
     }

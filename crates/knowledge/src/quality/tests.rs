@@ -15,6 +15,7 @@ fn known(text: &str, facts: Facts) -> Known {
         estimated: false,
         fetched_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         facts: Facts { characters: text.len() as u64, ..facts },
+        signature: None,
     }
 }
 
@@ -61,7 +62,7 @@ fn what_is_cut_short_unreadable_empty_or_foreign_is_told_with_its_documents() {
     let facts = Facts {
         unreadable: 1,
         language: Some("de".to_owned()),
-        findings: [("email".to_owned(), 1)].into(),
+        findings: [(security::guardrails::Entity::Email, 1)].into(),
         ..Facts::default()
     };
     let report = judge(&strict, (&before, &ledger(20, "cut", &facts)), &[], false);

@@ -33,19 +33,19 @@ pub fn read(bytes: &[u8], mut each: impl FnMut(Piece) -> Result<(), String>) -> 
             }
             Event::Empty(start) => {
                 each(begins(&start)?)?;
-                each(Piece::End(name(start.local_name().as_ref())))?;
+                each(Piece::End(start.local_name().as_ref().to_owned()))?;
             }
             Event::End(end) => {
                 open = open.saturating_sub(1);
-                each(Piece::End(name(end.local_name().as_ref())))?;
+                each(Piece::End(end.local_name().as_ref().to_owned()))?;
             }
-            Event::Text(text) => each(Piece::Text(text.decode().map_err(told)?.into_owned()))?,
-            Event::CData(text) => each(Piece::Text(text.decode().map_err(told)?.into_owned()))?,
+            Event::Text(text) => each(Piece::Text(text.xml10_content().into_owned()))?,
+            Event::CData(text) => each(Piece::Text(text.xml10_content().into_owned()))?,
             Event::GeneralRef(reference) => {
                 let text = match reference.resolve_char_ref().map_err(told)? {
                     Some(character) => character.to_string(),
                     None => {
-                        let name = reference.decode().map_err(told)?;
+                        let name = reference.xml10_content();
                         let known = resolve_predefined_entity(&name);
                         known
                             .ok_or_else(|| format!("the entity `&{name};` is not known"))?
@@ -66,13 +66,9 @@ fn begins(start: &BytesStart<'_>) -> Result<Piece, String> {
     for attribute in start.attributes() {
         let attribute = attribute.map_err(told)?;
         let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(told)?.into_owned();
-        attributes.push((name(attribute.key.local_name().as_ref()), value));
+        attributes.push((attribute.key.local_name().as_ref().to_owned(), value));
     }
-    Ok(Piece::Start(name(start.local_name().as_ref()), attributes))
-}
-
-fn name(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    Ok(Piece::Start(start.local_name().as_ref().to_owned(), attributes))
 }
 
 fn told(error: impl std::fmt::Display) -> String {

@@ -32,6 +32,8 @@ pub fn record(trace: u8) -> AnswerRecord {
                 start: 3,
                 end: 9,
             }],
+            vector: Some("0000803f".into()),
+            rerank_failure: Some("it timed out".into()),
         }),
         generation: Some(Generation {
             provider: "openai".into(),

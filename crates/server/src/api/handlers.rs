@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use delivery::{Rollback, Upload};
-use knowledge::SnapshotCache;
 use monitoring::{Filter, TraceId};
 use release::{
     AppName, ArtifactName, DeploymentEntry, EnvironmentName, PrincipalId, TenantId, Timestamp,
@@ -17,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::tasks::Done;
-use super::{Call, Problem, Route, documents, json as to_json, openapi, versions, workflows};
+use super::{
+    Call, MAX_BODY, Problem, Route, documents, json as to_json, openapi, retrieval, versions,
+    workflows,
+};
 
 /// What a handler answers.
 pub enum Answer {
@@ -231,14 +233,6 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .query(&["wait"])
         .to(refresh),
-        Route::new(
-            Method::GET,
-            "/api/v1/knowledge/{name}/search",
-            Action::ReadKnowledge,
-            "What a question would retrieve.",
-        )
-        .query(&["q", "limit"])
-        .to(search),
         Route::new(Method::GET, "/api/v1/traces", Action::ReadTraces, "The newest answers.")
             .query(&["app", "environment", "release", "outcome", "since", "limit"])
             .to(traces),
@@ -284,6 +278,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(documents::routes());
+    routes.extend(retrieval::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes
@@ -296,7 +291,8 @@ impl Route {
         action: Action,
         summary: &'static str,
     ) -> Self {
-        Self { method, path, action, installation: false, summary, query: &[], body: None }
+        let (installation, query, limit) = (false, &[][..], MAX_BODY);
+        Self { method, path, action, installation, summary, query, limit, body: None }
     }
 
     pub(super) fn query(self, query: &'static [&'static str]) -> Self {
@@ -305,6 +301,11 @@ impl Route {
 
     pub(super) fn body<T: JsonSchema>(self) -> Self {
         Self { body: Some(|| schema_for!(T)), ..self }
+    }
+
+    /// With a body of up to `limit` bytes.
+    pub(super) fn up_to(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     pub(super) fn installation(self) -> Self {
@@ -490,32 +491,6 @@ async fn refresh(call: Call) -> Result<Value, Problem> {
             Ok(refreshed)
         }
     }
-}
-
-async fn search(call: Call) -> Result<Value, Problem> {
-    let name: ArtifactName = call.path("name")?;
-    let question: String = call.query("q")?.unwrap_or_default();
-    let limit: usize = call.query("limit")?.unwrap_or(5).min(50);
-    let bases = call.delivery().knowledge_bases().await?;
-    let base = bases.into_iter().find(|base| base.name == name);
-    let base =
-        base.ok_or_else(|| Problem::not_found(format!("there is no knowledge base `{name}`")))?;
-    let digest = base.snapshot.ok_or_else(|| {
-        Problem::not_found(format!("knowledge base `{name}` was never refreshed"))
-    })?;
-    let blobs = call.api.blobs.tenant(&call.tenant);
-    let opened = SnapshotCache::default().open(&blobs, digest).await;
-    let snapshot = opened.map_err(|error| Problem::internal(error.to_string()))?;
-    let found = tokio::task::spawn_blocking(move || snapshot.retrieve(&question, limit)).await;
-    let found = found.map_err(|error| Problem::internal(error.to_string()))?;
-    let found = found.map_err(|error| Problem::internal(error.to_string()))?;
-    let passages = found.into_iter().map(|hit| {
-        json!({
-            "id": hit.id, "document": hit.document, "title": hit.title, "headings": hit.headings,
-            "score": hit.score, "start": hit.start, "end": hit.end, "text": hit.text,
-        })
-    });
-    Ok(json!({"snapshot": digest, "passages": passages.collect::<Vec<_>>()}))
 }
 
 async fn traces(call: Call) -> Result<Value, Problem> {

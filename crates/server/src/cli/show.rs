@@ -311,6 +311,12 @@ pub fn refreshed(refreshed: &Value) -> String {
         count("changed"),
         count("removed")
     )];
+    let embedding = &report["embedding"];
+    if !embedding.is_null() {
+        let count = |name: &str| text(&embedding[name]);
+        let (embedded, cached, tokens) = (count("embedded"), count("cached"), count("tokens"));
+        out.push(format!("  {embedded} texts embedded ({tokens} tokens), {cached} known before"));
+    }
     for skipped in rows(&report["skipped"]) {
         out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));
     }
@@ -345,19 +351,100 @@ pub fn proposed(proposed: &Value) -> String {
 /// Passages that were found.
 pub fn passages(found: &Value) -> String {
     let passages = rows(&found["passages"]).enumerate().map(|(index, passage)| {
-        format!(
-            "{}. {:.3}  {} [{}..{}]  {}\n{}",
+        let page = match passage["page"].as_u64() {
+            Some(page) => format!("  page {page}"),
+            None => String::new(),
+        };
+        let head = format!(
+            "{}. {:.3}  {} [{}..{}]{page}  {}",
             index + 1,
             passage["score"].as_f64().unwrap_or_default(),
             text(&passage["document"]),
             text(&passage["start"]),
             text(&passage["end"]),
             text(&passage["title"]),
-            text(&passage["text"])
-        )
+        );
+        let lines = [vec![head], reasons(&passage["why"]), vec![text(&passage["text"])]];
+        lines.concat().join("\n")
     });
-    let passages: Vec<_> = passages.collect();
-    if passages.is_empty() { "nothing fits".to_owned() } else { passages.join("\n\n") }
+    let mut out: Vec<_> = passages.collect();
+    if out.is_empty() {
+        out.push("nothing fits".to_owned());
+    }
+    if let Some(why) = found["reranked"]["failed"].as_str() {
+        out.push(format!("not ordered anew: {why}"));
+    }
+    out.join("\n\n")
+}
+
+/// Where a passage's score comes from, a line each.
+fn reasons(why: &Value) -> Vec<String> {
+    let number = |value: &Value| format!("{:.4}", value.as_f64().unwrap_or_default());
+    let rank = |ranked: &Value| match (ranked["rank"].as_u64(), &ranked["share"]) {
+        (Some(rank), Value::Null) => format!("rank {rank}"),
+        (Some(rank), share) => format!("rank {rank}, share {}", number(share)),
+        (None, _) => "not among the first".to_owned(),
+    };
+    let mut lines = Vec::new();
+    let words = &why["bm25"];
+    if !words.is_null() {
+        lines.push(format!(
+            "   bm25 {}, {}, {} terms of {} on average",
+            number(&words["score"]),
+            rank(words),
+            text(&words["length"]),
+            number(&words["average_length"])
+        ));
+        lines.extend(rows(&words["terms"]).map(|term| {
+            let (name, score) = (text(&term["term"]), number(&term["score"]));
+            format!("     {score}  {name}: idf {}, tf {}", number(&term["idf"]), text(&term["tf"]))
+        }));
+    }
+    for (name, ranked) in [("vector", &why["vector"]), ("before reranking", &why["reranked"])] {
+        if !ranked.is_null() {
+            lines.push(format!("   {name} {}, {}", number(&ranked["score"]), rank(ranked)));
+        }
+    }
+    lines.extend(rows(&why["filters"]).map(|verdict| {
+        format!("   passed {}: it has {}", text(&verdict["filter"]), verdict["value"])
+    }));
+    lines
+}
+
+/// How well a knowledge base finds what is relevant, a mode a line.
+pub fn evaluation(found: &Value) -> String {
+    let k = text(&found["k"]);
+    let mut out = vec![format!("{} queries, {k} passages each", text(&found["queries"]))];
+    let names = [
+        (format!("hit@{k}"), "hit_at_k"),
+        ("MRR@10".to_owned(), "mrr_at_10"),
+        ("nDCG@10".to_owned(), "ndcg_at_10"),
+        (format!("recall@{k}"), "recall_at_k"),
+    ];
+    for (mode, scores) in found["modes"].as_object().into_iter().flatten() {
+        let figures = names.iter().map(|(name, key)| {
+            let part = |of: &str| scores[*key][of].as_f64().unwrap_or_default();
+            format!("{name} {:.3} ({:.3}–{:.3})", part("mean"), part("low"), part("high"))
+        });
+        out.push(format!("{mode:7} {}", figures.collect::<Vec<_>>().join("  ")));
+    }
+    let unknown: Vec<_> = rows(&found["unknown"]).map(text).collect();
+    if !unknown.is_empty() {
+        let count = text(&found["unknown_count"]);
+        out.push(format!("{count} relevant are not in the snapshot: {}", unknown.join(", ")));
+    }
+    out.join("\n")
+}
+
+/// A model that was imported.
+pub fn imported(made: &Value) -> String {
+    format!(
+        "model {} imported as {}: {} dimensions, {} tokens a text",
+        text(&made["name"]),
+        short(&made["model"]),
+        text(&made["dimension"]),
+        text(&made["max_tokens"])
+    )
 }
 
 /// An answer with what it rests on.
