@@ -231,6 +231,9 @@ impl Loader {
         let read = self.read::<KnowledgeSpec>(path, text);
         let name = self.name(path, name);
         if let (Some(name), Some((_, spec))) = (name, read) {
+            if let Err(error) = knowledge::source::check(&spec.sources) {
+                self.error(BAD_VALUE, path, error.to_string());
+            }
             self.knowledge.insert(name, spec);
         }
     }

@@ -193,6 +193,8 @@ fn build(
 /// A document as text.
 struct Document {
     path: String,
+    /// A name whose ending says what kind of content it is.
+    name: String,
     text: String,
     raw: Digest,
     modified_at: Timestamp,
@@ -210,7 +212,13 @@ impl Document {
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
         let modified_at = read.modified_at.unwrap_or_default();
-        Ok(Self { path: read.path, text, raw, modified_at })
+        let is = |kind: &str| read.media_type.as_ref().is_some_and(|of| of.starts_with(kind));
+        let name = match () {
+            () if is("text/html") => "page.html".to_owned(),
+            () if is("text/markdown") => "page.md".to_owned(),
+            () => read.path.clone(),
+        };
+        Ok(Self { path: read.path, name, text, raw, modified_at })
     }
 }
 
@@ -218,6 +226,6 @@ fn cut(document: &Document, spec: &KnowledgeSpec) -> Result<Vec<Chunk>, String> 
     // Two documents of equal bytes are two documents: the path is part of the version.
     let version = Digest::of_fields([document.path.as_bytes(), document.raw.as_bytes()]);
     let origin = Origin { path: &document.path, version, recipe: spec.recipe() };
-    let extracted = extract(&document.path, &document.text)?;
+    let extracted = extract(&document.name, &document.text)?;
     Ok(chunks(origin, &extracted, spec.chunking.max_tokens))
 }

@@ -10,4 +10,5 @@ mod kills;
 mod release;
 mod sdks;
 mod servers;
+mod sources;
 mod workflows;

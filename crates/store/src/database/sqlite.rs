@@ -54,7 +54,7 @@ fn tell(
     let (key, inner) = (query.quoted_key(), query.inner());
     let sql = format!("SELECT CAST(told.{key} AS TEXT), told.* FROM ({inner}\n) AS told");
     let mut statement = connection.prepare(&sql).map_err(failed)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query([]).map_err(failed)?;
     while let Some(row) = found.next().map_err(failed)? {
         let key: Option<String> = row.get(0).map_err(failed)?;
