@@ -238,6 +238,9 @@ impl Loader {
                 let place = document.place("/retrieval/mode");
                 self.found.push(Diagnostic::error(BAD_VALUE, place, message));
             }
+            if let Err(error) = knowledge::source::check(&spec.sources) {
+                self.error(BAD_VALUE, path, error.to_string());
+            }
             self.knowledge.insert(name, spec);
         }
     }

@@ -33,7 +33,7 @@ pub struct Query {
     pub sql: String,
     /// The column that names a row.
     pub key: String,
-    /// How long it may take, in all.
+    /// How long the database may take for it, in all.
     pub timeout: Duration,
     /// The most bytes of a row.
     pub most: usize,
@@ -59,11 +59,7 @@ impl Database {
     /// If it cannot be reached, refuses the query, or takes too long.
     pub async fn read(&self, query: &Query, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         match self {
-            Self::Postgres { url } => {
-                let reading = postgres::read(url, query, rows);
-                let read = tokio::time::timeout(query.timeout, reading).await;
-                read.unwrap_or_else(|_| Err(too_long(query.timeout)))
-            }
+            Self::Postgres { url } => postgres::read(url, query, rows).await,
             Self::Sqlite { path } => sqlite::read(path, query, rows).await,
         }
     }

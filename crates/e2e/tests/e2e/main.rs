@@ -11,4 +11,5 @@ mod release;
 mod retrieval;
 mod sdks;
 mod servers;
+mod sources;
 mod workflows;

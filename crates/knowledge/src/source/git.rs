@@ -88,44 +88,39 @@ impl Git {
         Command::new(&self.mirror, self.place.repository(), arguments)
     }
 
-    /// Which commit the reference leads to.
-    async fn resolve(&self) -> Result<String, String> {
+    /// Which commit the reference leads to, and what it is called in full.
+    async fn resolve(&self) -> Result<(String, String), String> {
         let address = self.place.address();
-        let wished = self.reference.as_deref();
-        let branch = format!("refs/heads/{}", wished.unwrap_or_default());
-        // A tag that is an object of its own leads to its commit by `^{}`.
-        let tag = format!("refs/tags/{}", wished.unwrap_or_default());
-        let peeled = format!("{tag}^{{}}");
-        let asked = match wished {
-            Some(_) => vec![branch.as_str(), &tag, &peeled],
-            None => vec!["HEAD"],
+        let names = match &self.reference {
+            Some(wished) => vec![format!("refs/heads/{wished}"), format!("refs/tags/{wished}")],
+            None => vec!["HEAD".to_owned()],
         };
+        // A tag that is an object of its own leads to its commit by `^{}`.
+        let asked: Vec<_> = names.iter().map(|name| format!("{name}^{{}}")).collect();
+        let asked = names.iter().chain(&asked).map(String::as_str);
         let told = self.git(["ls-remote", "--", &address].into_iter().chain(asked)).text().await?;
-        let found: BTreeMap<&str, &str> = told
-            .lines()
-            .filter_map(|line| {
-                let (commit, name) = line.split_once('\t')?;
-                Some((name, commit))
-            })
-            .collect();
-        let found = ["HEAD", &branch, &peeled, &tag].into_iter().find_map(|name| found.get(name));
-        let missing = || match wished {
+        let lines = told.lines().filter_map(|line| line.split_once('\t'));
+        let found: BTreeMap<&str, &str> = lines.map(|(commit, name)| (name, commit)).collect();
+        for name in names {
+            let peeled = found.get(format!("{name}^{{}}").as_str());
+            if let Some(commit) = peeled.or(found.get(name.as_str())) {
+                return Ok(((*commit).to_owned(), name));
+            }
+        }
+        Err(match &self.reference {
             Some(wished) => format!("it has no branch or tag `{wished}`"),
             None => "it has no commit".to_owned(),
-        };
-        found.map(|commit| (*commit).to_owned()).ok_or_else(missing)
+        })
     }
 
     /// Brings a commit, with what came before it, into the mirror.
-    async fn fetch(&self, commit: &str) -> Result<(), String> {
+    async fn fetch(&self, commit: &str, name: &str) -> Result<(), String> {
         if self.has(commit).await {
             return Ok(());
         }
         let address = self.place.address();
-        let from = self.reference.as_deref().unwrap_or("HEAD");
-        // What stands here alone keeps its objects: one name for each branch.
-        let to = Digest::of(from.as_bytes()).short();
-        let wish = format!("+{from}:refs/groundcrew/{to}");
+        // What a name stands for keeps its objects: one name for each branch.
+        let wish = format!("+{name}:refs/groundcrew/{}", Digest::of(name.as_bytes()).short());
         let flags = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
         let fetch = ["fetch"].into_iter().chain(flags).chain(["--", &address, &wish]);
         let fetched = self.git(fetch).done().await;
@@ -152,8 +147,8 @@ impl Git {
         if !self.mirror.join("HEAD").exists() {
             self.git(["init", "--quiet", "--bare"]).done().await.map_err(broken)?;
         }
-        let commit = self.resolve().await.map_err(broken)?;
-        self.fetch(&commit).await.map_err(broken)?;
+        let (commit, name) = self.resolve().await.map_err(broken)?;
+        self.fetch(&commit, &name).await.map_err(broken)?;
         let objects = Objects { git: self, commit: &commit };
         let files = objects.files(&self.folder, &self.wanted).await.map_err(broken)?;
         if files.len() > MAX_DOCUMENTS {

@@ -189,6 +189,10 @@ impl Crawl<'_> {
         let mut sitemaps: VecDeque<Url> = self.site.sitemaps.iter().cloned().collect();
         let mut met: HashSet<Url> = sitemaps.iter().cloned().collect();
         while let Some(url) = sitemaps.pop_front() {
+            if met.len() > MAX_SITEMAPS {
+                self.fault(format!("it has more than {MAX_SITEMAPS} sitemaps"));
+                break;
+            }
             let read = match self.fetcher.follow(&url, None).await {
                 Fetched::Page(page) => sitemap::read(&page.body),
                 Fetched::Gone => Err("it is not there".to_owned()),
@@ -209,7 +213,7 @@ impl Crawl<'_> {
                 }
             }
             for url in sitemap.sitemaps {
-                if met.len() < MAX_SITEMAPS && self.site.covers(&url) && met.insert(url.clone()) {
+                if self.site.covers(&url) && met.insert(url.clone()) {
                     sitemaps.push_back(url);
                 }
             }

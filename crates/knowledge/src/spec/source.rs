@@ -196,7 +196,7 @@ sources! {
         /// What kind of content the text is.
         #[serde(default = "markdown")]
         media_type: String,
-        /// How long the query may take, in seconds.
+        /// How long the database may take for the query, in seconds.
         #[schemars(range(min = 1, max = 3_600))]
         #[serde(default = "query_seconds")]
         max_seconds: u64,

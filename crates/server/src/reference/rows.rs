@@ -52,9 +52,11 @@ impl<'a> Walk<'a> {
         let meaning = [property, schema].into_iter().find_map(|s| s["description"].as_str());
         let meaning = meaning.unwrap_or_default().replace('\n', " ");
         let items = self.resolve(&schema["items"]);
-        let listed = self.tagged(items).map(|variants| (format!("{key}[]"), variants));
-        let tagged = || self.tagged(schema).map(|variants| (key.to_owned(), variants));
-        if let Some((key, variants)) = listed.or_else(tagged) {
+        let values = self.resolve(&schema["additionalProperties"]);
+        let places = [(schema, ""), (items, "[]"), (values, ".NAME")];
+        let tagged = places.iter().find_map(|(schema, end)| Some((self.tagged(schema)?, end)));
+        if let Some((variants, end)) = tagged {
+            let key = format!("{key}{end}");
             let kinds = variants.iter().map(|(_, name, _)| format!("`\"{name}\"`"));
             let kind = kinds.collect::<Vec<_>>().join(" or ");
             let tag = variants.first().map_or("kind", |(tag, ..)| tag);
@@ -78,7 +80,6 @@ impl<'a> Walk<'a> {
             }
             return rows;
         }
-        let values = self.resolve(&schema["additionalProperties"]);
         if schema["properties"].is_object() {
             self.table(schema, below, &format!("{key}."))
         } else if items["properties"].is_object() {

@@ -1,6 +1,8 @@
 //! A file of SQLite of somebody else's.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -13,6 +15,8 @@ use crate::StoreError;
 
 /// How long a writer of the file is waited for.
 const BUSY: Duration = Duration::from_secs(5);
+/// How often it is looked at whether a query has had its time.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Stops a query when it is dropped.
 struct StopOnDrop(InterruptHandle);
@@ -35,8 +39,25 @@ pub async fn read(path: &Path, query: &Query, rows: mpsc::Sender<Row>) -> Result
     };
     let connection = blocking(open).await?;
     let _stops = StopOnDrop(connection.get_interrupt_handle());
-    let reading = blocking(move || tell(&connection, &query, &rows));
-    tokio::time::timeout(timeout, reading).await.unwrap_or_else(|_| Err(too_long(timeout)))
+    let waits = Arc::new(AtomicBool::new(false));
+    let waiting = Arc::clone(&waits);
+    let reading = blocking(move || tell(&connection, &query, &rows, &waiting));
+    tokio::select! {
+        read = reading => read,
+        () = spent(timeout, &waits) => Err(too_long(timeout)),
+    }
+}
+
+/// Waits until a query has had its time. Only what the database takes counts, and not how long
+/// whoever takes the rows lets it wait.
+async fn spent(timeout: Duration, waits: &AtomicBool) {
+    let mut left = timeout;
+    while !left.is_zero() {
+        tokio::time::sleep(LOOK).await;
+        if !waits.load(Ordering::Relaxed) {
+            left = left.saturating_sub(LOOK);
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -49,12 +70,13 @@ fn tell(
     connection: &Connection,
     query: &Query,
     rows: &mpsc::Sender<Row>,
+    waits: &AtomicBool,
 ) -> Result<(), StoreError> {
     // Only what gives rows can stand here: no pragma, and no other file is attached.
     let (key, inner) = (query.quoted_key(), query.inner());
     let sql = format!("SELECT CAST(told.{key} AS TEXT), told.* FROM ({inner}\n) AS told");
     let mut statement = connection.prepare(&sql).map_err(failed)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query([]).map_err(failed)?;
     while let Some(row) = found.next().map_err(failed)? {
         let key: Option<String> = row.get(0).map_err(failed)?;
@@ -68,7 +90,10 @@ fn tell(
             }
         }
         let columns = (bytes <= query.most).then(|| Value::Object(columns).to_string());
-        if rows.blocking_send(Row { key, bytes, columns }).is_err() {
+        waits.store(true, Ordering::Relaxed);
+        let sent = rows.blocking_send(Row { key, bytes, columns });
+        waits.store(false, Ordering::Relaxed);
+        if sent.is_err() {
             return Ok(());
         }
     }

@@ -168,12 +168,21 @@ impl Command {
                 Err(error) => Err(error.to_string()),
             }
         };
-        tokio::select! {
+        let told = tokio::select! {
             told = tokio::time::timeout(TIME, told) => {
-                told.unwrap_or_else(|_| Err(format!("git took longer than {} seconds", TIME.as_secs())))
+                let late = || Err(format!("git took longer than {} seconds", TIME.as_secs()));
+                Some(told.unwrap_or_else(|_| late()))
             }
-            () = grown(&mirror) => Err(format!("its mirror has more than {MAX_MIRROR} bytes")),
-        }
+            () = grown(&mirror) => None,
+        };
+        drop(running);
+        told.unwrap_or_else(|| {
+            let why = format!("its mirror has more than {MAX_MIRROR} bytes");
+            match fs::remove_dir_all(&mirror) {
+                Ok(()) => Err(why),
+                Err(error) => Err(format!("{why}, and cannot be removed: {error}")),
+            }
+        })
     }
 
     /// Runs it.

@@ -116,6 +116,8 @@ async fn a_branch_a_tag_and_a_history_that_was_rewritten_are_read() {
         [read("v1").await, read("main").await, read("next/big").await],
         ["main", "main", "next"]
     );
+    fixture.git(&["tag", "main", "next/big"]);
+    assert_eq!(read("main").await, "main", "a branch goes before a tag of its name");
     fixture.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
     fixture.write("a.md", "rewritten");
     fixture.commit(1_500);
