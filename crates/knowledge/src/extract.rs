@@ -72,6 +72,14 @@ impl Refusal {
     fn malformed(why: impl std::fmt::Display) -> Self {
         Self::Malformed(why.to_string())
     }
+
+    /// It could not be read on.
+    fn broken(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::OutOfMemory => Self::Memory(error.to_string()),
+            _ => Self::malformed(error),
+        }
+    }
 }
 
 /// Extracts a document here, whatever it is: the work of the child.

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Limits {
     /// The most bytes of the document.
     pub document: usize,
-    /// The most bytes of address space of the child.
+    /// The most bytes of address space that the child may add to what it starts with.
     pub memory: u64,
     /// The most seconds of processor time.
     pub seconds: u64,
@@ -157,6 +157,8 @@ impl Worker {
             .env("LANG", "C.UTF-8")
             // A child has one processor; more threads of it would only wait for each other.
             .env("OMP_THREAD_LIMIT", "1")
+            // The allocator keeps little ready, so that the limit of memory is for the document.
+            .env("MIMALLOC_ARENA_RESERVE", "65536K")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
