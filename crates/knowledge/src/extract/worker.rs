@@ -221,11 +221,11 @@ fn refusal(status: ExitStatus, aside: &str, limits: Limits) -> Refusal {
         let memory = limits.memory >> 20;
         return Refusal::Memory(format!("it takes more than {memory} MiB of memory"));
     }
-    let said = aside.lines().map(str::trim).filter(|line| {
+    let mut said = aside.lines().map(str::trim).filter(|line| {
         !line.is_empty() && !line.starts_with("note:") && !line.starts_with("thread '")
     });
     let overflow = aside.contains("has overflowed its stack").then_some("its stack overflowed");
-    let said = overflow.or(said.last()).unwrap_or("it says nothing");
+    let said = overflow.or(said.next_back()).unwrap_or("it says nothing");
     Refusal::Crash(format!("its reader ended with {status}: {said}"))
 }
 
