@@ -1,5 +1,7 @@
 //! Poison is refused with its reason, in time, by the binary itself; and the next document is read.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
+
 use std::fs;
 use std::io::{Cursor, Write};
 use std::time::Duration;
