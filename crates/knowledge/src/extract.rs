@@ -27,6 +27,7 @@ mod worker;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Extracted, Heading, RawDocument};
+use encoding::Decoded;
 
 pub use child::serve_documents;
 pub use kind::Kind;
@@ -34,8 +35,9 @@ pub use worker::{Extractor, Limits};
 
 /// The most bytes of text that one document gives.
 const MAX_TEXT: usize = 32 << 20;
-/// The most characters of a title.
+/// The most characters of a title, and of a heading: each passage below it repeats it.
 const MAX_TITLE: usize = 120;
+const MAX_HEADING: usize = 300;
 
 /// Why there is no text of a document. The batch goes on without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -72,6 +74,14 @@ impl Refusal {
     fn malformed(why: impl std::fmt::Display) -> Self {
         Self::Malformed(why.to_string())
     }
+
+    /// It could not be read on.
+    fn broken(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::OutOfMemory => Self::Memory(error.to_string()),
+            _ => Self::malformed(error),
+        }
+    }
 }
 
 /// Extracts a document here, whatever it is: the work of the child.
@@ -82,14 +92,18 @@ fn extract(document: &RawDocument) -> Result<Extracted, Refusal> {
         kind => kind,
     };
     let declared = document.media_type.as_deref().and_then(encoding::declared);
-    let text = || encoding::decode(bytes, declared);
+    let Decoded { text, assumed } = match kind {
+        Kind::Html => encoding::decode_html(bytes, declared)?,
+        kind if kind.is_text() => encoding::decode(bytes, declared)?,
+        _ => Decoded::default(),
+    };
     let mut extracted = match kind {
-        Kind::Text => Extracted { text: text()?.text, ..Extracted::default() },
-        Kind::Markdown => markdown::extract(&text()?.text)?,
-        Kind::Html => html::extract(&encoding::decode_html(bytes, declared)?.text)?,
-        Kind::Csv => table::extract(&text()?.text)?,
-        Kind::Json => json::extract(&text()?.text)?,
-        Kind::JsonLines => json::extract_lines(&text()?.text)?,
+        Kind::Text => Extracted { text, ..Extracted::default() },
+        Kind::Markdown => markdown::extract(&text)?,
+        Kind::Html => html::extract(&text)?,
+        Kind::Csv => table::extract(&text)?,
+        Kind::Json => json::extract(&text)?,
+        Kind::JsonLines => json::extract_lines(&text)?,
         Kind::Sheet => sheet::extract(bytes)?,
         Kind::Docx => office::document(bytes)?,
         Kind::Pptx => office::slides(bytes)?,
@@ -98,9 +112,7 @@ fn extract(document: &RawDocument) -> Result<Extracted, Refusal> {
         Kind::Image => command::image(bytes)?,
         Kind::Archive => return Err(Refusal::malformed("an archive in disguise")),
     };
-    if kind.is_text()
-        && let Some(assumed) = text()?.assumed
-    {
+    if let Some(assumed) = assumed {
         extracted.metadata.insert("assumed_encoding".to_owned(), assumed.into());
     }
     if extracted.title.is_empty() {
@@ -177,7 +189,8 @@ impl Builder {
 
     /// Ends the present block as a heading.
     fn heading(&mut self, level: u8) {
-        let text = std::mem::take(&mut self.block).trim().replace('\n', " ");
+        let text = std::mem::take(&mut self.block);
+        let text: String = text.trim().replace('\n', " ").chars().take(MAX_HEADING).collect();
         if !text.is_empty() {
             self.out.headings.push(Heading { level, text, at: self.out.text.len() });
         }

@@ -57,3 +57,38 @@ proptest! {
         prop_assert_eq!(bare(&covered), bare(&extracted.text));
     }
 }
+
+#[test]
+fn small_passages_are_given_with_what_stands_around_them() {
+    let paragraphs = (0..40).map(|n| format!("Paragraph {n} says é {n} times."));
+    let text = format!("# A\n\n{}\n\n# B\n\nBeta.\n", paragraphs.collect::<Vec<_>>().join("\n\n"));
+    let chunking = Chunking { max_tokens: 16, parent_tokens: Some(100) };
+    let (extracted, chunks) = cut_by(chunking, "a.md", &text);
+    assert!(chunks.len() > 20);
+    for (row, chunk) in chunks.iter().enumerate() {
+        let around = surrounding(&chunks, row).unwrap();
+        let place = &extracted.text[around.start..around.start + around.text.len()];
+        assert_eq!(place, around.text);
+        assert_eq!(around.start_char, extracted.text[..around.start].chars().count());
+        assert!(around.text.contains(&chunk.text) && around.text.len() <= 400);
+        assert!((around.start..around.start + around.text.len()).contains(&chunk.start));
+    }
+    assert!(surrounding(&chunks, 0).unwrap().text.len() > 300);
+    assert_eq!(surrounding(&chunks, chunks.len() - 1).unwrap().text, "Beta.");
+    let (_, alone) = cut_up("a.md", &text, 16);
+    assert_eq!(surrounding(&alone, 0), None);
+}
+
+#[test]
+fn a_passage_knows_the_page_it_starts_on() {
+    let extracted = Extracted {
+        text: "One.\n\nTwo goes on.\n\nThree follows.".to_owned(),
+        pages: vec![0, 0, 4, 18],
+        ..Extracted::default()
+    };
+    let origin = Origin { path: "a.pdf", version: Digest::of(b"v"), recipe: Digest::of(b"r") };
+    let chunking = Chunking { max_tokens: 3, parent_tokens: None };
+    let pages: Vec<_> =
+        chunks(origin, &extracted, &chunking).iter().map(|chunk| chunk.page).collect();
+    assert_eq!(pages, [2, 3, 3, 4, 4].map(Some));
+}

@@ -62,7 +62,7 @@ impl<'a> Archive<'a> {
             let why = "it unpacks to more than is allowed for its size".to_owned();
             return Err(Refusal::TooLarge(why));
         }
-        read.map_err(Refusal::malformed)?;
+        read.map_err(|error| Refusal::broken(&error))?;
         self.left -= bytes.len() as u64;
         Ok(bytes)
     }

@@ -5,8 +5,10 @@
 //!  parent ◄─ length (u32, little endian) ◄─ Result<Extracted, Refusal> as JSON      ◄─ child
 //! ```
 
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 
+use rustix::param::page_size;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -31,14 +33,14 @@ pub struct Request {
 }
 
 /// Reads documents from the standard input and writes their text to the standard output, until there
-/// are no more. Before the first one, this process is confined: to `memory` bytes of address space and
+/// are no more. Before the first one, this process is confined: to `memory` more bytes of address space and
 /// `seconds` of processor time per document; no file that it writes may have content, and when it
 /// crashes no core is dumped.
 ///
 /// # Errors
 /// If it cannot be confined, or its input or output breaks off.
 pub fn serve_documents(memory: u64, seconds: u64) -> io::Result<()> {
-    limit(Resource::As, memory)?;
+    limit(Resource::As, own_size()? + memory)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
@@ -50,6 +52,14 @@ pub fn serve_documents(memory: u64, seconds: u64) -> io::Result<()> {
         write(&mut output, &extract(&document))?;
     }
     Ok(())
+}
+
+/// The address space that this process has already: its program, and what its allocator keeps ready.
+fn own_size() -> io::Result<u64> {
+    let told = fs::read_to_string("/proc/self/statm")?;
+    let pages = told.split(' ').next().and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::other("/proc/self/statm does not say its size"))?;
+    Ok(pages * page_size() as u64)
 }
 
 fn limit(resource: Resource, most: u64) -> io::Result<()> {

@@ -79,6 +79,7 @@ fn run(line: &[&str], package: &str, input: &[u8]) -> Result<String, Refusal> {
         ErrorKind::NotFound => Refusal::Unsupported(format!(
             "`{program}` is not installed on the server (Debian's package `{package}`)"
         )),
+        ErrorKind::OutOfMemory => Refusal::Memory(format!("`{program}` cannot be run")),
         _ => Refusal::Crash(format!("`{program}` cannot be run: {error}")),
     })?;
     let pipes = (running.stdin.take(), running.stdout.take(), running.stderr.take());
@@ -103,11 +104,11 @@ fn run(line: &[&str], package: &str, input: &[u8]) -> Result<String, Refusal> {
         }
         read
     });
-    let status = running.wait().map_err(Refusal::malformed)?;
+    let status = running.wait().map_err(|error| Refusal::broken(&error))?;
     if text.len() > MAX_TEXT {
         return Err(Refusal::TooLarge(format!("it gives more than {MAX_TEXT} bytes of text")));
     }
-    read.map_err(Refusal::malformed)?;
+    read.map_err(|error| Refusal::broken(&error))?;
     if status.success() {
         return Ok(String::from_utf8_lossy(&text).into_owned());
     }

@@ -8,7 +8,7 @@ use super::Refusal;
 const START: usize = 1024;
 
 /// Decoded text, its lines ending with `\n`.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
     pub text: String,
     /// The encoding, if nothing told it and UTF-8 it is not.

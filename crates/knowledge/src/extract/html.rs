@@ -185,21 +185,23 @@ fn is_anchor(link: ElementRef<'_>) -> bool {
     matches!((text.next().map(str::trim), text.next()), (Some("¶" | "#" | "§" | "🔗"), None))
 }
 
+/// Whether it is called after consent, and speaks of it shortly.
 fn asks_for_consent(element: ElementRef<'_>) -> bool {
-    let named = |attribute| {
-        let name: &str = element.value().attr(attribute)?;
-        let lower = name.to_ascii_lowercase();
-        CONSENT.iter().any(|word| lower.contains(word)).then_some(())
+    let speaks = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        CONSENT.iter().any(|word| lower.contains(word))
     };
-    named("id").or_else(|| named("class")).is_some() && {
-        let mut left = MAX_BANNER;
-        // A page about cookies is longer.
-        element.text().all(|text| {
-            let fits = text.len() <= left;
-            left = left.saturating_sub(text.len());
-            fits
-        })
+    if !["id", "class"].iter().any(|name| element.value().attr(name).is_some_and(speaks)) {
+        return false;
     }
+    let mut length = 0;
+    // A page about cookies is longer.
+    let short = |text: &&str| {
+        length += text.len();
+        length <= MAX_BANNER
+    };
+    let said: String = element.text().take_while(short).collect();
+    length <= MAX_BANNER && speaks(&said)
 }
 
 /// Whether a block is a few short links and little else.

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Limits {
     /// The most bytes of the document.
     pub document: usize,
-    /// The most bytes of address space of the child.
+    /// The most bytes of address space that the child may add to what it starts with.
     pub memory: u64,
     /// The most seconds of processor time.
     pub seconds: u64,
@@ -157,6 +157,8 @@ impl Worker {
             .env("LANG", "C.UTF-8")
             // A child has one processor; more threads of it would only wait for each other.
             .env("OMP_THREAD_LIMIT", "1")
+            // The allocator keeps little ready, so that the limit of memory is for the document.
+            .env("MIMALLOC_ARENA_RESERVE", "65536K")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -219,11 +221,11 @@ fn refusal(status: ExitStatus, aside: &str, limits: Limits) -> Refusal {
         let memory = limits.memory >> 20;
         return Refusal::Memory(format!("it takes more than {memory} MiB of memory"));
     }
-    let said = aside.lines().map(str::trim).filter(|line| {
+    let mut said = aside.lines().map(str::trim).filter(|line| {
         !line.is_empty() && !line.starts_with("note:") && !line.starts_with("thread '")
     });
     let overflow = aside.contains("has overflowed its stack").then_some("its stack overflowed");
-    let said = overflow.or(said.last()).unwrap_or("it says nothing");
+    let said = overflow.or(said.next_back()).unwrap_or("it says nothing");
     Refusal::Crash(format!("its reader ended with {status}: {said}"))
 }
 

@@ -202,3 +202,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn secrets_are_found_whole_and_apart_from_what_stands_around_them() {
+    let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+    let key = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{line}\n{line}\nabc=\n-----END RSA PRIVATE KEY-----"
+    );
+    let token = format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{}", &line[..43]);
+    let cases = [
+        (Entity::PrivateKey, key.as_str()),
+        (Entity::Jwt, &token),
+        (Entity::ApiKey, "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
+        (Entity::ApiKey, "github_pat_11ABCDEFG0abcdefghijkl_mnop"),
+        (Entity::ApiKey, "xoxb-123456789012-abcdefghijkl"),
+        (Entity::ApiKey, "AKIAIOSFODNN7EXAMPLE"),
+        (Entity::ApiKey, "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        (Entity::Email, "ada@example.com"),
+        (Entity::CreditCard, "4111 1111 1111 1111"),
+    ];
+    for (entity, secret) in cases {
+        let text = format!("Before {secret} after; again: {secret}");
+        let found: Vec<_> = entity.find(&text).into_iter().map(|place| &text[place]).collect();
+        assert_eq!(found, [secret, secret], "{}", entity.name());
+        assert!(secret.len() <= entity.longest());
+        assert_eq!(serde_json::to_value(entity).unwrap(), entity.name());
+    }
+    assert!(
+        Entity::PrivateKey
+            .find("It begins with -----BEGIN PRIVATE KEY----- and a line.")
+            .is_empty()
+    );
+}

@@ -14,8 +14,9 @@ fn roles_tell_what_is_not_content() {
 
 #[test]
 fn banners_that_ask_for_consent_go_and_pages_about_cookies_stay() {
-    let banner = "<body><div id=cookie-banner>We value your privacy.</div><p>Content.</p>";
+    let banner = "<body><div id=cookie-banner>We use cookies.</div><p>Content.</p>";
     assert_eq!(text(banner), "Content.");
+    assert_eq!(text("<body><div class=gdpr-ok><p>Content.</p></div>"), "Content.");
     let page = format!("<body class=cookie-policy><p>{}</p>", "About cookies. ".repeat(300));
     assert!(text(&page).starts_with("About cookies."));
 }
