@@ -95,9 +95,14 @@ pub const GET_RECORD: &str = "SELECT key, value, version FROM records \
 pub const LIST_RECORDS: &str = "SELECT key, value, version FROM records \
     WHERE scope = $1 AND collection = $2 AND key > $3 AND key >= $4 AND key < $5 \
     ORDER BY key LIMIT $6";
-pub const LIST_INDEXED: &str = "SELECT r.key, r.value, r.version FROM record_index i \
-    JOIN records r ON r.scope = i.scope AND r.collection = i.collection AND r.key = i.key \
-    WHERE i.scope = $1 AND i.collection = $2 AND i.key > $3 AND i.key >= $4 AND i.key < $5 \
+/// Looked up row by row: as a join, Postgres compares all records of the collection with each entry
+/// as long as it has no statistics.
+pub const LIST_INDEXED: &str = "SELECT i.key, \
+    (SELECT r.value FROM records r \
+    WHERE r.scope = i.scope AND r.collection = i.collection AND r.key = i.key), \
+    (SELECT r.version FROM records r \
+    WHERE r.scope = i.scope AND r.collection = i.collection AND r.key = i.key) \
+    FROM record_index i WHERE i.scope = $1 AND i.collection = $2 AND i.key > $3 AND i.key >= $4 AND i.key < $5 \
     AND i.name = $6 AND i.value = $7 ORDER BY i.key LIMIT $8";
 const EVENT: &str =
     "SELECT position, scope, stream, sequence, kind, payload, actor, at FROM events";

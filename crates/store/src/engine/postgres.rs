@@ -21,6 +21,8 @@ use crate::{Event, List, Record, StoreError};
 const POLL: Duration = Duration::from_millis(100);
 /// How many batches are written at once: one runs its statements while another's commit is synced.
 const WRITERS: usize = 2;
+/// After how many commits of a process young tables are analysed.
+const YOUNG: usize = 500;
 /// How often a batch is tried that the database aborted for another process's sake.
 const ATTEMPTS: usize = 5;
 /// Guards migrations against two processes that start at once (an arbitrary number, ours).
@@ -80,10 +82,16 @@ async fn write_all(
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
     announce: watch::Sender<u64>,
 ) {
+    let mut written = 0;
     loop {
         let jobs = batch::gather(&mut *queue.lock().await).await;
         if jobs.is_empty() {
             return;
+        }
+        let young = written < YOUNG;
+        written += jobs.len();
+        if young && written >= YOUNG {
+            tokio::spawn(analyse(pool.clone()));
         }
         let mut attempt = 1;
         let result = loop {
@@ -112,6 +120,21 @@ async fn write_all(
                 }
             }
         }
+    }
+}
+
+/// Gathers the planner's statistics of tables that have none. Without them it takes any index for as
+/// good as another, until the server looks by itself, a minute later.
+async fn analyse(pool: PgPool) {
+    let never = "SELECT reltuples < 0 FROM pg_class WHERE oid = 'records'::regclass";
+    let analysed = async {
+        if sqlx::query_scalar::<_, bool>(never).fetch_one(&pool).await? {
+            sqlx::query("ANALYZE records, record_index, streams, events").execute(&pool).await?;
+        }
+        Ok::<_, sqlx::Error>(())
+    };
+    if let Err(error) = analysed.await {
+        tracing::warn!(%error, "the tables could not be analysed");
     }
 }
 

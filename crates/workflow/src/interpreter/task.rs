@@ -118,6 +118,7 @@ impl Stepper<'_, '_> {
         let Some(state) = self.state(id) else { return };
         let Kind::Task(task) = &state.kind else { return };
         let resource = &task.resource;
+        let over = matches!(report, Report::Succeeded(_) | Report::Failed(_) | Report::Missing(_));
         match report {
             Report::Succeeded(result) | Report::Submitted(result) if too_large(&result) => {
                 let fault = Fault::from(data_limit(&resource.shown().0));
@@ -159,6 +160,11 @@ impl Stepper<'_, '_> {
                 self.step.effects.push(Effect::Cancel { task: key.to_owned() });
                 self.failed(id, fault, Origin::Task);
             }
+        }
+        if over {
+            // There is nothing of it to let go of when the execution ends with it.
+            let own = |effect: &Effect| matches!(effect, Effect::Cancel { task } if task == key);
+            self.step.effects.retain(|effect| !own(effect));
         }
     }
 
