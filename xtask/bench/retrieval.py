@@ -11,6 +11,7 @@ import time
 import lancedb
 import numpy
 import pyarrow
+from lancedb.index import FTS
 from lancedb.rerankers import RRFReranker
 
 home = pathlib.Path(sys.argv[1])
@@ -39,7 +40,7 @@ folder = home / "lance"
 database = lancedb.connect(folder)
 began = time.perf_counter()
 stored = database.create_table("passages", table, mode="overwrite")
-stored.create_fts_index("text", use_tantivy=False) if "use_tantivy" in stored.create_fts_index.__code__.co_varnames else stored.create_fts_index("text")
+stored.create_index("text", config=FTS())
 built = time.perf_counter() - began
 del table, vectors
 size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -148,7 +148,7 @@ impl ModelFiles {
             config.num_attention_heads,
             config.max_position_embeddings,
         ];
-        if sizes.contains(&0) || config.hidden_size % config.num_attention_heads != 0 {
+        if sizes.contains(&0) || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             return refused("its sizes make no model".to_owned());
         }
         if let Some(Value::Array(modules)) = self.json(MODULES)? {

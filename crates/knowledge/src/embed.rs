@@ -290,7 +290,7 @@ pub fn vector_to_hex(vector: &[f32]) -> String {
 /// # Errors
 /// If the text is something else.
 pub fn vector_from_hex(text: &str) -> Result<Vec<f32>, KnowledgeError> {
-    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() % 4 == 0);
+    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len().is_multiple_of(4));
     let bytes = bytes.ok_or_else(|| KnowledgeError::Ask("a vector is not in hex".to_owned()))?;
     Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }

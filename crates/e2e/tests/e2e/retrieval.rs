@@ -33,8 +33,13 @@ fn documents(found: &Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_providers_vectors_find_explain_filter_and_are_measured() {
     let server = ModelServer::start(Script::default()).await.unwrap();
-    let provider =
-        format!("[providers.up]\nkind = \"openai\"\nendpoint = \"{}\"\n", server.openai_url());
+    let credential = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(credential.path(), "upstream-secret").unwrap();
+    let provider = format!(
+        "[providers.up]\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"file:{}\"\n",
+        server.openai_url(),
+        credential.path().display()
+    );
     let stage = stage("provider = \"up\"\nmodel = \"embed\"\ndimensions = 32", &provider);
     stage.groundcrew(&["apply"]).unwrap();
     let refreshed = stage.json(&["knowledge", "refresh", "docs"]).unwrap();

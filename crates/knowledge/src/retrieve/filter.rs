@@ -8,27 +8,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A condition on one of a document's properties. `path`, `title` and `modified_at` are known of
-/// every document; all others are its metadata. Of a list, as `tags`, one item that fits is enough.
+/// A condition on one of a document's properties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "FilterForm", into = "FilterForm")]
+#[schemars(with = "FilterForm")]
 pub struct Filter {
     /// The property, as `language`.
     pub key: String,
     /// The test it must pass.
     pub test: Test,
     /// Whether it must fail the test instead.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub not: bool,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// What is tested of a property.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     /// It is this.
     Equals(Value),
@@ -36,17 +30,88 @@ pub enum Test {
     In(Vec<Value>),
     /// It is a text that begins so.
     Prefix(String),
-    /// It is a number between two numbers, or a text between two texts; dates as `2026-11-26`.
+    /// It is a number between two numbers, or a text between two texts.
     Range {
         /// The least; any if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Value>,
         /// The greatest; any if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Value>,
     },
     /// It is there, whatever it is.
     Exists,
+}
+
+/// A condition on one of a document's properties: one test, or a range. `path` and `modified_at` are
+/// known of every document; all others are its metadata. Of a list, as `tags`, one item that fits is
+/// enough.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FilterForm {
+    /// The property, as `language`.
+    key: String,
+    /// It is this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    equals: Option<Value>,
+    /// It is one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#in: Option<Vec<Value>>,
+    /// It is a text that begins so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    /// It is at least this: a number, or a text, as the date `2026-11-26`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Value>,
+    /// It is at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<Value>,
+    /// It is there, or with `false` it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exists: Option<bool>,
+    /// Whether it must fail the test instead.
+    #[serde(default, skip_serializing_if = "is_false")]
+    not: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl TryFrom<FilterForm> for Filter {
+    type Error = String;
+
+    fn try_from(form: FilterForm) -> Result<Self, String> {
+        let FilterForm { key, equals, r#in, prefix, from, to, exists, not } = form;
+        let range = (from.is_some() || to.is_some()).then_some(Test::Range { from, to });
+        let mut tests = [
+            equals.map(Test::Equals),
+            r#in.map(Test::In),
+            prefix.map(Test::Prefix),
+            range,
+            exists.map(|_| Test::Exists),
+        ]
+        .into_iter()
+        .flatten();
+        match (tests.next(), tests.next()) {
+            (Some(test), None) => Ok(Self { key, test, not: not != (exists == Some(false)) }),
+            _ => Err(format!(
+                "the filter on `{key}` needs one of equals, in, prefix, from and to, exists"
+            )),
+        }
+    }
+}
+
+impl From<Filter> for FilterForm {
+    fn from(filter: Filter) -> Self {
+        let Filter { key, test, not } = filter;
+        let form = Self { key, not, ..Self::default() };
+        match test {
+            Test::Equals(value) => Self { equals: Some(value), ..form },
+            Test::In(values) => Self { r#in: Some(values), ..form },
+            Test::Prefix(prefix) => Self { prefix: Some(prefix), ..form },
+            Test::Range { from, to } => Self { from, to, ..form },
+            Test::Exists => Self { exists: Some(true), ..form },
+        }
+    }
 }
 
 impl Filter {

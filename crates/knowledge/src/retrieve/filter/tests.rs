@@ -36,12 +36,26 @@ fn a_filter_without_a_key_is_refused_with_what_can_be_written() {
 
 #[test]
 fn the_form_of_files_and_the_form_of_commands_mean_the_same() {
-    let file: Filter =
-        serde_json::from_value(json!({"key": "tags", "test": {"in": ["a", "b"]}, "not": true}))
-            .unwrap();
-    assert_eq!(file, "tags!=a|b".parse().unwrap());
-    assert_eq!(file.to_string(), "tags!=a|b");
-    let exists: Filter =
-        serde_json::from_value(json!({"key": "author", "test": "exists"})).unwrap();
-    assert_eq!(exists, "author".parse().unwrap());
+    for (file, command) in [
+        (json!({"key": "tags", "in": ["a", "b"], "not": true}), "tags!=a|b"),
+        (json!({"key": "language", "equals": "en"}), "language=en"),
+        (json!({"key": "path", "prefix": "docs/"}), "path^=docs/"),
+        (json!({"key": "year", "from": 2020}), "year>=2020"),
+        (json!({"key": "author", "exists": true}), "author"),
+        (json!({"key": "author", "exists": true, "not": true}), "!author"),
+    ] {
+        let read: Filter = serde_json::from_value(file.clone()).unwrap();
+        assert_eq!(read, command.parse().unwrap());
+        assert_eq!(serde_json::to_value(&read).unwrap(), file);
+    }
+    let absent: Filter = serde_json::from_value(json!({"key": "author", "exists": false})).unwrap();
+    assert_eq!(absent, "!author".parse().unwrap());
+}
+
+#[test]
+fn a_filter_of_no_test_or_of_two_is_refused() {
+    for wrong in [json!({"key": "a"}), json!({"key": "a", "equals": 1, "prefix": "b"})] {
+        let error = serde_json::from_value::<Filter>(wrong).unwrap_err().to_string();
+        assert!(error.contains("the filter on `a` needs one of"), "{error}");
+    }
 }
