@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use knowledge::source::{Directory, Offer};
 use knowledge::{
-    Ask, Directories, Directory, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingSpec,
-    KnowledgeError, KnowledgeSpec, Limits, Mode, OpenEmbedder, RefreshInput, Scan, Snapshot,
-    SnapshotCache, refresh,
+    Ask, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingSpec, Extractor,
+    KnowledgeError, KnowledgeSpec, Limits, Mode, NoSteps, Offered, OpenEmbedder, RefreshInput,
+    Scan, Snapshot, SnapshotCache, Workshop, refresh,
 };
 use release::{Clock, Digest, PrincipalId, TenantId, Timestamp};
 use serde_json::json;
@@ -89,8 +90,8 @@ impl Embedder for Drawn {
         Digest::of(b"drawn")
     }
 
-    fn limits(&self) -> Limits {
-        Limits { texts: 256, bytes: 1 << 20 }
+    fn limits(&self) -> CallLimits {
+        CallLimits { texts: 256, bytes: 1 << 20 }
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embedded, KnowledgeError> {
@@ -140,13 +141,21 @@ async fn build(home: &Path, passages: usize) {
     let tenant = TenantId::DEFAULT;
     let source = json!({"kind": "directory", "directory": "docs"});
     let spec: KnowledgeSpec = serde_json::from_value(json!({"sources": [source]})).unwrap();
-    let offered = Directory { path: docs, tenants: vec![tenant.clone()] };
+    let docs = Offer { what: Directory(docs), tenants: vec![tenant.clone()] };
+    let offered =
+        Arc::new(Offered { directories: [("docs".to_owned(), docs)].into(), ..Offered::default() });
+    let extractor = Extractor::new("no-program".into(), Limits::default());
+    let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
     let own: EmbeddingSpec = serde_json::from_value(json!({"model": "drawn"})).unwrap();
     let input = |embedding| RefreshInput {
         name: "bench".parse().unwrap(),
         spec: spec.clone(),
-        directories: Arc::new(Directories::new([("docs".to_owned(), offered.clone())].into())),
+        offered: Arc::clone(&offered),
         parent: None,
+        ledger: None,
+        now: Timestamp::UNIX_EPOCH,
+        approved: false,
+        workshop: Arc::clone(&workshop),
         blobs: blobs.tenant(&tenant),
         tenant: tenant.clone(),
         watch: Arc::default(),
@@ -180,9 +189,10 @@ async fn measure(home: &Path) {
     let began = Instant::now();
     let snapshot = SnapshotCache::default().open(&blobs, digest).await.unwrap();
     let opened = began.elapsed().as_secs_f64();
-    let passages = snapshot.manifest.chunks as f64;
-    let segments = snapshot.manifest.segments.iter().map(|entry| {
-        let hex = entry.digest.to_hex();
+    let passages = snapshot.manifest.chunks() as f64;
+    let segments = snapshot.manifest.segments();
+    let segments = segments.iter().map(|digest| {
+        let hex = digest.to_hex();
         fs::metadata(home.join("blobs/default").join(&hex[..2]).join(&hex)).unwrap().len()
     });
     let disk: u64 = segments.sum();

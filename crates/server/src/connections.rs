@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use release::TenantId;
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
 use security::outside::{self, Answer, Outside, Unanswered};
 use serde_json::{Map, Value, json};
 use workflow::engine::{Task, TaskCall};

@@ -9,8 +9,8 @@ use crate::embed::tests::{Counting, embedding};
 use crate::segment::{self, Cut};
 use crate::snapshot::tests::Base;
 use crate::{
-    DocumentEntry, GoldenQueries, Judged, Manifest, RefreshInput, SegmentEntry, SnapshotCache,
-    evaluate, question_vectors, refresh,
+    DocumentEntry, GoldenQueries, Judged, Manifest, RefreshInput, SnapshotCache, evaluate,
+    question_vectors, refresh,
 };
 
 /// A base of documents with vectors, and what embeds its questions.
@@ -131,10 +131,10 @@ async fn many(base: &Base) -> Snapshot {
         let removed: Vec<String> = gone.map(|cut| cut.path.clone()).collect();
         for cut in cuts.iter().filter(|cut| !removed.contains(&cut.path)) {
             let modified_ms = 1_700_000_000_000 + 86_400_000 * (manifest.documents.len() as i64);
-            let entry = DocumentEntry { raw: cut.chunks[0].id, modified_ms, chunks: 1 };
+            let (raw, segment) = (cut.chunks[0].id, Some(digest));
+            let entry = DocumentEntry { raw, segment, modified_ms, chunks: 1 };
             manifest.documents.insert(cut.path.clone(), entry);
         }
-        manifest.segments.push(SegmentEntry { digest, removed });
     }
     let digest = blobs.put(manifest.bytes().unwrap().into()).await.unwrap();
     SnapshotCache::default().open(&blobs, digest).await.unwrap()

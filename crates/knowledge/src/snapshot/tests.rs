@@ -23,7 +23,7 @@ impl Base {
     pub fn new(documents: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let blobs = Blobs::disk(home.path().join("blobs"));
-        let base = Self { home, blobs, parent: None, store: OnceCell::new() };
+        let base = Self { home, blobs, parent: None, ledger: None, store: OnceCell::new() };
         documents.iter().for_each(|(path, text)| base.write(path, text));
         base
     }
