@@ -321,13 +321,11 @@ impl<'a> Batch<'a> {
         // A worker that stopped is why the source could not go on.
         let worked = worked?;
         told?;
-        for (path, one) in worked {
-            if read.ledger.documents.contains_key(&path) {
-                let why = format!("`{path}` was told of already: give the source a `prefix`");
-                return Err(KnowledgeError::Source { of: spec.name().to_owned(), why });
-            }
-            self.take(spec.name(), one, read);
+        if let Some(path) = worked.keys().find(|path| read.ledger.documents.contains_key(*path)) {
+            let why = format!("`{path}` was told of already: give the source a `prefix`");
+            return Err(KnowledgeError::Source { of: spec.name().to_owned(), why });
         }
+        worked.into_values().for_each(|one| self.take(spec.name(), one, read));
         Ok(())
     }
 

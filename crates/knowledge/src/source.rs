@@ -22,7 +22,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use release::{ArtifactName, Digest, TenantId};
 use tokio::sync::mpsc;
 
-use crate::{KnowledgeError, RawDocument, Seen, Source, SourceSpec};
+use crate::{KnowledgeError, Seen, Source, SourceSpec};
 
 pub use notice::ObjectChange;
 pub use offered::{Directory, Offer, Offered, OfferedBucket, Repository, SshKey};
@@ -232,46 +232,6 @@ fn patterns(patterns: &[String]) -> Result<GlobSet, KnowledgeError> {
         set.add(Glob::new(pattern).map_err(|error| wrong(pattern, error))?);
     }
     set.build().map_err(|error| wrong("", error))
-}
-
-/// Everything that the sources tell of, whatever was known before, in the order of the paths.
-///
-/// # Errors
-/// If one cannot be opened or read as a whole, or two tell of the same path.
-pub async fn collect(
-    sources: &[SourceSpec],
-    offered: &Offered,
-    tenant: &TenantId,
-    name: &ArtifactName,
-) -> Result<BTreeMap<String, Result<RawDocument, String>>, KnowledgeError> {
-    check(sources)?;
-    let mut documents = BTreeMap::new();
-    for spec in sources {
-        let source = open(spec, offered, tenant, name)?;
-        let (sender, mut receiver) = mpsc::channel(WAITING);
-        let nothing = BTreeMap::new();
-        let taking = async {
-            let mut twice = None;
-            while let Some(seen) = receiver.recv().await {
-                let (path, document) = match seen {
-                    Seen::Fresh(document) => (document.path.clone(), Ok(*document)),
-                    Seen::Failed { path, reason } => (path, Err(reason)),
-                    Seen::Same(path) => (path, Err("it is not known yet".to_owned())),
-                };
-                if documents.insert(path.clone(), document).is_some() {
-                    twice = twice.or(Some(path));
-                }
-            }
-            twice
-        };
-        let (read, twice) = tokio::join!(source.read(&nothing, sender), taking);
-        read?;
-        if let Some(path) = twice {
-            let why = format!("`{path}` was told of already: give the source a `prefix`");
-            return Err(unusable(spec.name(), why));
-        }
-    }
-    Ok(documents)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub(crate) async fn embedding(base: &Base, embedder: &Arc<Counting>) -> Embeddin
 async fn refreshed(base: &mut Base, embedder: &Arc<Counting>) -> Refreshed {
     let embedding = Some(embedding(base, embedder).await);
     let refreshed = refresh(RefreshInput { embedding, ..base.input(100) }).await.unwrap();
-    base.parent = Some(refreshed.manifest);
+    (base.parent, base.ledger) = (Some(refreshed.manifest), Some(refreshed.ledger));
     refreshed
 }
 

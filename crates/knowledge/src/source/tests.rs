@@ -149,28 +149,6 @@ async fn a_source_stops_when_nobody_takes_what_it_tells() {
 }
 
 #[tokio::test]
-async fn two_sources_cannot_tell_of_one_path_unless_a_prefix_parts_them() {
-    let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("a.md"), "text").unwrap();
-    let offered =
-        Offered { directories: offer(Directory(home.path().to_owned())), ..Offered::default() };
-    let read = async |second: serde_json::Value| {
-        let first = json!({"kind": "directory", "directory": "it"});
-        let sources = serde_json::from_value::<Vec<_>>(json!([first, second])).unwrap();
-        let name = "handbook".parse().unwrap();
-        let found = collect(&sources, &offered, &TenantId::DEFAULT, &name).await;
-        found.map(|found| found.into_keys().collect::<Vec<_>>()).map_err(|error| error.to_string())
-    };
-    let told = read(json!({"kind": "directory", "directory": "it"})).await.unwrap_err();
-    assert!(told.contains("`name`"), "{told}");
-    let told =
-        read(json!({"kind": "directory", "directory": "it", "name": "b"})).await.unwrap_err();
-    assert!(told.contains("`a.md`") && told.contains("`prefix`"), "{told}");
-    let apart = json!({"kind": "directory", "directory": "it", "name": "b", "prefix": "b/"});
-    assert_eq!(read(apart).await.unwrap(), ["a.md", "b/a.md"]);
-}
-
-#[tokio::test]
 async fn what_is_not_offered_to_a_tenant_is_not_there() {
     let home = tempfile::tempdir().unwrap();
     let offered =
