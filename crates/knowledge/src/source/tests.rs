@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Metadata;
+use crate::RawDocument;
 
 /// Everything that a source tells.
 pub async fn all(
