@@ -208,7 +208,7 @@ async fn a_source_that_cannot_be_read_leaves_its_documents_and_is_told() {
     let mut base = Base::new(&[("a.md", "Alpha."), ("more/b.md", "Beta.")]);
     let sources = |second: serde_json::Value| {
         let first = serde_json::json!(
-            {"kind": "directory", "directory": "project", "path": "docs", "include": ["*.md"]});
+            {"kind": "directory", "directory": "project", "path": "docs", "include": ["a.md", "c.md"]});
         serde_json::from_value::<Vec<_>>(serde_json::json!([first, second])).unwrap()
     };
     let more = serde_json::json!({"kind": "directory", "name": "more", "directory": "project",
@@ -218,6 +218,7 @@ async fn a_source_that_cannot_be_read_leaves_its_documents_and_is_told() {
     let both = refresh(input).await.unwrap();
     (base.parent, base.ledger) = (Some(both.manifest), Some(both.ledger));
     assert_eq!(both.report.diff.added, ["a.md", "more/b.md"]);
+    assert_eq!(both.report.unread, []);
     fs::remove_dir_all(base.home.path().join("docs/more")).unwrap();
     base.write("c.md", "Gamma.");
     let mut input = base.input(100);
