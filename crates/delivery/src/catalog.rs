@@ -113,7 +113,7 @@ impl KnowledgeRecord {
 /// What a batch was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Cause {
+pub enum BatchCause {
     /// The sources were read.
     Refresh,
     /// Something was taken out.
@@ -131,9 +131,11 @@ pub struct BatchRecord {
     /// Counts its batches from 1.
     pub number: u64,
     /// What it was for.
-    pub cause: Cause,
+    pub cause: BatchCause,
     /// The snapshot before.
     pub parent: Option<Digest>,
+    /// What was known of that one's documents.
+    pub parent_ledger: Option<Digest>,
     /// The snapshot it made.
     pub snapshot: Digest,
     /// What is known of that one's documents.

@@ -48,6 +48,19 @@ pub enum DeliveryError {
     /// No such knowledge base.
     #[error("there is no knowledge base `{0}`")]
     UnknownKnowledge(ArtifactName),
+    /// A knowledge base has no snapshot yet.
+    #[error("knowledge base `{0}` was never refreshed")]
+    NeverRefreshed(ArtifactName),
+    /// A batch cannot be used as it is asked for.
+    #[error("batch {number} of knowledge base `{name}`: {why}")]
+    Batch {
+        /// The knowledge base.
+        name: ArtifactName,
+        /// The batch.
+        number: u64,
+        /// Why not.
+        why: String,
+    },
     /// The app has never had another release there.
     #[error("`{app}` in `{environment}` has no earlier release to return to")]
     NothingToRestore {

@@ -28,6 +28,7 @@ mod reconcile;
 mod refresh;
 mod rollout;
 mod tasks;
+mod versions;
 mod workflows;
 
 use std::sync::Arc;
@@ -37,7 +38,9 @@ use release::{Clock, PrincipalId, TenantId};
 use store::{Blobs, Store, TenantBlobs, TenantStore};
 
 pub use apply::{Applied, Pending, Upload};
-pub use catalog::{AppRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord};
+pub use catalog::{
+    AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
+};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use imported::imported_model;
@@ -46,6 +49,7 @@ pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
 pub use rollout::{Promotion, Rollback};
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
+pub use versions::Excised;
 
 /// The release path of one installation.
 #[derive(Debug, Clone)]

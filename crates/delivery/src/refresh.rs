@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use store::{Expect, Transaction};
 
 use crate::catalog::{
-    APPS, AppRecord, BATCHES, BatchRecord, Cause, Filled, KNOWLEDGE, KnowledgeRecord, Versioned,
-    batch_key, snapshot_ref,
+    APPS, AppRecord, BATCHES, BatchCause, BatchRecord, Filled, KNOWLEDGE, KnowledgeRecord,
+    Versioned, batch_key, snapshot_ref,
 };
 use crate::project::Prepared;
 use crate::project::files::Entry;
@@ -42,7 +42,7 @@ pub struct Refreshed {
 
 /// What a batch has made.
 pub(crate) struct Landing {
-    pub cause: Cause,
+    pub cause: BatchCause,
     pub snapshot: Digest,
     pub bytes: Vec<u8>,
     pub ledger: Digest,
@@ -109,7 +109,7 @@ impl TenantDelivery {
             }
         }
         let landing = Landing {
-            cause: Cause::Refresh,
+            cause: BatchCause::Refresh,
             snapshot: batch.manifest,
             bytes: batch.bytes,
             ledger: batch.ledger,
@@ -171,6 +171,7 @@ impl TenantDelivery {
                 number,
                 cause,
                 parent: before.snapshot,
+                parent_ledger: before.ledger,
                 snapshot,
                 ledger,
                 accepted,

@@ -3,6 +3,7 @@
 //! Every route stands once in [`routes`], with the action its caller must be allowed to do; the
 //! router, the check and the OpenAPI document are made from that one list.
 
+mod batches;
 mod documents;
 mod handlers;
 mod openapi;

@@ -1,5 +1,6 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod batches;
 mod documents;
 mod project;
 mod retrieval;
@@ -228,9 +229,23 @@ enum KnowledgeCommand {
     Refresh {
         /// The knowledge base.
         name: String,
+        /// As many documents as are gone are to go.
+        #[arg(long)]
+        approve_removals: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
+    /// Its batches, the newest first.
+    Batches {
+        /// The knowledge base.
+        name: String,
+    },
+    /// What was the newest snapshot at a moment.
+    At(batches::AtArguments),
+    /// What is different between the snapshots of two batches.
+    Diff(batches::DiffArguments),
+    /// Make a snapshot without a document or a batch the newest; nothing is read anew.
+    Excise(batches::ExciseArguments),
     /// The knowledge bases and their newest snapshots.
     Status,
     /// Put documents into a knowledge base that takes them, for its next refresh.
@@ -501,8 +516,13 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
 
 async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Output) -> Result<()> {
     match command {
-        KnowledgeCommand::Refresh { name, waiting } => {
-            let path = format!("/api/v1/knowledge/{name}/refresh");
+        KnowledgeCommand::Batches { name } => batches::list(client, &name, out).await,
+        KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
+        KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
+        KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Refresh { name, approve_removals, waiting } => {
+            let approved = if approve_removals { "?approved=true" } else { "" };
+            let path = format!("/api/v1/knowledge/{name}/refresh{approved}");
             waiting.post(client, (path.as_str(), json!({})), out, show::refreshed).await
         }
         KnowledgeCommand::Status => {

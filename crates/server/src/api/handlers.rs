@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, documents, json as to_json, openapi, retrieval, versions,
-    workflows,
+    Call, MAX_BODY, Problem, Route, batches, documents, json as to_json, openapi, retrieval,
+    versions, workflows,
 };
 
 /// What a handler answers.
@@ -229,9 +229,10 @@ pub fn routes() -> Vec<(Route, Handler)> {
             Method::POST,
             "/api/v1/knowledge/{name}/refresh",
             Action::RefreshKnowledge,
-            "Read a knowledge base's sources anew.",
+            "Read a knowledge base's sources anew; `approved` says that as many documents as are \
+             gone are to go.",
         )
-        .query(&["wait"])
+        .query(&["wait", "approved"])
         .to(refresh),
         Route::new(Method::GET, "/api/v1/traces", Action::ReadTraces, "The newest answers.")
             .query(&["app", "environment", "release", "outcome", "since", "limit"])
@@ -278,6 +279,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(documents::routes());
+    routes.extend(batches::routes());
     routes.extend(retrieval::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
@@ -456,7 +458,9 @@ async fn propose(call: Call) -> Result<Value, Problem> {
 }
 
 /// The moves of environments that a task tells.
-fn moves<'a>(told: impl IntoIterator<Item = &'a Value>) -> Result<Vec<DeploymentEntry>, Problem> {
+pub(super) fn moves<'a>(
+    told: impl IntoIterator<Item = &'a Value>,
+) -> Result<Vec<DeploymentEntry>, Problem> {
     let read = |entry: &Value| serde_json::from_value(entry.clone());
     let moves: Result<_, _> = told.into_iter().map(read).collect();
     moves.map_err(|error| Problem::internal(error.to_string()))
@@ -484,7 +488,9 @@ async fn knowledge(call: Call) -> Result<Value, Problem> {
 
 async fn refresh(call: Call) -> Result<Value, Problem> {
     let name: ArtifactName = call.path("name")?;
-    match call.done("knowledge.refresh", json!({"knowledge": name})).await? {
+    let approved = call.query::<bool>("approved")?.unwrap_or(false);
+    let input = json!({"knowledge": name, "approved": approved});
+    match call.done("knowledge.refresh", input).await? {
         Done::Begun(execution) => Ok(execution),
         Done::Result(refreshed) => {
             call.serving(&moves(refreshed["promoted"].as_array().into_iter().flatten())?).await;

@@ -295,6 +295,31 @@ pub fn knowledge(bases: &Value) -> String {
     table(&["KNOWLEDGE", "SNAPSHOT", "REFRESHED"], cells.collect())
 }
 
+/// Batches of a knowledge base.
+pub fn batches(batches: &Value) -> String {
+    let cells = rows(batches).map(|batch| {
+        let cause = match batch["cause"]["what"].as_str() {
+            Some(what) => format!("excise {what}"),
+            None => text(&batch["cause"]["kind"]),
+        };
+        let verdict = if batch["accepted"] == true { "accepted" } else { "rejected" };
+        let (number, actor) = (text(&batch["number"]), text(&batch["actor"]));
+        let (snapshot, at) = (short(&batch["snapshot"]), moment(&batch["at"]));
+        vec![number, at, cause, verdict.to_owned(), snapshot, actor]
+    });
+    table(&["BATCH", "AT", "CAUSE", "GATES", "SNAPSHOT", "BY"], cells.collect())
+}
+
+/// What is different between two snapshots.
+pub fn documents_between(diff: &Value) -> String {
+    let kinds = [("added", '+'), ("changed", '~'), ("removed", '-')];
+    let lines = kinds.iter().flat_map(|(kind, mark)| {
+        rows(&diff[*kind]).map(move |path| format!("{mark} {}", text(path)))
+    });
+    let lines: Vec<_> = lines.collect();
+    if lines.is_empty() { "no document is different".to_owned() } else { lines.join("\n") }
+}
+
 /// What a refresh led to.
 pub fn refreshed(refreshed: &Value) -> String {
     let report = &refreshed["report"];
@@ -316,6 +341,24 @@ pub fn refreshed(refreshed: &Value) -> String {
         let count = |name: &str| text(&embedding[name]);
         let (embedded, cached, tokens) = (count("embedded"), count("cached"), count("tokens"));
         out.push(format!("  {embedded} texts embedded ({tokens} tokens), {cached} known before"));
+    }
+    if refreshed["accepted"] == false {
+        out.push("  rejected: the snapshot before stays the newest".to_owned());
+    }
+    for check in rows(&report["quality"]["checks"]).filter(|check| check["passed"] == false) {
+        out.push(format!(
+            "  gate {}: {} measured, {} allowed",
+            text(&check["gate"]),
+            text(&check["measured"]),
+            text(&check["limit"])
+        ));
+    }
+    for unread in rows(&report["unread"]) {
+        out.push(format!(
+            "  source {} could not be read: {}",
+            text(&unread["source"]),
+            text(&unread["reason"])
+        ));
     }
     for skipped in rows(&report["skipped"]) {
         out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));

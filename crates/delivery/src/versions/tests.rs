@@ -1,0 +1,131 @@
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use knowledge::source::{Directory, Offer};
+use knowledge::{Extractor, Limits, NoSteps, Offered, Watch, Workshop};
+use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
+use store::{Blobs, Store};
+
+use super::Excised;
+use crate::refresh::Refreshed;
+use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
+
+#[derive(Debug)]
+struct Hours(Mutex<Timestamp>);
+
+impl Clock for Hours {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A project with a knowledge base over a directory.
+struct Desk {
+    _home: tempfile::TempDir,
+    docs: PathBuf,
+    clock: Arc<Hours>,
+    ada: TenantDelivery,
+    name: ArtifactName,
+}
+
+impl Desk {
+    async fn new(quality: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let docs = home.path().join("docs");
+        fs::create_dir(&docs).unwrap();
+        let store = Store::open_sqlite(&home.path().join("control.db")).await.unwrap();
+        let blobs = Blobs::disk(home.path().join("blobs"));
+        let what = Directory(docs.clone());
+        let docs_offer = Offer { what, tenants: vec![TenantId::DEFAULT] };
+        let offered =
+            Offered { directories: [("docs".to_owned(), docs_offer)].into(), ..Offered::default() };
+        let extractor = Extractor::new("no-program".into(), Limits::default());
+        let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
+        let clock = Arc::new(Hours(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
+        let own: Arc<dyn Clock> = clock.clone();
+        let delivery = Delivery::new((store, blobs), Arc::new(offered), workshop, own);
+        let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
+        let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
+        let files = [
+            ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
+            ("knowledge/handbook.toml", base.as_str()),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
+        Self { _home: home, docs, clock, ada, name: "handbook".parse().unwrap() }
+    }
+
+    /// Writes documents, none for one that goes, and refreshes an hour later.
+    async fn batch(&self, documents: &[(&str, Option<&str>)], approved: bool) -> Refreshed {
+        for (path, text) in documents {
+            match text {
+                Some(text) => fs::write(self.docs.join(path), text).unwrap(),
+                None => fs::remove_file(self.docs.join(path)).unwrap(),
+            }
+        }
+        *self.clock.0.lock().unwrap() += Duration::from_secs(3_600);
+        self.ada.refresh(&self.name, approved, &Arc::new(Watch::default())).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_out_is_gone_at_once_and_does_not_come_back_with_the_next_refresh() {
+    let desk = Desk::new("").await;
+    desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    let bad = [("a.md", Some("Wrong.")), ("c.md", Some("Wrong too.")), ("b.md", None)];
+    desk.batch(&bad, false).await;
+    let good = desk.batch(&[("d.md", Some("Delta."))], false).await;
+    assert_eq!(good.report.diff.added, ["d.md"]);
+
+    let excised = desk.ada.excise(&desk.name, &Excised::Batch(2)).await.unwrap();
+    let diff = &excised.report.diff;
+    assert_eq!(diff.added, ["b.md"]);
+    assert_eq!(
+        (&diff.changed[..], &diff.removed[..]),
+        (&["a.md".into()][..], &["c.md".into()][..])
+    );
+    // The sources still say the same: what was taken out stays out, and what came back goes again.
+    let next = desk.batch(&[], false).await;
+    assert_eq!(next.report.diff.removed, ["b.md"]);
+    assert!(next.report.diff.added.is_empty() && next.report.diff.changed.is_empty());
+    assert_eq!(next.report.skipped.len(), 2);
+    // Other bytes are another version.
+    let mended = desk.batch(&[("c.md", Some("Right."))], false).await;
+    assert_eq!(mended.report.diff.added, ["c.md"]);
+    desk.ada.excise(&desk.name, &Excised::Document("c.md".to_owned())).await.unwrap();
+    let none = desk.ada.excise(&desk.name, &Excised::Document("c.md".to_owned())).await;
+    assert!(matches!(none, Err(DeliveryError::Knowledge(_))), "{none:?}");
+
+    let batches = desk.ada.batches(&desk.name).await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [7, 6, 5, 4, 3, 2, 1]);
+    let at = desk.ada.knowledge_at(&desk.name, "2026-01-01T02:30:00Z".parse().unwrap()).await;
+    assert_eq!(at.unwrap().unwrap().number, 2);
+    let before = desk.ada.knowledge_at(&desk.name, Timestamp::UNIX_EPOCH).await.unwrap();
+    assert!(before.is_none());
+    let diff = desk.ada.knowledge_diff(&desk.name, (1, Some(2))).await.unwrap();
+    assert_eq!((diff.added, diff.removed), (vec!["c.md".into()], vec!["b.md".into()]));
+    let unknown = desk.ada.knowledge_diff(&desk.name, (99, None)).await;
+    assert!(matches!(unknown, Err(DeliveryError::Batch { number: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_batch_that_the_gates_reject_leaves_the_snapshot_before_the_newest() {
+    let desk = Desk::new("[quality]\nrequired = []\nmax_removed = 0.5\n").await;
+    let documents: Vec<_> = (0..40).map(|number| format!("{number:02}.md")).collect();
+    // Each has words of its own: copies would be rejected for that.
+    let all: Vec<_> = documents.iter().map(|path| (path.as_str(), Some(path.as_str()))).collect();
+    let first = desk.batch(&all, false).await;
+    assert!(first.accepted);
+    let gone: Vec<_> = documents.iter().skip(10).map(|path| (path.as_str(), None)).collect();
+    let flood = desk.batch(&gone, false).await;
+    assert!(!flood.accepted && flood.changes.is_empty());
+    assert_eq!(flood.snapshot, first.snapshot);
+    let newest = desk.ada.knowledge_bases().await.unwrap().remove(0);
+    assert_eq!(newest.snapshot, first.snapshot);
+    assert!(!desk.ada.batches(&desk.name).await.unwrap()[0].accepted);
+    let approved = desk.batch(&[], true).await;
+    assert!(approved.accepted);
+    assert_eq!(approved.report.documents, 10);
+}
