@@ -248,6 +248,7 @@ async fn take(
             if changed == 0 {
                 return Err(conflict(collection.0, key, *expect));
             }
+            let Some(indexes) = indexes else { return Ok(()) };
             session.execute(schema::DELETE_INDEX, &place).await?;
             for (name, value) in indexes {
                 let entry =

@@ -128,7 +128,13 @@ async fn lists_are_ordered_bounded_and_indexed(store: &Store) {
     let repaint = [("colour", "blue".to_owned())];
     let repainted = write().put_indexed((NOTES, "a/1"), &"x", Expect::Version(1), &repaint);
     notes.commit(repainted.expect("JSON")).await.expect("a write");
-    assert_eq!(keys(red).await, ["b/1"]);
+    assert_eq!(keys(red.clone()).await, ["b/1"]);
+    let kept = write().put_as_indexed((NOTES, "b/1"), &"y", Expect::Version(1)).expect("JSON");
+    notes.commit(kept).await.expect("a write");
+    assert_eq!(keys(red.clone()).await, ["b/1"], "what keeps its entries is found by them");
+    let plain = write().put(NOTES, "b/1", &"z", Expect::Version(2)).expect("JSON");
+    notes.commit(plain).await.expect("a write");
+    assert!(keys(red).await.is_empty());
 }
 
 async fn records_and_events_commit_together(store: &Store) {

@@ -43,7 +43,8 @@ pub(crate) enum Step {
         key: String,
         value: Vec<u8>,
         expect: Expect,
-        indexes: Vec<(&'static str, String)>,
+        /// None if its entries stay as they are.
+        indexes: Option<Vec<(&'static str, String)>>,
     },
     Delete {
         collection: Collection,
@@ -111,8 +112,24 @@ impl Transaction {
         indexes: &[(&'static str, String)],
     ) -> Result<Self, StoreError> {
         let value = json(key, value)?;
-        let (key, indexes) = (key.to_owned(), indexes.to_vec());
+        let (key, indexes) = (key.to_owned(), Some(indexes.to_vec()));
         self.steps.push(Step::Put { collection, key, value, expect, indexes });
+        Ok(self)
+    }
+
+    /// Writes a record whose index entries stay as they are, which costs the database less.
+    ///
+    /// # Errors
+    /// [`StoreError::Form`] if `value` has no JSON form.
+    pub fn put_as_indexed(
+        mut self,
+        (collection, key): (Collection, &str),
+        value: &impl Serialize,
+        expect: Expect,
+    ) -> Result<Self, StoreError> {
+        let value = json(key, value)?;
+        let key = key.to_owned();
+        self.steps.push(Step::Put { collection, key, value, expect, indexes: None });
         Ok(self)
     }
 

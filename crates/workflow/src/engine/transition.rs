@@ -41,6 +41,8 @@ impl From<Input> for Change {
 struct Moving {
     record: ExecutionRecord,
     version: u64,
+    /// By what it is found as it stands in the store.
+    indexes: Vec<(&'static str, String)>,
     slot: OwnedMutexGuard<Known>,
 }
 
@@ -74,6 +76,7 @@ impl Engine {
                 None => self.load(tenant, key).await?,
             };
             let mut record = Arc::unwrap_or_clone(record);
+            let indexes = record.indexes();
             let change = match decide(&mut record) {
                 Err(_) if unsure => continue,
                 change => change?,
@@ -84,7 +87,7 @@ impl Engine {
                 self.set_timers(tenant, key, [(at, input.clone())]);
                 return Ok(Arc::new(record));
             }
-            match self.commit(tenant, Moving { record, version, slot }, change).await {
+            match self.commit(tenant, Moving { record, version, indexes, slot }, change).await {
                 Err(EngineError::Store(StoreError::Conflict { .. })) => {}
                 Ok((same, _)) if unsure && same == version => {}
                 moved => return moved.map(|(_, record)| record),
@@ -100,7 +103,7 @@ impl Engine {
         record: ExecutionRecord,
     ) -> Result<Arc<ExecutionRecord>, EngineError> {
         let slot = self.slot(tenant, &record.key).await;
-        let moving = Moving { record, version: 0, slot };
+        let moving = Moving { record, version: 0, indexes: Vec::new(), slot };
         Ok(self.commit(tenant, moving, Input::Started.into()).await?.1)
     }
 
@@ -167,7 +170,7 @@ impl Engine {
     async fn commit(
         &self,
         tenant: &TenantId,
-        Moving { record: mut changed, version, mut slot }: Moving,
+        Moving { record: mut changed, version, indexes, mut slot }: Moving,
         Change { input, told }: Change,
     ) -> Result<(u64, Arc<ExecutionRecord>), EngineError> {
         let now = self.shared.clock.now();
@@ -194,7 +197,7 @@ impl Engine {
         let gained = version > 0 && changed.node != own;
         changed.node = own;
         changed.note(&done.effects, now);
-        let transaction = written((&changed, version), &done, (told, taken), now)?;
+        let transaction = written((&changed, version, &indexes), &done, (told, taken), now)?;
         let small = transaction.bytes() <= KEPT_BYTES;
         let (engine, tenant, record) = (self.clone(), tenant.clone(), Arc::new(changed));
         let work = async move {
@@ -287,7 +290,7 @@ impl Engine {
 
 /// The transaction of one transition: the record, its history, tokens, and what the log is told.
 fn written(
-    (record, version): (&ExecutionRecord, u64),
+    (record, version, before): (&ExecutionRecord, u64, &[(&'static str, String)]),
     done: &Step,
     (told, taken): (Option<(PrincipalId, &'static str, Value)>, Option<String>),
     now: Timestamp,
@@ -296,12 +299,11 @@ fn written(
     let actor = told.as_ref().map_or(&record.actor, |(actor, ..)| actor);
     let expect = if version == 0 { Expect::Absent } else { Expect::Version(version) };
     let indexes = record.indexes();
-    let mut transaction = Transaction::new(actor.clone(), now).put_indexed(
-        (EXECUTIONS, &key),
-        record,
-        expect,
-        &indexes,
-    )?;
+    let (transaction, place) = (Transaction::new(actor.clone(), now), (EXECUTIONS, &*key));
+    let mut transaction = match version > 0 && indexes == before {
+        true => transaction.put_as_indexed(place, record, expect)?,
+        false => transaction.put_indexed(place, record, expect, &indexes)?,
+    };
     let scheduled = done.effects.iter().filter_map(|effect| match effect {
         Effect::Schedule(request) => Some(&request.task),
         _ => None,

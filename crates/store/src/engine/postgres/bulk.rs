@@ -58,6 +58,8 @@ pub struct Plan<'a> {
     inserts: BTreeMap<Place<'a>, &'a [u8]>,
     upserts: BTreeMap<Place<'a>, &'a [u8]>,
     updates: BTreeMap<Place<'a>, (&'a [u8], u64)>,
+    /// Records whose entries are replaced.
+    reindexed: BTreeSet<Place<'a>>,
     entries: BTreeSet<(Place<'a>, &'a str, &'a str)>,
     events: Vec<Entry<'a>>,
     jobs: usize,
@@ -96,8 +98,15 @@ impl<'a> Plan<'a> {
                                 plan.updates.insert(place, (value, *version));
                             }
                         }
-                        let entries = indexes.iter().map(|(n, value)| (place, *n, value.as_str()));
-                        plan.entries.extend(entries);
+                        if let Some(indexes) = indexes {
+                            let entries =
+                                indexes.iter().map(|(n, value)| (place, *n, value.as_str()));
+                            plan.entries.extend(entries);
+                            // What is inserted has no entries yet.
+                            if *expect != Expect::Absent {
+                                plan.reindexed.insert(place);
+                            }
+                        }
                     }
                     Step::Append { stream, kind, payload, expected_last: None, global } => {
                         plan.events.push(Entry {
@@ -145,16 +154,15 @@ impl<'a> Plan<'a> {
     }
 
     async fn index(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        // What was inserted had no entries.
-        let written: Vec<_> = self.upserts.keys().chain(self.updates.keys()).collect();
-        if !written.is_empty() {
+        if !self.reindexed.is_empty() {
             let mut kept: BTreeMap<&Place<'_>, Vec<String>> = BTreeMap::new();
             for (place, name, value) in &self.entries {
                 kept.entry(place).or_default().push(format!("{name}={value}"));
             }
-            let kept = written.iter().map(|place| json!(kept.get(*place).unwrap_or(&Vec::new())));
+            let kept =
+                self.reindexed.iter().map(|place| json!(kept.get(place).unwrap_or(&Vec::new())));
             let kept: Vec<_> = kept.map(|kept| kept.to_string()).collect();
-            let (scopes, collections, keys) = places(written.into_iter());
+            let (scopes, collections, keys) = places(self.reindexed.iter());
             let query = sqlx::query(UNINDEX).bind(scopes).bind(collections).bind(keys);
             count(query.bind(kept), connection).await?;
         }
