@@ -41,7 +41,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zip", &["knowledge"]),
     ("scraper", &["knowledge"]),
     ("html5ever", &["knowledge"]),
-    ("quick-xml", &["knowledge"]),
     ("pulldown-cmark", &["knowledge"]),
     ("zstd", &["knowledge", "store"]),
     ("candle-core", &["embedding"]),

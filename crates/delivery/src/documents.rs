@@ -1,22 +1,15 @@
 //! What comes to a knowledge base by itself: documents that are pushed, notices, changed files.
 
 use knowledge::source::{self, ObjectChange, PushedDocument, Pushes, Put};
-use knowledge::{KnowledgeError, KnowledgeSpec, SourceSpec, Tier};
+use knowledge::{KnowledgeError, SourceSpec, Tier};
 use release::{ArtifactName, Digest};
 
-use crate::catalog::{KNOWLEDGE, KnowledgeRecord};
 use crate::{DeliveryError, TenantDelivery};
 
 impl TenantDelivery {
-    async fn knowledge(&self, name: &ArtifactName) -> Result<KnowledgeSpec, DeliveryError> {
-        let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
-        let known = known.ok_or_else(|| DeliveryError::UnknownKnowledge(name.clone()))?;
-        Ok(known.value.spec)
-    }
-
     /// The documents pushed to a knowledge base that takes them.
     async fn pushes(&self, name: &ArtifactName) -> Result<Pushes, DeliveryError> {
-        let spec = self.knowledge(name).await?;
+        let spec = self.knowledge_base(name).await?.value.spec;
         if !spec.sources.iter().any(|source| matches!(source, SourceSpec::Push(_))) {
             let (of, why) = (format!("knowledge base `{name}`"), "it has no source of kind `push`");
             return Err(KnowledgeError::Source { of, why: why.to_owned() }.into());
@@ -72,7 +65,7 @@ impl TenantDelivery {
         name: &ArtifactName,
         changes: &[ObjectChange],
     ) -> Result<Vec<String>, DeliveryError> {
-        let spec = self.knowledge(name).await?;
+        let spec = self.knowledge_base(name).await?.value.spec;
         let concerned = |source: &&SourceSpec| {
             changes.iter().any(|change| change.concerns(source, &self.offered, &self.tenant))
         };

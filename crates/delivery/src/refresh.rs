@@ -141,9 +141,13 @@ impl TenantDelivery {
         let (name, now) = (before.name.clone(), self.clock.now());
         let accepted = report.quality.passed();
         let number = before.batches + u64::from(!unchanged);
+        let (newest, newest_ledger) = match accepted {
+            true => (Some(snapshot), Some(ledger)),
+            false => (before.snapshot, before.ledger),
+        };
         let record = KnowledgeRecord {
-            snapshot: if accepted { Some(snapshot) } else { before.snapshot },
-            ledger: if accepted { Some(ledger) } else { before.ledger },
+            snapshot: newest,
+            ledger: newest_ledger,
             refreshed_at: Some(now),
             batches: number,
             polls,
@@ -151,7 +155,7 @@ impl TenantDelivery {
         };
         let mut refreshed = Refreshed {
             knowledge: name.clone(),
-            snapshot: if accepted { Some(snapshot) } else { before.snapshot },
+            snapshot: newest,
             unchanged,
             accepted,
             report,

@@ -11,7 +11,7 @@
 //! the ledger are written last, and count only once a transaction names them. Until then the snapshot
 //! before is the newest, whatever fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -147,14 +147,12 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     // Under another recipe nothing is shared, so that segments never mix.
     let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
     let batch = Batch::new(&input, shared, &ledger, recipe)?;
-    let mut read = batch.read().await?;
-    mark_copies(&mut read);
-    let (mut report, chunked) = (std::mem::take(&mut read.report), std::mem::take(&mut read.cut));
-    let mut manifest = std::mem::replace(&mut read.manifest, Manifest::empty(recipe));
-    let built = build(chunked, (&mut manifest, &mut report), &input).await?;
-    if let Some(bytes) = built {
+    let Read { mut manifest, ledger: mut known, mut report, cut } = batch.read().await?;
+    mark_copies(&mut known);
+    let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
+    if let Some(bytes) = build(cut, (&mut manifest, &mut report), &input).await? {
         let digest = blobs.put(bytes).await?;
-        for path in &read.fresh {
+        for path in &fresh {
             if let Some(entry) = manifest.documents.get_mut(path).filter(|entry| entry.chunks > 0) {
                 entry.segment = Some(digest);
             }
@@ -165,13 +163,13 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     report.documents = manifest.documents.len() as u64;
     report.chunks = manifest.chunks();
     let failed: Vec<_> = report.skipped.iter().map(|skipped| skipped.document.clone()).collect();
-    report.quality = judge(&input.spec.quality, (&ledger, &read.ledger), &failed, input.approved);
+    report.quality = judge(&input.spec.quality, (&ledger, &known), &failed, input.approved);
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
     Ok(Refreshed {
         manifest: blobs.put(Bytes::from(bytes.clone())).await?,
         bytes,
-        ledger: blobs.put(read.ledger.bytes()?.into()).await?,
+        ledger: blobs.put(known.bytes()?.into()).await?,
         unchanged,
         report,
     })
@@ -207,15 +205,15 @@ async fn build(
 }
 
 /// Notes which documents are copies of others.
-fn mark_copies(read: &mut Read) {
-    let all = read.ledger.documents.iter();
+fn mark_copies(ledger: &mut Ledger) {
+    let all = ledger.documents.iter();
     let signed = all.filter_map(|(path, known)| Some((path.as_str(), known.signature.as_ref()?)));
     let copies = near_duplicates(signed, COPY);
-    for known in read.ledger.documents.values_mut() {
+    for known in ledger.documents.values_mut() {
         known.facts.copy_of = None;
     }
     for copy in copies {
-        if let Some(known) = read.ledger.documents.get_mut(&copy.document) {
+        if let Some(known) = ledger.documents.get_mut(&copy.document) {
             known.facts.copy_of = Some(copy.of);
         }
     }
@@ -236,9 +234,8 @@ struct Read {
     manifest: Manifest,
     ledger: Ledger,
     report: BatchReport,
-    cut: Vec<Cut>,
     /// The documents whose passages are new.
-    fresh: BTreeSet<String>,
+    cut: Vec<Cut>,
 }
 
 /// What came of a document.
@@ -272,7 +269,7 @@ impl<'a> Batch<'a> {
         let mut ledger = Ledger::default();
         ledger.excised.clone_from(&self.ledger.excised);
         let report = BatchReport::default();
-        let mut read = Read { manifest, ledger, report, cut: Vec::new(), fresh: BTreeSet::new() };
+        let mut read = Read { manifest, ledger, report, cut: Vec::new() };
         let mut failed = None;
         for spec in &self.input.spec.sources {
             match self.read_source(spec, &mut read).await {
@@ -385,7 +382,6 @@ impl<'a> Batch<'a> {
                 };
                 read.manifest.documents.insert(path.clone(), entry);
                 read.ledger.documents.insert(path.clone(), known);
-                read.fresh.insert(path.clone());
                 let mut metadata = prepared.content.metadata;
                 metadata.insert("title".to_owned(), prepared.content.title.into());
                 metadata.insert("source".to_owned(), source.into());

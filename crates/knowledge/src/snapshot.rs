@@ -1,6 +1,6 @@
 //! An open snapshot: the segments it is made of, and which of their rows count.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
@@ -24,18 +24,17 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub segment: Arc<Segment>,
-    /// Rows of documents that still count.
+    /// Rows of documents that count.
     live: Rows,
-    /// Documents that no longer count.
-    removed: HashSet<String>,
 }
 
 impl Part {
-    fn new(segment: Arc<Segment>, removed: HashSet<String>) -> Self {
+    /// The segment's documents that `counts` says count.
+    fn new(segment: Arc<Segment>, counts: impl Fn(&str) -> bool) -> Self {
         let mut live = Rows::none(segment.rows());
-        let kept = segment.documents.iter().filter(|document| !removed.contains(&document.path));
-        kept.for_each(|document| live.add(document.rows.clone()));
-        Self { segment, live, removed }
+        let counting = segment.documents.iter().filter(|document| counts(&document.path));
+        counting.for_each(|document| live.add(document.rows.clone()));
+        Self { segment, live }
     }
 
     /// The rows that count and pass all of `filters`.
@@ -48,7 +47,7 @@ impl Part {
             let passes = |filter: &Filter| {
                 filter.passes(manifest.property(document, &filter.key).as_deref())
             };
-            if !self.removed.contains(&document.path) && filters.iter().all(passes) {
+            if self.live.holds(document.rows.start) && filters.iter().all(passes) {
                 rows.add(document.rows.clone());
             }
         }
@@ -86,9 +85,7 @@ impl SnapshotCache {
             let counts = |path: &str| {
                 manifest.documents.get(path).is_some_and(|entry| entry.segment == Some(digest))
             };
-            let paths = segment.documents.iter().map(|document| document.path.clone());
-            let removed = paths.filter(|path| !counts(path)).collect();
-            parts.push(Part::new(segment, removed));
+            parts.push(Part::new(segment, counts));
         }
         Ok(Snapshot { digest, manifest, parts })
     }

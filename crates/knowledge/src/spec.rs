@@ -53,9 +53,8 @@ pub struct Chunking {
     /// The most tokens of a passage (about four bytes each).
     #[schemars(range(min = 32, max = 2048))]
     pub max_tokens: u32,
-    /// The most tokens of what a found passage is given to the model with: the passages around it, under
-    /// the same heading. So small passages are found exactly, and answers have context. Without it, a
-    /// passage stands for itself.
+    /// The most tokens of a parent: passages are cut out of parents, under the same heading, and know
+    /// theirs. What is found is the passage alone. Without it, there are no parents.
     #[schemars(range(min = 64, max = 8192))]
     pub parent_tokens: Option<u32>,
 }

@@ -433,6 +433,14 @@ impl KeyRing {
         self.all(TENANTS).await
     }
 
+    /// The name of every tenant.
+    ///
+    /// # Errors
+    /// If the records cannot be read.
+    pub async fn tenant_names(&self) -> Result<Vec<TenantId>, SecurityError> {
+        Ok(self.tenants().await?.into_iter().map(|tenant| tenant.name).collect())
+    }
+
     fn system(&self) -> SystemStore {
         self.store.system()
     }

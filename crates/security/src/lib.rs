@@ -19,6 +19,7 @@
 
 mod authorize;
 mod error;
+mod group;
 pub mod guardrails;
 mod keys;
 pub mod outside;
@@ -27,6 +28,7 @@ pub mod sigv4;
 
 pub use authorize::{Action, Denied, Identity, Resource, Role, authorize};
 pub use error::SecurityError;
+pub use group::ProcessGroup;
 pub use keys::{
     AccessKey, Forged, Invalid, IssuedAccessKey, IssuedKey, KeyId, KeyProof, KeyRecord, KeyRing,
     PrincipalRecord, TenantRecord,

@@ -26,10 +26,10 @@ pub async fn watch(delivery: Delivery, workflows: Engine, keys: Arc<KeyRing>) {
     let mut looks = Looks::new();
     loop {
         tokio::time::sleep(LOOK).await;
-        match keys.tenants().await {
+        match keys.tenant_names().await {
             Ok(tenants) => {
                 for tenant in tenants {
-                    look(&tenant.name, (&delivery, &workflows), &mut looks).await;
+                    look(&tenant, (&delivery, &workflows), &mut looks).await;
                 }
             }
             Err(error) => tracing::warn!(%error, "files are not watched; trying again"),

@@ -103,8 +103,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let delivery =
         Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock))
             .with_models(Arc::clone(&models));
-    let tenants = keys.tenants().await?;
-    let tenants: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.name).collect();
+    let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(ProposeTask(delivery.clone())),
@@ -186,8 +185,7 @@ async fn stay_alive(workflows: Engine, keys: Arc<KeyRing>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let alive = async {
-            let tenants = keys.tenants().await?;
-            let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+            let tenants = keys.tenant_names().await?;
             let now = tokio::time::Instant::now();
             anyhow::Ok(workflows.keep_nodes(&tenants, now).await?)
         };
@@ -202,8 +200,7 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let kept = async {
-            let tenants = keys.tenants().await?;
-            let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
+            let tenants = keys.tenant_names().await?;
             workflows.keep_schedules(&tenants).await?;
             anyhow::Ok(workflows.keep_rules(&tenants).await?)
         };
@@ -216,9 +213,8 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
 /// Deletes, every quarter of an hour, what ended longer ago than is kept.
 async fn forget_ended(workflows: Engine, keys: Arc<KeyRing>, keep_days: u32) {
     loop {
-        match keys.tenants().await {
+        match keys.tenant_names().await {
             Ok(tenants) => {
-                let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.name).collect();
                 let deleted = workflows.forget_ended(&tenants, keep_days).await;
                 if deleted > 0 {
                     tracing::info!(deleted, "executions that ended long ago are deleted");

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 pub use rows::Row;
 
 use crate::batch::Work;
-use crate::{BlobError, Blobs, Store, StoreError};
+use crate::{BlobError, Blobs, Store, StoreError, TenantBlobs};
 use rows::Pieces;
 
 /// Where pieces and inventories are, beside the tenants' blobs: no tenant's name begins with a dot.
@@ -158,15 +158,14 @@ impl Backups {
                     if let Row::Log { last } = row {
                         inventory.position = *last as u64;
                     }
-                    pieces.add(row).map_err(|error| BackupError::Form(error.to_string()))?;
+                    let ended = pieces.add(row);
+                    if let Some(piece) = ended.map_err(|e| BackupError::Form(e.to_string()))? {
+                        inventory.pieces.push(self.put_piece(&piece, &mut moved).await?);
+                    }
                 }
                 inventory.rows += page.len() as u64;
-                while let Some(piece) = pieces.next() {
-                    inventory.pieces.push(self.put_piece(&piece, &mut moved).await?);
-                }
             }
-            pieces.end();
-            while let Some(piece) = pieces.next() {
+            if let Some(piece) = pieces.end() {
                 inventory.pieces.push(self.put_piece(&piece, &mut moved).await?);
             }
             Ok::<_, BackupError>(())
@@ -175,16 +174,7 @@ impl Backups {
         for tenant in tenants {
             let (from, to) = (blobs.tenant(tenant), self.place.tenant(tenant));
             let all = from.list().await?;
-            for digest in &all {
-                if to.exists(digest).await? {
-                    moved.known += 1;
-                    continue;
-                }
-                let bytes = from.get(digest).await?;
-                moved.bytes += bytes.len() as u64;
-                moved.copied += 1;
-                to.put(bytes).await?;
-            }
+            copy_missing((&from, &to), &all, &mut moved).await?;
             inventory.blobs.insert(tenant.clone(), all);
         }
         self.sign(&inventory).await?;
@@ -246,10 +236,7 @@ impl Backups {
         for (tenant, digests) in &inventory.blobs {
             let (from, to) = (self.place.tenant(tenant), blobs.tenant(tenant));
             for digest in digests {
-                let bytes = from.get(digest).await?;
-                moved.bytes += bytes.len() as u64;
-                moved.copied += 1;
-                to.put(bytes).await?;
+                copy((&from, &to), digest, &mut moved).await?;
             }
         }
         if !store.engine.is_empty().await? {
@@ -280,16 +267,7 @@ impl Backups {
         }
         for (tenant, digests) in &inventory.blobs {
             let (from, into) = (self.place.tenant(tenant), to.place.tenant(tenant));
-            for digest in digests {
-                if into.exists(digest).await? {
-                    moved.known += 1;
-                    continue;
-                }
-                let bytes = from.get(digest).await?;
-                moved.bytes += bytes.len() as u64;
-                moved.copied += 1;
-                into.put(bytes).await?;
-            }
+            copy_missing((&from, &into), digests, &mut moved).await?;
         }
         to.sign(inventory).await?;
         Ok(moved)
@@ -383,6 +361,34 @@ impl Backups {
     fn signing(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.key.expose().as_bytes())
     }
+}
+
+/// Copies the blobs that are not there yet.
+async fn copy_missing(
+    (from, to): (&TenantBlobs, &TenantBlobs),
+    digests: &[Digest],
+    moved: &mut Moved,
+) -> Result<(), BlobError> {
+    for digest in digests {
+        match to.exists(digest).await? {
+            true => moved.known += 1,
+            false => copy((from, to), digest, moved).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Copies a blob, hashed again on its way.
+async fn copy(
+    (from, to): (&TenantBlobs, &TenantBlobs),
+    digest: &Digest,
+    moved: &mut Moved,
+) -> Result<(), BlobError> {
+    let bytes = from.get(digest).await?;
+    moved.bytes += bytes.len() as u64;
+    moved.copied += 1;
+    to.put(bytes).await?;
+    Ok(())
 }
 
 fn canonical(inventory: &Inventory) -> Result<Vec<u8>, BackupError> {

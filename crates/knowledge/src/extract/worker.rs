@@ -8,8 +8,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::io::retry_on_intr;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::Signal;
+use security::ProcessGroup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
@@ -65,24 +65,13 @@ pub struct Extractor {
 #[derive(Debug)]
 struct Worker {
     /// Dropped before the child, while its number is still its own.
-    group: Group,
+    group: ProcessGroup,
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
     aside: JoinHandle<String>,
     /// How many documents it has read.
     documents: u32,
-}
-
-/// A group of processes that is killed when this is dropped.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _killed = self.0.map(|leader| kill_process_group(leader, Signal::KILL));
-    }
 }
 
 impl Extractor {
@@ -165,7 +154,7 @@ impl Worker {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let group = ProcessGroup::of(&child);
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(input), Some(output), Some(aside)) = pipes else {
             return Err(io::Error::other("it has no input and output"));
@@ -198,7 +187,7 @@ impl Worker {
 
     /// Why a child that has broken off ended.
     async fn end(mut self, broken: io::Error, limits: Limits) -> Refusal {
-        let ended = tokio::time::timeout(GRACE, ended(self.group.0)).await;
+        let ended = tokio::time::timeout(GRACE, self.group.ended()).await;
         // What it left running is not wanted either.
         drop(self.group);
         let status = self.child.wait().await;
@@ -238,16 +227,4 @@ async fn tail(mut aside: ChildStderr) -> String {
         kept.drain(..kept.len().saturating_sub(ASIDE));
     }
     String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// Waits until a process has ended, and leaves its number with it.
-async fn ended(leader: Option<Pid>) -> io::Result<()> {
-    let Some(leader) = leader else { return Ok(()) };
-    let wait = move || {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        retry_on_intr(|| waitid(WaitId::Pid(leader), options))
-    };
-    // It ends at the latest when the group is killed.
-    tokio::task::spawn_blocking(wait).await??;
-    Ok(())
 }

@@ -19,6 +19,11 @@ impl Rows {
         }
     }
 
+    /// Whether `row` is one of them.
+    pub fn holds(&self, row: u32) -> bool {
+        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use release::Secret;
-use rustix::io::retry_on_intr;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use security::ProcessGroup;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -32,16 +31,6 @@ pub struct Command {
     pub directory: PathBuf,
     /// What its environment has besides `PATH` and what is said of the call.
     pub environment: BTreeMap<String, Secret>,
-}
-
-/// A group of processes that is killed when this is dropped.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _killed = self.0.map(|leader| kill_process_group(leader, Signal::KILL));
-    }
 }
 
 impl Command {
@@ -71,8 +60,7 @@ impl Command {
         };
         let mut child = command.spawn().map_err(broken)?;
         // Dropped before the child, while its number is still its own.
-        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let group = Group(leader);
+        let group = ProcessGroup::of(&child);
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(input), Some(output), Some(errors)) = pipes else {
             return Err(broken(io::Error::other("it has no input and output")));
@@ -81,7 +69,7 @@ impl Command {
             tokio::try_join!(feed(input, call.payload), read(output, call.most), async {
                 Ok(tail(errors, call.progress).await)
             })?;
-        ended(leader).await.map_err(broken)?;
+        group.ended().await.map_err(broken)?;
         // What it left running is not wanted either.
         drop(group);
         let status = child.wait().await.map_err(broken)?;
@@ -116,18 +104,6 @@ async fn tail(mut errors: ChildStderr, progress: &Progress) -> String {
         }
     }
     String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// Waits until a process has ended, and leaves its number with it.
-async fn ended(leader: Option<Pid>) -> io::Result<()> {
-    let Some(leader) = leader else { return Ok(()) };
-    let wait = move || {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        retry_on_intr(|| waitid(WaitId::Pid(leader), options))
-    };
-    // It ends at the latest when the group is killed.
-    tokio::task::spawn_blocking(wait).await??;
-    Ok(())
 }
 
 /// The failure of a command: what it told itself, else how it ended and what it said aside.

@@ -1,7 +1,5 @@
 //! The database as rows, the same on every engine, and their division into pieces.
 
-use std::collections::VecDeque;
-
 use release::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -100,41 +98,28 @@ const END: u16 = 2_048;
 pub struct Pieces {
     lines: Vec<u8>,
     rows: usize,
-    done: VecDeque<Vec<u8>>,
 }
 
 impl Pieces {
-    /// Adds a row.
+    /// Adds a row; gives the piece that it ends.
     ///
     /// # Errors
     /// If it cannot be written as JSON.
-    pub fn add(&mut self, row: &Row) -> Result<(), serde_json::Error> {
+    pub fn add(&mut self, row: &Row) -> Result<Option<Vec<u8>>, serde_json::Error> {
         let line = serde_json::to_vec(row)?;
-        let ends = {
-            let digest = Digest::of(&line);
-            let [first, second, ..] = *digest.as_bytes();
-            u16::from_be_bytes([first, second]) % END == 0
-        };
+        let [first, second, ..] = *Digest::of(&line).as_bytes();
         self.lines.extend_from_slice(&line);
         self.lines.push(b'\n');
         self.rows += 1;
-        if ends || self.rows == ROWS || self.lines.len() >= BYTES {
-            self.end();
-        }
-        Ok(())
+        let ends = u16::from_be_bytes([first, second]) % END == 0;
+        let full = self.rows == ROWS || self.lines.len() >= BYTES;
+        Ok(if ends || full { self.end() } else { None })
     }
 
-    /// Ends the piece that is begun.
-    pub fn end(&mut self) {
-        if self.rows > 0 {
-            self.done.push_back(std::mem::take(&mut self.lines));
-            self.rows = 0;
-        }
-    }
-
-    /// A piece that is done.
-    pub fn next(&mut self) -> Option<Vec<u8>> {
-        self.done.pop_front()
+    /// The piece that is begun, if any.
+    pub fn end(&mut self) -> Option<Vec<u8>> {
+        self.rows = 0;
+        Some(std::mem::take(&mut self.lines)).filter(|lines| !lines.is_empty())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use security::ProcessGroup;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr};
 
@@ -53,18 +53,7 @@ pub struct Command {
 #[derive(Debug)]
 pub struct Running {
     pub child: Child,
-    _group: Group,
-}
-
-/// A group of processes that is killed when this is dropped.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _killed = self.0.map(|leader| kill_process_group(leader, Signal::KILL));
-    }
+    _group: ProcessGroup,
 }
 
 /// Makes the folder of a mirror, and the configuration beside it.
@@ -146,8 +135,8 @@ impl Command {
         }
         let broken = |error| format!("`git` cannot be run, is it installed? {error}");
         let child = self.inner.spawn().map_err(broken)?;
-        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Running { child, _group: Group(leader) })
+        let _group = ProcessGroup::of(&child);
+        Ok(Running { child, _group })
     }
 
     /// Runs it, and gives what it says.
