@@ -6,8 +6,8 @@ use bytes::Bytes;
 use knowledge::{KnowledgeSpec, Polls};
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, ArtifactState, ArtifactVersion, Change,
-    ChangeId, Digest, Environment, EnvironmentName, PrincipalId, Release, ReleaseDigest, SlotName,
-    Timestamp,
+    ChangeId, DeploymentEntry, Digest, Environment, EnvironmentName, PrincipalId, Release,
+    ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
@@ -99,14 +99,18 @@ pub struct KnowledgeRecord {
     /// How the polls of its sources went, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<String, Polls>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Digest>,
 }
 
 impl KnowledgeRecord {
     /// A knowledge base that was never refreshed.
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
-        let (snapshot, refreshed_at, ledger) = (None, None, None);
+        let (snapshot, refreshed_at, ledger, observed) = (None, None, None, None);
         let polls = BTreeMap::new();
-        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls }
+        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls, observed }
     }
 }
 
@@ -148,6 +152,12 @@ pub struct BatchRecord {
     pub at: Timestamp,
     /// What it did, as a blob.
     pub report: Digest,
+    /// The changes it proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeId>,
+    /// The moves that the apps' policy made of them at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<DeploymentEntry>,
 }
 
 /// A sealed release beside its bytes.

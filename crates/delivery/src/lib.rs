@@ -19,15 +19,19 @@
 mod apply;
 mod catalog;
 mod documents;
+mod due;
 mod error;
+mod freshness;
 mod history;
 mod imported;
 pub mod project;
 mod propose;
 mod reconcile;
 mod refresh;
+mod report;
 mod rollout;
 mod tasks;
+mod turns;
 mod versions;
 mod workflows;
 
@@ -42,14 +46,18 @@ pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
 pub use error::DeliveryError;
+pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use imported::imported_model;
 pub use propose::{Proposal, Proposed, ProposedApp};
 pub use reconcile::Reconciler;
-pub use refresh::Refreshed;
+pub use refresh::{Refresh, Refreshed};
+pub use report::{DocumentChange, ReportedBatch};
 pub use rollout::{Promotion, Rollback};
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub use versions::Excised;
+
+use turns::Turns;
 
 /// The release path of one installation.
 #[derive(Debug, Clone)]
@@ -59,6 +67,7 @@ pub struct Delivery {
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
     models: Arc<dyn KnowledgeModels>,
+    turns: Turns,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,7 +80,8 @@ impl Delivery {
         workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, blobs, offered, workshop, models: Arc::new(NoModels), clock }
+        let (models, turns) = (Arc::new(NoModels), Turns::default());
+        Self { store, blobs, offered, workshop, models, turns, clock }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -89,6 +99,7 @@ impl Delivery {
             offered: Arc::clone(&self.offered),
             workshop: Arc::clone(&self.workshop),
             models: Arc::clone(&self.models),
+            turns: self.turns.clone(),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -104,6 +115,7 @@ pub struct TenantDelivery {
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
     models: Arc<dyn KnowledgeModels>,
+    turns: Turns,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

@@ -5,6 +5,7 @@
 
 mod batches;
 mod documents;
+mod freshness;
 mod handlers;
 mod openapi;
 mod problem;

@@ -20,6 +20,7 @@ mod clock;
 mod config;
 mod connections;
 mod explain;
+mod freshness;
 mod functions;
 mod knowledge_models;
 mod links;
@@ -27,7 +28,6 @@ mod listen;
 mod outside;
 mod reference;
 mod steps;
-mod watching;
 mod wiring;
 
 use std::process::ExitCode;

@@ -56,6 +56,7 @@ impl Base {
             parent: self.parent,
             ledger: self.ledger,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            poll: crate::Poll::default(),
             approved: false,
             blobs: self.blobs.tenant(&TenantId::DEFAULT),
             tenant: TenantId::DEFAULT,

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::report;
 use super::show::{self, Output};
 use crate::client::Client;
 
@@ -63,5 +64,6 @@ pub async fn diff(client: &Client, asked: DiffArguments, out: &Output) -> Result
 pub async fn excise(client: &Client, asked: ExciseArguments, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{}/excise", asked.name);
     let body: Value = json!({"document": asked.document, "batch": asked.batch});
-    out.value(&client.post(&path, &body).await?, show::refreshed)
+    let excised = client.post(&path, &body).await?;
+    out.value(&excised, |excised| report::told(excised, &Value::Null, 0))
 }

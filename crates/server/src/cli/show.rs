@@ -46,7 +46,7 @@ pub fn column(rows: &Value, field: &str) -> String {
 }
 
 /// A digest's first digits.
-fn short(value: &Value) -> String {
+pub fn short(value: &Value) -> String {
     match value.as_str().and_then(|text| text.strip_prefix("sha256:")) {
         Some(digits) => digits.chars().take(12).collect(),
         None => text(value),
@@ -62,12 +62,13 @@ pub fn moment(value: &Value) -> String {
     }
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+/// The elements of a list.
+pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// Columns padded to their widest cell.
-fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
+pub fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
     if cells.is_empty() {
         return "none".to_owned();
     }
@@ -121,8 +122,12 @@ pub fn applied(applied: &Value) -> String {
     out.join("\n")
 }
 
-fn proposals(value: &Value) -> Vec<String> {
+/// The changes that something proposed, and the moves that were made at once.
+pub fn proposals(value: &Value) -> Vec<String> {
     let changes = rows(&value["changes"]).map(|change| {
+        if change["release"].is_null() {
+            return format!("  change {}", text(&change["id"]));
+        }
         let slots = rows(&change["diff"]).map(|diff| text(&diff["slot"])).collect::<Vec<_>>();
         format!(
             "  change {} proposes release {} ({})",
@@ -318,56 +323,6 @@ pub fn documents_between(diff: &Value) -> String {
     });
     let lines: Vec<_> = lines.collect();
     if lines.is_empty() { "no document is different".to_owned() } else { lines.join("\n") }
-}
-
-/// What a refresh led to.
-pub fn refreshed(refreshed: &Value) -> String {
-    let report = &refreshed["report"];
-    let left_off = |name: &str| report["left_off"][name].as_u64().unwrap_or_default();
-    let count = |name: &str| rows(&report[name]).count() as u64 + left_off(name);
-    let mut out = vec![format!(
-        "{}: snapshot {}{}, {} documents, {} passages ({} added, {} changed, {} removed)",
-        text(&refreshed["knowledge"]),
-        short(&refreshed["snapshot"]),
-        if refreshed["unchanged"] == true { " (unchanged)" } else { "" },
-        text(&report["documents"]),
-        text(&report["chunks"]),
-        count("added"),
-        count("changed"),
-        count("removed")
-    )];
-    let embedding = &report["embedding"];
-    if !embedding.is_null() {
-        let count = |name: &str| text(&embedding[name]);
-        let (embedded, cached, tokens) = (count("embedded"), count("cached"), count("tokens"));
-        out.push(format!("  {embedded} texts embedded ({tokens} tokens), {cached} known before"));
-    }
-    if refreshed["accepted"] == false {
-        out.push("  rejected: the snapshot before stays the newest".to_owned());
-    }
-    for check in rows(&report["quality"]["checks"]).filter(|check| check["passed"] == false) {
-        out.push(format!(
-            "  gate {}: {} measured, {} allowed",
-            text(&check["gate"]),
-            text(&check["measured"]),
-            text(&check["limit"])
-        ));
-    }
-    for unread in rows(&report["unread"]) {
-        out.push(format!(
-            "  source {} could not be read: {}",
-            text(&unread["source"]),
-            text(&unread["reason"])
-        ));
-    }
-    for skipped in rows(&report["skipped"]) {
-        out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));
-    }
-    if left_off("skipped") > 0 {
-        out.push(format!("  skipped {} more", left_off("skipped")));
-    }
-    out.extend(proposals(refreshed));
-    out.join("\n")
 }
 
 /// What a proposal led to.
