@@ -18,6 +18,8 @@
 
 mod apply;
 mod catalog;
+#[cfg(test)]
+mod desk;
 mod documents;
 mod due;
 mod error;

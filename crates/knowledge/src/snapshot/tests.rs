@@ -287,7 +287,7 @@ async fn a_refresh_tells_how_far_it_is_and_stops_when_it_is_told_to() {
     let input = base.input(100);
     let watch = Arc::clone(&input.watch);
     refresh(input).await.unwrap();
-    assert_eq!(watch.to_string(), "2 documents");
+    assert_eq!(watch.to_string(), "indexing");
     let input = base.input(100);
     input.watch.stop();
     let stopped = refresh(input).await;
