@@ -62,12 +62,13 @@ pub fn moment(value: &Value) -> String {
     }
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+/// The rows of a list.
+pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// Columns padded to their widest cell.
-fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
+pub fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
     if cells.is_empty() {
         return "none".to_owned();
     }
