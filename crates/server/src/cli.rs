@@ -251,6 +251,9 @@ enum KnowledgeCommand {
     Diff(batches::DiffArguments),
     /// Make a snapshot without a document or a batch the newest; nothing is read anew.
     Excise(batches::ExciseArguments),
+    /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
+    /// since. The next refresh brings what the sources have then.
+    Restore(batches::RestoreArguments),
     /// The knowledge bases and their newest snapshots.
     Status,
     /// Put documents into a knowledge base that takes them, for its next refresh.
@@ -533,6 +536,7 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh { name, approve_removals, waiting } => {
             let approved = if approve_removals { "?approved=true" } else { "" };
             let path = format!("/api/v1/knowledge/{name}/refresh{approved}");
