@@ -8,9 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use knowledge::{
-    Alert, Backlog, Failing, Freshness, Ledger, Polls, SourceSpec, Standing, backlog, lags,
-};
+use knowledge::{Alert, Failing, Freshness, Ledger, Polls, SourceSpec, Standing, backlog, lags};
 use release::{
     AppName, ArtifactKind, ArtifactName, Digest, Environment, EnvironmentName, Move, ReleaseDigest,
     Timestamp,
@@ -40,6 +38,8 @@ struct ServingRecord {
     since: Timestamp,
     /// What was known of the documents, as it is compared with.
     observed: Option<Digest>,
+    /// What is known of the newest snapshot's documents, which tells what was taken out.
+    newest: Option<Digest>,
     /// Its sources, by name.
     sources: BTreeMap<String, Standing>,
 }
@@ -119,6 +119,7 @@ impl ServingRecord {
             snapshot: None,
             since: Timestamp::UNIX_EPOCH,
             observed: None,
+            newest: None,
             sources: BTreeMap::new(),
         }
     }
@@ -314,27 +315,37 @@ impl TenantDelivery {
     ) -> Result<Option<ServingRecord>, DeliveryError> {
         let fresh = known.is_none();
         let mut record = known.unwrap_or_else(|| ServingRecord::new(&base.name, environment));
-        let before = (record.snapshot, record.observed);
+        let compared = |record: &ServingRecord| (record.snapshot, record.observed, record.newest);
+        let before = compared(&record);
         if record.generation != environment.generation {
             self.follow(base, environment, &mut record).await?;
         }
         let Some(snapshot) = record.snapshot else { return Ok(None) };
-        record.observed = base.observed.or(base.ledger);
+        (record.observed, record.newest) = (base.observed.or(base.ledger), base.ledger);
         let names = base.spec.sources.iter().map(SourceSpec::name);
         for name in names {
             record.sources.entry(name.to_owned()).or_default();
         }
-        if fresh || before != (record.snapshot, record.observed) {
-            let known = match record.observed {
-                Some(observed) => self.ledger(observed).await?,
-                None => Ledger::default(),
+        if fresh || before != compared(&record) {
+            let known = self.known(record.observed).await?;
+            let newest = match record.newest == record.observed {
+                true => known.clone(),
+                false => self.known(record.newest).await?,
             };
-            let mut waiting = backlog(&known, Some(&self.manifest(snapshot).await?));
+            let serving = self.manifest(snapshot).await?;
+            let mut waiting = backlog(&known, &newest, Some(&serving));
             for (source, standing) in &mut record.sources {
-                standing.backlog = waiting.remove(source).unwrap_or_else(Backlog::default);
+                standing.backlog = waiting.remove(source).unwrap_or_default();
             }
         }
         Ok(Some(record))
+    }
+
+    async fn known(&self, ledger: Option<Digest>) -> Result<Ledger, DeliveryError> {
+        match ledger {
+            Some(digest) => self.ledger(digest).await,
+            None => Ok(Ledger::default()),
+        }
     }
 
     /// Follows an environment's moves since the last one that was taken account of.

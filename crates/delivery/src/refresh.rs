@@ -199,7 +199,11 @@ impl TenantDelivery {
             refreshed_at: Some(now),
             batches: number,
             polls,
-            observed: Some(ledger),
+            observed: match cause {
+                BatchCause::Refresh => Some(ledger),
+                // What the sources have nobody has looked at.
+                _ => before.observed.or(before.ledger),
+            },
             ..before.clone()
         };
         let mut refreshed = Refreshed {

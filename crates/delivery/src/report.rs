@@ -67,17 +67,16 @@ impl TenantDelivery {
             Some(ledger) => self.ledger(ledger).await?,
             None => Ledger::default(),
         };
-        let excised = matches!(batch.cause, BatchCause::Excise { .. });
-        let documents = changes(&report, (&before, &after), excised);
+        let documents = changes(&report, (&before, &after), &batch.cause);
         Ok(ReportedBatch { batch, report, documents })
     }
 }
 
-/// What a batch did to each document; `excised` says that something was taken out by hand.
+/// What a batch did to each document.
 fn changes(
     report: &BatchReport,
     (before, after): (&Ledger, &Ledger),
-    excised: bool,
+    cause: &BatchCause,
 ) -> Vec<DocumentChange> {
     let skipped = report.skipped.iter().map(|skipped| (&skipped.document, &skipped.reason));
     let skipped: BTreeMap<_, _> = skipped.collect();
@@ -91,9 +90,10 @@ fn changes(
         for path in paths.iter().take(TOLD) {
             let known = after.documents.get(path).or_else(|| before.documents.get(path));
             let gone = after.gone.get(path);
-            let why = match (what, excised) {
-                ("removed", true) => "it was taken out".to_owned(),
-                (_, true) => "what had replaced it was taken out".to_owned(),
+            let why = match (what, cause) {
+                ("removed", BatchCause::Excise { .. }) => "it was taken out".to_owned(),
+                (_, BatchCause::Excise { .. }) => "what had replaced it was taken out".to_owned(),
+                (_, BatchCause::Restore { batch }) => format!("it is as in batch {batch}"),
                 ("added", _) if before.gone.contains_key(path) => "it came back".to_owned(),
                 ("added", _) => "it is new".to_owned(),
                 ("changed", _) => "its contents changed".to_owned(),

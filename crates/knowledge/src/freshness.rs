@@ -200,12 +200,18 @@ impl Alert {
     }
 }
 
-/// What does not serve of the documents known, by source, if `serving` does.
-pub fn backlog(known: &Ledger, serving: Option<&Manifest>) -> BTreeMap<String, Backlog> {
+/// What does not serve of the documents known, by source, if `serving` does. What was taken out of the
+/// `newest` snapshot is not to serve.
+pub fn backlog(
+    known: &Ledger,
+    newest: &Ledger,
+    serving: Option<&Manifest>,
+) -> BTreeMap<String, Backlog> {
     let serves = |path: &str| serving.and_then(|manifest| manifest.documents.get(path));
     let mut waiting: BTreeMap<String, Backlog> = BTreeMap::new();
     for (path, known) in &known.documents {
-        if serves(path).is_none_or(|entry| entry.raw != known.raw) {
+        let waits = serves(path).is_none_or(|entry| entry.raw != known.raw);
+        if waits && !newest.is_excised(path, &known.raw) {
             waiting.entry(known.source.clone()).or_default().add(known.modified_at);
         }
     }

@@ -50,9 +50,9 @@ async fn a_source_is_read_at_once_and_then_as_its_tier_says_however_many_servers
     let all = serde_json::json!(["directory", "push"]);
     let hourly = serde_json::json!(["directory"]);
     let engine = &servers[0].1;
-    assert_eq!(read(engine).await, [all.clone()]);
+    assert_eq!(read(engine).await, std::slice::from_ref(&all));
     look(at("00:59")).await;
-    assert_eq!(read(engine).await, [all.clone()]);
+    assert_eq!(read(engine).await, std::slice::from_ref(&all));
     // What is not due is not read, and stays.
     desk.ada.put_document(&desk.name, put("late.md")).await.unwrap();
     look(at("01:00")).await;

@@ -44,7 +44,7 @@ fn gone(ledger: &mut Ledger, path: &str, last_seen: i64, found_at: i64) {
 
 fn waiting(known: &Ledger, serving: Option<&Ledger>) -> Backlog {
     let serving = serving.map(manifest);
-    backlog(known, serving.as_ref()).remove("files").unwrap_or_default()
+    backlog(known, known, serving.as_ref()).remove("files").unwrap_or_default()
 }
 
 #[test]
@@ -73,6 +73,15 @@ fn a_deletion_is_a_change_from_when_the_document_was_last_seen() {
     assert_eq!(waiting(&new, Some(&old)), expected);
     assert_eq!(waiting(&new, Some(&new)), Backlog::default());
     assert_eq!(lags(&new, (&old, at(5)), at(50))["files"], [30 * 60]);
+}
+
+#[test]
+fn what_was_taken_out_does_not_wait() {
+    let (old, new) = (ledger(&[("a", "1", 0)]), ledger(&[("a", "2", 10)]));
+    let mut newest = old.clone();
+    newest.excised.entry("a".to_owned()).or_default().insert(Digest::of(b"2"));
+    assert_eq!(backlog(&new, &newest, Some(&manifest(&old))), [].into());
+    assert_eq!(backlog(&new, &old, Some(&manifest(&old)))["files"].pending, 1);
 }
 
 #[test]

@@ -39,6 +39,19 @@ pub struct ExciseArguments {
     batch: Option<u64>,
 }
 
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct RestoreArguments {
+    /// The knowledge base.
+    name: String,
+    /// The number of the batch whose snapshot is to be the newest again.
+    #[arg(required_unless_present = "at", conflicts_with = "at")]
+    batch: Option<u64>,
+    /// Take the batch that was the newest at this moment (RFC 3339).
+    #[arg(long)]
+    at: Option<String>,
+}
+
 /// Shows all batches.
 pub async fn list(client: &Client, name: &str, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{name}/batches");
@@ -66,4 +79,12 @@ pub async fn excise(client: &Client, asked: ExciseArguments, out: &Output) -> Re
     let body: Value = json!({"document": asked.document, "batch": asked.batch});
     let excised = client.post(&path, &body).await?;
     out.value(&excised, |excised| report::told(excised, &Value::Null, 0))
+}
+
+/// Makes an earlier snapshot the newest again.
+pub async fn restore(client: &Client, asked: RestoreArguments, out: &Output) -> Result<()> {
+    let path = format!("/api/v1/knowledge/{}/restore", asked.name);
+    let body: Value = json!({"batch": asked.batch, "at": asked.at});
+    let restored = client.post(&path, &body).await?;
+    out.value(&restored, |restored| report::told(restored, &Value::Null, 0))
 }

@@ -80,7 +80,7 @@ pub async fn report(client: &Client, asked: ReportArguments, out: &Output) -> Re
             text(&batch["knowledge"]),
             moment(&batch["at"]),
             text(&batch["actor"]),
-            cause(batch)
+            show::cause(batch)
         );
         format!("{head}\n{}", told(&landed(reported), &reported["documents"], usize::MAX))
     })
@@ -95,13 +95,6 @@ fn landed(reported: &Value) -> Value {
         "accepted": batch["accepted"], "unchanged": false, "report": reported["report"],
         "changes": changes, "promoted": batch["promoted"],
     })
-}
-
-fn cause(batch: &Value) -> String {
-    match batch["cause"]["what"].as_str() {
-        Some(what) => format!("excise {what}"),
-        None => text(&batch["cause"]["kind"]),
-    }
 }
 
 /// What a batch led to, with at most `most` of the `documents` of each kind.
@@ -216,7 +209,7 @@ fn markdown(reported: &Value) -> String {
         String::new(),
         format!(
             "{} at {} by {}: {verdict}. {} documents, {} passages, snapshot `{}`.",
-            cell(&cause(batch)),
+            cell(&show::cause(batch)),
             moment(&batch["at"]),
             cell(&text(&batch["actor"])),
             text(&report["documents"]),

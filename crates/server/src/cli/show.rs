@@ -62,7 +62,7 @@ pub fn moment(value: &Value) -> String {
     }
 }
 
-/// The elements of a list.
+/// The rows of a list.
 pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -303,16 +303,20 @@ pub fn knowledge(bases: &Value) -> String {
 /// Batches of a knowledge base.
 pub fn batches(batches: &Value) -> String {
     let cells = rows(batches).map(|batch| {
-        let cause = match batch["cause"]["what"].as_str() {
-            Some(what) => format!("excise {what}"),
-            None => text(&batch["cause"]["kind"]),
-        };
         let verdict = if batch["accepted"] == true { "accepted" } else { "rejected" };
         let (number, actor) = (text(&batch["number"]), text(&batch["actor"]));
         let (snapshot, at) = (short(&batch["snapshot"]), moment(&batch["at"]));
-        vec![number, at, cause, verdict.to_owned(), snapshot, actor]
+        vec![number, at, cause(batch), verdict.to_owned(), snapshot, actor]
     });
     table(&["BATCH", "AT", "CAUSE", "GATES", "SNAPSHOT", "BY"], cells.collect())
+}
+
+/// What a batch was for.
+pub fn cause(batch: &Value) -> String {
+    let cause = &batch["cause"];
+    let what = ["what", "batch"].map(|field| &cause[field]).into_iter();
+    let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
+    format!("{}{}", text(&cause["kind"]), what.collect::<String>())
 }
 
 /// What is different between two snapshots.
