@@ -131,6 +131,7 @@ impl TenantDelivery {
             ledger: self.blobs.put(ledger.bytes()?.into()).await?,
             report,
             polls: record.polls.clone(),
+            found: self.found_without(record, &without).await?,
         };
         let unchanged = without == newest;
         self.land(known, landing, unchanged).await

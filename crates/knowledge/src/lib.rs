@@ -54,7 +54,9 @@ pub use prepare::{
     Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
     near_duplicates,
 };
-pub use quality::{Check, Quality, QualityReport, judge};
+pub use quality::{
+    Check, GoldenReport, MAX_GOLDEN, Missed, MustFind, Quality, QualityReport, judge, read_golden,
+};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use retrieve::{
     Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,

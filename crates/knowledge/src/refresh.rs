@@ -25,10 +25,12 @@ use tokio::sync::mpsc;
 use crate::chunk::{Chunk, Origin, chunks};
 use crate::embed::{Embedding, EmbeddingReport};
 use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
+use crate::quality::ask_golden;
 use crate::segment::{self, Cut};
 use crate::{
-    Diff, DocumentEntry, Facts, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest, Offered,
-    QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
+    Diff, DocumentEntry, Facts, GoldenReport, KnowledgeError, KnowledgeSpec, Known, Ledger,
+    Manifest, MustFind, Offered, QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch,
+    judge, source,
 };
 
 /// How many documents are worked on at once.
@@ -65,6 +67,8 @@ pub struct RefreshInput {
     pub workshop: Arc<Workshop>,
     /// What embeds its passages; none if they are found by words alone.
     pub embedding: Option<Embedding>,
+    /// What its snapshots must find; none if there are no golden queries.
+    pub golden: Option<MustFind>,
 }
 
 /// What a refresh made.
@@ -78,6 +82,8 @@ pub struct Refreshed {
     pub ledger: Digest,
     /// Whether it is the one before.
     pub unchanged: bool,
+    /// What it finds for the golden queries, if it was asked.
+    pub golden: Option<Digest>,
     /// What happened to each document.
     pub report: BatchReport,
 }
@@ -103,6 +109,9 @@ pub struct BatchReport {
     /// How it did at the gates.
     #[serde(default)]
     pub quality: QualityReport,
+    /// How it did at the golden queries; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<GoldenReport>,
 }
 
 /// A document that could not be read.
@@ -166,11 +175,14 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     report.quality = judge(&input.spec.quality, (&ledger, &known), &failed, input.approved);
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
+    let digest = blobs.put(Bytes::from(bytes.clone())).await?;
+    let golden = ask_golden(&input, digest, &mut report).await?;
     Ok(Refreshed {
-        manifest: blobs.put(Bytes::from(bytes.clone())).await?,
+        manifest: digest,
         bytes,
         ledger: blobs.put(known.bytes()?.into()).await?,
         unchanged,
+        golden,
         report,
     })
 }

@@ -113,6 +113,13 @@ pub struct Retrieved {
     pub why: Option<Explanation>,
 }
 
+impl Retrieved {
+    /// Whether it is what a query must find: a passage's id, or the path of its document.
+    pub fn answers(&self, wanted: &str) -> bool {
+        self.document == wanted || self.id.to_string() == wanted
+    }
+}
+
 impl Snapshot {
     /// `question` as this knowledge base wants it to be asked.
     pub fn ask(&self, question: &str, limit: usize) -> Ask {

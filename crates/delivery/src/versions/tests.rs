@@ -48,9 +48,11 @@ impl Desk {
         let delivery = Delivery::new((store, blobs), Arc::new(offered), workshop, own);
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
+        let golden = r#"{"query": "alpha", "relevant": ["a.md"]}"#;
         let files = [
             ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
             ("knowledge/handbook.toml", base.as_str()),
+            ("knowledge/golden.jsonl", golden),
         ];
         let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
         ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
@@ -128,4 +130,24 @@ async fn a_batch_that_the_gates_reject_leaves_the_snapshot_before_the_newest() {
     let approved = desk.batch(&[], true).await;
     assert!(approved.accepted);
     assert_eq!(approved.report.documents, 10);
+}
+
+#[tokio::test]
+async fn a_batch_that_misses_a_golden_query_is_rejected_whole() {
+    let desk = Desk::new("[quality]\ngolden = \"golden.jsonl\"\n").await;
+    let first = desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    assert!(first.accepted);
+    let bad = desk.batch(&[("a.md", Some("Omega.")), ("c.md", Some("Good."))], false).await;
+    assert!(!bad.accepted);
+    assert_eq!(bad.snapshot, first.snapshot);
+    assert_eq!(bad.report.golden.unwrap().missed[0].before, Some(1));
+    // What the newest snapshot finds stays known, and is asked again when something is taken out.
+    let record = async || desk.ada.knowledge_bases().await.unwrap().remove(0);
+    let found = record().await.found.unwrap();
+    desk.ada.excise(&desk.name, &Excised::Document("b.md".to_owned())).await.unwrap();
+    let without = record().await;
+    assert_ne!(without.found, Some(found));
+    let found = desk.ada.must_find(&without).await.unwrap().unwrap().before.unwrap();
+    assert_eq!(Some(found.snapshot), without.snapshot);
+    assert_eq!(found.missed().count(), 0);
 }

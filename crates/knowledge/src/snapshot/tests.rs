@@ -62,6 +62,7 @@ impl Base {
             watch: Arc::default(),
             workshop: crate::prepare::tests::workshop(),
             embedding: None,
+            golden: None,
         }
     }
 
