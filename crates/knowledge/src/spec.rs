@@ -67,7 +67,7 @@ impl Default for Chunking {
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1 segment-3";
+const RECIPE: &str = "extract-3 prepare-1 chunk-2 analyse-1 segment-3";
 
 impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.
