@@ -23,8 +23,9 @@ use store::TenantBlobs;
 use tokio::sync::mpsc;
 
 use crate::chunk::{Chunk, Origin, chunks};
+use crate::copies;
 use crate::embed::{Embedding, EmbeddingReport};
-use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
+use crate::prepare::{Prepared, Preparer, Workshop};
 use crate::quality::ask_golden;
 use crate::segment::{self, Cut};
 use crate::{
@@ -37,8 +38,6 @@ use crate::{
 const WORKERS: usize = 4;
 /// How many documents a source may be ahead.
 const WAITING: usize = 4;
-/// From which similarity on a document is a copy of another.
-const COPY: f64 = 0.9;
 
 /// What a refresh works on.
 #[derive(Debug, Clone)]
@@ -157,7 +156,8 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
     let batch = Batch::new(&input, shared, &ledger, recipe)?;
     let Read { mut manifest, ledger: mut known, mut report, cut } = batch.read().await?;
-    mark_copies(&mut known);
+    copies::mark(&mut known, &ledger);
+    copies::collapse(&mut manifest, &known, input.spec.preparation.duplicates);
     let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
     if let Some(bytes) = build(cut, (&mut manifest, &mut report), &input).await? {
         let digest = blobs.put(bytes).await?;
@@ -214,21 +214,6 @@ async fn build(
     }
     let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
     Ok(Some(built.await.map_err(|_| KnowledgeError::Stopped)??))
-}
-
-/// Notes which documents are copies of others.
-fn mark_copies(ledger: &mut Ledger) {
-    let all = ledger.documents.iter();
-    let signed = all.filter_map(|(path, known)| Some((path.as_str(), known.signature.as_ref()?)));
-    let copies = near_duplicates(signed, COPY);
-    for known in ledger.documents.values_mut() {
-        known.facts.copy_of = None;
-    }
-    for copy in copies {
-        if let Some(known) = ledger.documents.get_mut(&copy.document) {
-            known.facts.copy_of = Some(copy.of);
-        }
-    }
 }
 
 /// A batch: what is known before it, and how its documents are worked on.
@@ -391,6 +376,7 @@ impl<'a> Batch<'a> {
                     segment: None,
                     modified_ms: known.modified_at.as_millisecond(),
                     chunks: chunks.len() as u64,
+                    copy_of: None,
                 };
                 read.manifest.documents.insert(path.clone(), entry);
                 read.ledger.documents.insert(path.clone(), known);

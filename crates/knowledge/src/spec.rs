@@ -15,7 +15,7 @@ pub use source::{
     SqlSpec, Tier,
 };
 
-pub use preparation::{Preparation, StepSpec};
+pub use preparation::{Duplicates, Preparation, StepSpec};
 
 pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
 
@@ -75,7 +75,10 @@ impl KnowledgeSpec {
     /// # Errors
     /// If it has no canonical form.
     pub fn recipe(&self) -> Result<Digest, CanonicalError> {
-        let settings = (&self.preparation, &self.chunking);
+        // Which documents are found in the place of others changes no passage.
+        let preparation =
+            Preparation { duplicates: Duplicates::default(), ..self.preparation.clone() };
+        let settings = (&preparation, &self.chunking);
         Ok(Digest::of_fields([RECIPE.as_bytes(), CanonicalJson::of(&settings)?.as_bytes()]))
     }
 }

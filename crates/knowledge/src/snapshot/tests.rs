@@ -34,7 +34,7 @@ impl Base {
         fs::write(path, text).unwrap();
     }
 
-    fn remove(&self, path: &str) {
+    pub fn remove(&self, path: &str) {
         fs::remove_file(self.home.path().join("docs").join(path)).unwrap();
     }
 
