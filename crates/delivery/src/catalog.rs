@@ -99,14 +99,31 @@ pub struct KnowledgeRecord {
     /// How the polls of its sources went, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<String, Polls>,
+    /// Its golden queries, as applied: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Digest>,
+    /// What the newest snapshot finds for them: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
 }
 
 impl KnowledgeRecord {
     /// A knowledge base that was never refreshed.
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
         let (snapshot, refreshed_at, ledger) = (None, None, None);
-        let polls = BTreeMap::new();
-        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls }
+        let (polls, golden, found) = (BTreeMap::new(), None, None);
+        Self {
+            name,
+            project,
+            spec,
+            snapshot,
+            refreshed_at,
+            ledger,
+            batches: 0,
+            polls,
+            golden,
+            found,
+        }
     }
 }
 
@@ -153,6 +170,9 @@ pub struct BatchRecord {
     pub at: Timestamp,
     /// What it did, as a blob.
     pub report: Digest,
+    /// What its snapshot finds for the golden queries, as a blob; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
 }
 
 /// A sealed release beside its bytes.

@@ -20,6 +20,7 @@ mod apply;
 mod catalog;
 mod documents;
 mod error;
+mod golden;
 mod history;
 mod imported;
 pub mod project;

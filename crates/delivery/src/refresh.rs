@@ -48,6 +48,8 @@ pub(crate) struct Landing {
     pub ledger: Digest,
     pub report: BatchReport,
     pub polls: BTreeMap<String, Polls>,
+    /// What the snapshot finds for the golden queries.
+    pub found: Option<Digest>,
 }
 
 impl TenantDelivery {
@@ -80,6 +82,7 @@ impl TenantDelivery {
             watch: Arc::clone(watch),
             workshop: Arc::clone(&self.workshop),
             embedding: self.embedding(&record.spec).await?,
+            golden: self.must_find(record).await?,
         })
         .await;
         let sources = record.spec.sources.iter().map(|source| source.name().to_owned());
@@ -115,6 +118,7 @@ impl TenantDelivery {
             ledger: batch.ledger,
             report: batch.report,
             polls,
+            found: batch.golden,
         };
         self.land(known, landing, batch.unchanged).await
     }
@@ -136,7 +140,7 @@ impl TenantDelivery {
         landing: Landing,
         unchanged: bool,
     ) -> Result<Refreshed, DeliveryError> {
-        let Landing { cause, snapshot, bytes, ledger, report, polls } = landing;
+        let Landing { cause, snapshot, bytes, ledger, report, polls, found } = landing;
         let (expected, before) = (known.expect(), known.value);
         let (name, now) = (before.name.clone(), self.clock.now());
         let accepted = report.quality.passed();
@@ -151,6 +155,7 @@ impl TenantDelivery {
             refreshed_at: Some(now),
             batches: number,
             polls,
+            found: if accepted && !(unchanged && found.is_none()) { found } else { before.found },
             ..before.clone()
         };
         let mut refreshed = Refreshed {
@@ -182,6 +187,7 @@ impl TenantDelivery {
                 actor: self.actor.clone(),
                 at: now,
                 report: self.blobs.put(report.into()).await?,
+                found,
             };
             let key = batch_key(&name, number);
             transaction = transaction.put(BATCHES, &key, &batch, Expect::Absent)?;

@@ -17,6 +17,7 @@
 
 mod analyse;
 mod chunk;
+mod copies;
 mod document;
 mod embed;
 mod error;
@@ -54,7 +55,9 @@ pub use prepare::{
     Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
     near_duplicates,
 };
-pub use quality::{Check, Quality, QualityReport, judge};
+pub use quality::{
+    Check, GoldenReport, MAX_GOLDEN, Missed, MustFind, Quality, QualityReport, judge, read_golden,
+};
 pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
 pub use retrieve::{
     Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,
@@ -63,8 +66,8 @@ pub use retrieve::{
 pub use snapshot::{Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, EmbeddingEntry, EmbeddingSpec, FeedSpec, GitSpec,
-    KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec, Scan,
-    SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
+    BucketSpec, Chunking, DirectorySpec, Duplicates, EmbeddingEntry, EmbeddingSpec, FeedSpec,
+    GitSpec, KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec,
+    Scan, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

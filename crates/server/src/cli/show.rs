@@ -346,6 +346,7 @@ pub fn refreshed(refreshed: &Value) -> String {
     if refreshed["accepted"] == false {
         out.push("  rejected: the snapshot before stays the newest".to_owned());
     }
+    out.extend(rows(&report["golden"]["missed"]).map(missed));
     for check in rows(&report["quality"]["checks"]).filter(|check| check["passed"] == false) {
         out.push(format!(
             "  gate {}: {} measured, {} allowed",
@@ -419,6 +420,17 @@ pub fn passages(found: &Value) -> String {
         out.push(format!("not ordered anew: {why}"));
     }
     out.join("\n\n")
+}
+
+/// What a golden query must find and does not.
+fn missed(missed: &Value) -> String {
+    let rank = |rank: &Value| match rank.as_u64() {
+        Some(rank) => format!("at rank {rank}"),
+        None => "not found".to_owned(),
+    };
+    let (query, wanted) = (text(&missed["query"]), text(&missed["wanted"]));
+    let (before, after) = (rank(&missed["before"]), rank(&missed["after"]));
+    format!("  golden query \"{query}\" misses {wanted}: {before} before, {after} now")
 }
 
 /// Where a passage's score comes from, a line each.
