@@ -121,6 +121,8 @@ pub enum BatchCause {
         /// The document, or the batch by its number.
         what: String,
     },
+    /// Segments were rewritten.
+    Compact,
 }
 
 /// A batch: what led from one snapshot to the next, or would have.

@@ -18,6 +18,7 @@
 
 mod apply;
 mod catalog;
+mod compact;
 mod documents;
 mod error;
 mod history;
@@ -41,6 +42,7 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
+pub use compact::{CompactTask, Compacted};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use imported::imported_model;

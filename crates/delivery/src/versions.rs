@@ -144,7 +144,7 @@ impl TenantDelivery {
         Ok(found.ok_or_else(unknown)?.value)
     }
 
-    async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
+    pub(crate) async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
@@ -158,4 +158,4 @@ fn no_snapshot(name: &ArtifactName) -> DeliveryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -37,7 +37,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
-pub use compact::{Compacted, Compaction, Wear, compact, wear};
+pub use compact::{Compacted, Compaction, Wear, compact, is_worn};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,

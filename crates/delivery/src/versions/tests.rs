@@ -13,7 +13,7 @@ use crate::refresh::Refreshed;
 use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
 
 #[derive(Debug)]
-struct Hours(Mutex<Timestamp>);
+pub(crate) struct Hours(pub Mutex<Timestamp>);
 
 impl Clock for Hours {
     fn now(&self) -> Timestamp {
@@ -22,16 +22,16 @@ impl Clock for Hours {
 }
 
 /// A project with a knowledge base over a directory.
-struct Desk {
+pub(crate) struct Desk {
     _home: tempfile::TempDir,
-    docs: PathBuf,
-    clock: Arc<Hours>,
-    ada: TenantDelivery,
-    name: ArtifactName,
+    pub docs: PathBuf,
+    pub clock: Arc<Hours>,
+    pub ada: TenantDelivery,
+    pub name: ArtifactName,
 }
 
 impl Desk {
-    async fn new(quality: &str) -> Self {
+    pub async fn new(quality: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let docs = home.path().join("docs");
         fs::create_dir(&docs).unwrap();
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     /// Writes documents, none for one that goes, and refreshes an hour later.
-    async fn batch(&self, documents: &[(&str, Option<&str>)], approved: bool) -> Refreshed {
+    pub async fn batch(&self, documents: &[(&str, Option<&str>)], approved: bool) -> Refreshed {
         for (path, text) in documents {
             match text {
                 Some(text) => fs::write(self.docs.join(path), text).unwrap(),
