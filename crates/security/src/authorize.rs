@@ -90,6 +90,10 @@ actions! {
     RefreshKnowledge,
     /// Put documents into knowledge, and remove them.
     WriteKnowledge,
+    /// Drop what is not kept any more.
+    PruneStorage,
+    /// Have contents kept whatever their age, and end that.
+    ManageHolds,
     /// See workflows and their executions.
     ReadWorkflows,
     /// Define workflows.
@@ -169,9 +173,9 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageKeys, ManageTenants,
-        ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows,
-        RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageHolds, ManageKeys,
+        ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases, ReadStatus,
+        ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -182,10 +186,10 @@ fn allowed(role: Role, action: Action) -> bool {
         // The approval itself says who.
         DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.
-        Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
+        Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
+        ManageHolds | ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
     }
 }
 

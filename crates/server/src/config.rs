@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cost::PriceRow;
+use delivery::Retention;
 use delivery::project::document::Document;
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Timers, TokenLimitField};
 use monitoring::Durability;
@@ -39,6 +40,8 @@ pub struct ServerFile {
     pub traces: TracesFile,
     /// How workflows are kept.
     pub workflows: WorkflowsFile,
+    /// For how long things are kept that are not in use any more; they go when somebody prunes.
+    pub retention: Retention,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
     /// Functions that workflows may invoke, by the name that `lambda:invoke` uses.
@@ -70,6 +73,7 @@ impl Default for ServerFile {
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
+            retention: Retention::default(),
             directories: BTreeMap::new(),
             repositories: BTreeMap::new(),
             databases: BTreeMap::new(),

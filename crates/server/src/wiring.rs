@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
+use delivery::{
+    CompactTask, Delivery, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask,
+};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, KnowledgeModels, Workshop};
 use models::Providers;
@@ -106,6 +108,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(CompactTask(delivery.clone())),
+        Arc::new(PruneTask::new(delivery.clone(), config.retention)),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
         functions,

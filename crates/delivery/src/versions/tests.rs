@@ -1,10 +1,10 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use knowledge::source::{Directory, Offer};
-use knowledge::{Extractor, Limits, NoSteps, Offered, Watch, Workshop};
+use knowledge::{Extractor, KnowledgeModels, Limits, NoModels, NoSteps, Offered, Watch, Workshop};
 use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
@@ -23,38 +23,50 @@ impl Clock for Hours {
 
 /// A project with a knowledge base over a directory.
 pub(crate) struct Desk {
-    _home: tempfile::TempDir,
+    pub home: tempfile::TempDir,
     pub docs: PathBuf,
     pub clock: Arc<Hours>,
+    pub store: Store,
+    pub blobs: Blobs,
+    pub delivery: Delivery,
     pub ada: TenantDelivery,
     pub name: ArtifactName,
 }
 
 impl Desk {
     pub async fn new(quality: &str) -> Self {
+        Self::with(quality, &[], Arc::new(NoModels)).await
+    }
+
+    /// A project with more files, whose knowledge has models.
+    pub async fn with(
+        quality: &str,
+        more: &[(&str, &str)],
+        models: Arc<dyn KnowledgeModels>,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let docs = home.path().join("docs");
         fs::create_dir(&docs).unwrap();
         let store = Store::open_sqlite(&home.path().join("control.db")).await.unwrap();
         let blobs = Blobs::disk(home.path().join("blobs"));
-        let what = Directory(docs.clone());
-        let docs_offer = Offer { what, tenants: vec![TenantId::DEFAULT] };
-        let offered =
-            Offered { directories: [("docs".to_owned(), docs_offer)].into(), ..Offered::default() };
-        let extractor = Extractor::new("no-program".into(), Limits::default());
-        let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
         let clock = Arc::new(Hours(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
-        let own: Arc<dyn Clock> = clock.clone();
-        let delivery = Delivery::new((store, blobs), Arc::new(offered), workshop, own);
+        let delivery = over((store.clone(), blobs.clone()), &docs, &clock).with_models(models);
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
         let files = [
             ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
             ("knowledge/handbook.toml", base.as_str()),
         ];
-        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-        ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
-        Self { _home: home, docs, clock, ada, name: "handbook".parse().unwrap() }
+        let files = files.iter().chain(more);
+        let files = files.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        ada.apply(&Upload { files: files.collect(), ..Upload::default() }).await.unwrap();
+        let name = "handbook".parse().unwrap();
+        Self { home, docs, clock, store, blobs, delivery, ada, name }
+    }
+
+    /// The same release path over something else that keeps what it writes.
+    pub fn over(&self, kept: (Store, Blobs)) -> Delivery {
+        over(kept, &self.docs, &self.clock)
     }
 
     /// Writes documents, none for one that goes, and refreshes an hour later.
@@ -68,6 +80,21 @@ impl Desk {
         *self.clock.0.lock().unwrap() += Duration::from_secs(3_600);
         self.ada.refresh(&self.name, approved, &Arc::new(Watch::default())).await.unwrap()
     }
+}
+
+/// A release path that reads the documents of `docs`.
+fn over(kept: (Store, Blobs), docs: &Path, clock: &Arc<Hours>) -> Delivery {
+    let docs_offer = Offer { what: Directory(docs.to_owned()), tenants: vec![TenantId::DEFAULT] };
+    let directories = [("docs".to_owned(), docs_offer)].into();
+    let offered = Offered {
+        directories,
+        pushed: Some((kept.0.clone(), kept.1.clone())),
+        ..Offered::default()
+    };
+    let extractor = Extractor::new("no-program".into(), Limits::default());
+    let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
+    let clock: Arc<dyn Clock> = clock.clone();
+    Delivery::new(kept, Arc::new(offered), workshop, clock)
 }
 
 #[tokio::test]

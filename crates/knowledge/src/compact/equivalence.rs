@@ -40,10 +40,9 @@ pub fn compare(
         [] => before.drawn_queries(DRAWN)?,
         given => given.to_vec(),
     };
-    let asked = drawn.into_iter().map(|judged| Question {
-        text: judged.query,
-        vector: judged.vector.map(Arc::from),
-    });
+    let asked = drawn
+        .into_iter()
+        .map(|judged| Question { text: judged.query, vector: judged.vector.map(Arc::from) });
     let asked: Vec<_> = asked.collect();
     compared.asked = asked.len();
     for question in &asked {

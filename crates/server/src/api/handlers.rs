@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, batches, documents, json as to_json, openapi, retrieval,
-    versions, workflows,
+    storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -281,6 +281,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(documents::routes());
     routes.extend(batches::routes());
     routes.extend(retrieval::routes());
+    routes.extend(storage::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes
