@@ -125,6 +125,11 @@ pub enum BatchCause {
     },
     /// Segments were rewritten.
     Compact,
+    /// What an earlier batch had made was made the newest again.
+    Restore {
+        /// That batch.
+        batch: u64,
+    },
 }
 
 /// A batch: what led from one snapshot to the next, or would have.

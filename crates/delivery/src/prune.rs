@@ -18,9 +18,9 @@ use crate::retention::{Doomed, Dropped, Retention};
 use crate::tasks::{failed, input, output};
 use crate::{Delivery, DeliveryError};
 
-/// For how long one prune holds its leases: if it ends without giving them back, nobody else begins
-/// before.
-const LEASE: Duration = Duration::from_secs(3_600);
+/// How long a lease lasts unless it is renewed, and how often it is.
+const HELD: Duration = Duration::from_secs(60);
+const RENEWED: Duration = Duration::from_secs(20);
 /// The lease of whoever takes a backup: while somebody copies, nothing is deleted.
 const BACKUP: &str = "backup";
 
@@ -87,11 +87,15 @@ impl Delivery {
         retention: &Retention,
         dry_run: bool,
     ) -> Result<Pruned, DeliveryError> {
-        let own = self.lease(&format!("storage.prune/{tenant}"), holder).await?;
-        let own = own.ok_or(DeliveryError::Busy("pruning"))?;
+        let name = format!("storage.prune/{tenant}");
+        let own = self.lease(&name, holder).await?.ok_or(DeliveryError::Busy("pruning"))?;
         let backup = self.lease(BACKUP, holder).await?;
-        let pruned = self.prune_alone((tenant, actor), retention, (dry_run, backup.is_some()));
-        let pruned = pruned.await;
+        let pruned = tokio::select! {
+            pruned = self.prune_alone((tenant, actor), retention, (dry_run, backup.is_some())) => {
+                pruned
+            }
+            lost = self.keep(&[Some(&own), backup.as_ref()]) => Err(lost),
+        };
         for lease in [Some(own), backup].into_iter().flatten() {
             self.store.system().release(&lease).await?;
         }
@@ -100,8 +104,22 @@ impl Delivery {
 
     async fn lease(&self, name: &str, holder: &str) -> Result<Option<Lease>, DeliveryError> {
         let now = self.clock.now();
-        let expires = now.checked_add(LEASE).unwrap_or(now);
+        let expires = now.checked_add(HELD).unwrap_or(now);
         Ok(self.store.system().acquire(name, holder, expires, now).await?)
+    }
+
+    /// Renews leases; ends when one is lost.
+    async fn keep(&self, leases: &[Option<&Lease>]) -> DeliveryError {
+        loop {
+            tokio::time::sleep(RENEWED).await;
+            for lease in leases.iter().copied().flatten() {
+                match self.lease(&lease.name, &lease.holder).await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return DeliveryError::Busy("pruning, or a backup,"),
+                    Err(error) => return error,
+                }
+            }
+        }
     }
 
     async fn prune_alone(

@@ -108,6 +108,8 @@ actions! {
     ManageUsers,
     /// Create and list tenants.
     ManageTenants,
+    /// Take, list, prove and delete backups of the installation.
+    ManageBackups,
 }
 
 /// What it is done to.
@@ -166,16 +168,17 @@ pub fn authorize(
     }
 }
 
-/// Tenants are managed from outside any of them.
+/// Tenants, and backups of all of them, are managed from outside any of them.
 fn installation_only(identity: &Identity, action: Action) -> bool {
-    action == Action::ManageTenants && identity.tenant.is_some()
+    matches!(action, Action::ManageTenants | Action::ManageBackups) && identity.tenant.is_some()
 }
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageHolds, ManageKeys,
-        ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases, ReadStatus,
-        ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageBackups, ManageHolds,
+        ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases,
+        ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows,
+        WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -189,7 +192,9 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageHolds | ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
+        ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
+            role == Role::Admin
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod backups;
 mod batches;
 mod documents;
 mod project;
@@ -18,6 +19,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use crate::backups::restore;
 use crate::client::{Client, Target};
 use crate::{config, explain, reference, wiring};
 
@@ -93,6 +95,9 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Backups of the installation: taken, proved, restored.
+    #[command(subcommand)]
+    Backup(backups::BackupCommand),
     /// Keys of users and service accounts.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -252,6 +257,9 @@ enum KnowledgeCommand {
     Excise(batches::ExciseArguments),
     /// Rewrite its segments, without what counts no more; nothing is read or embedded anew.
     Compact(storage::CompactArguments),
+    /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
+    /// since. The next refresh brings what the sources have then.
+    Restore(batches::RestoreArguments),
     /// The knowledge bases and their newest snapshots.
     Status,
     /// Put documents into a knowledge base that takes them, for its next refresh.
@@ -411,11 +419,11 @@ async fn execute(cli: Cli) -> Result<()> {
     match command {
         Command::Init { directory } => project::init(&directory, &out),
         Command::Up { insecure_http } => {
-            let file = config::read(&target.config).map_err(|found| {
-                let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-                anyhow::anyhow!("{}", found.join("\n"))
-            })?;
-            wiring::up(file, &target.base(), insecure_http).await
+            wiring::up(server_file(&target)?, &target.base(), insecure_http).await
+        }
+        Command::Backup(backups::BackupCommand::Restore(asked)) => {
+            let restored = restore(&server_file(&target)?, &target.base(), asked).await?;
+            out.value(&restored, backups::restored)
         }
         Command::Explain { code } => match explain::page(&code) {
             Some(page) => {
@@ -440,6 +448,13 @@ async fn execute(cli: Cli) -> Result<()> {
     }
 }
 
+fn server_file(target: &Target) -> Result<config::ServerFile> {
+    config::read(&target.config).map_err(|found| {
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", found.join("\n"))
+    })
+}
+
 /// The commands that ask the server.
 async fn call(client: &Client, command: Command, out: &show::Output) -> Result<()> {
     match command {
@@ -457,6 +472,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {
             let made = client.post("/api/v1/tenants", &json!({"name": name})).await?;
@@ -528,6 +544,7 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
         KnowledgeCommand::Compact(asked) => storage::compact(client, asked, out).await,
+        KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh { name, approve_removals, waiting } => {
             let approved = if approve_removals { "?approved=true" } else { "" };
             let path = format!("/api/v1/knowledge/{name}/refresh{approved}");

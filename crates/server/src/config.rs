@@ -1,5 +1,6 @@
 //! `server.toml`: what the operator owns.
 
+mod backups;
 mod calls;
 mod sources;
 
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
 
+pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
 
@@ -42,6 +44,8 @@ pub struct ServerFile {
     pub workflows: WorkflowsFile,
     /// For how long things are kept that are not in use any more; they go when somebody prunes.
     pub retention: Retention,
+    /// Where backups go. Without it none are taken.
+    pub backup: Option<BackupFile>,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
     /// Functions that workflows may invoke, by the name that `lambda:invoke` uses.
@@ -74,6 +78,7 @@ impl Default for ServerFile {
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
             retention: Retention::default(),
+            backup: None,
             directories: BTreeMap::new(),
             repositories: BTreeMap::new(),
             databases: BTreeMap::new(),

@@ -70,7 +70,7 @@ async fn one_prunes_at_a_time_and_nothing_is_deleted_while_a_backup_is_taken() {
     pass(&desk, 30);
     let system = desk.store.system();
     let now = desk.ada.clock.now();
-    let until = now.checked_add(LEASE).unwrap();
+    let until = now.checked_add(HELD).unwrap();
     let other = system.acquire("storage.prune/default", "another", until, now).await.unwrap();
     let ada = PrincipalId::user("ada").unwrap();
     let busy = desk.delivery.prune((&TenantId::DEFAULT, ada), "a test", &RETENTION, false).await;
@@ -80,7 +80,7 @@ async fn one_prunes_at_a_time_and_nothing_is_deleted_while_a_backup_is_taken() {
     assert!(prune(&desk, false).await.swept.set_aside.blobs > 0);
     pass(&desk, 2);
     let now = desk.ada.clock.now();
-    let until = now.checked_add(LEASE).unwrap();
+    let until = now.checked_add(HELD).unwrap();
     let backup = system.acquire("backup", "another", until, now).await.unwrap().unwrap();
     let waits = prune(&desk, false).await;
     assert!(waits.backup_under_way && waits.swept.deleted.blobs == 0);
