@@ -18,15 +18,22 @@
 
 mod apply;
 mod catalog;
+mod compact;
 mod documents;
 mod error;
 mod golden;
 mod history;
+mod holds;
 mod imported;
+#[cfg(test)]
+mod kills;
+mod pins;
 pub mod project;
 mod propose;
+mod prune;
 mod reconcile;
 mod refresh;
+mod retention;
 mod rollout;
 mod tasks;
 mod versions;
@@ -42,12 +49,17 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
+pub use compact::{CompactTask, Compacted};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use holds::Hold;
 pub use imported::imported_model;
+pub use pins::Pinned;
 pub use propose::{Proposal, Proposed, ProposedApp};
+pub use prune::{PruneTask, Pruned};
 pub use reconcile::Reconciler;
 pub use refresh::Refreshed;
+pub use retention::{Dropped, Retention};
 pub use rollout::{Promotion, Rollback};
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub use versions::Excised;

@@ -238,12 +238,16 @@ impl TenantDelivery {
     async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
-        let cache = EmbeddingCache {
+        let cache = self.embedding_cache();
+        Ok(Some(Embedding { spec, open, cache }))
+    }
+    /// The vectors that were made once.
+    pub(crate) fn embedding_cache(&self) -> EmbeddingCache {
+        EmbeddingCache {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
             actor: self.actor.clone(),
             clock: Arc::clone(&self.clock),
-        };
-        Ok(Some(Embedding { spec, open, cache }))
+        }
     }
 }

@@ -191,7 +191,7 @@ impl TenantDelivery {
         Ok(found.ok_or_else(unknown)?.value)
     }
 
-    async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
+    pub(crate) async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
@@ -205,4 +205,4 @@ fn no_snapshot(name: &ArtifactName) -> DeliveryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,6 +17,7 @@
 
 mod analyse;
 mod chunk;
+mod compact;
 mod copies;
 mod document;
 mod embed;
@@ -37,6 +38,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
+pub use compact::{Compacted, Compaction, Wear, compact, is_worn};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,

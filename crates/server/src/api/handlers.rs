@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, documents, json as to_json, openapi,
-    retrieval, versions, workflows,
+    retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -282,6 +282,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(backups::routes());
     routes.extend(batches::routes());
     routes.extend(retrieval::routes());
+    routes.extend(storage::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
 
 use super::{BackupError, Backups, Inventory};
-use crate::blobs::Backend;
+use crate::blobs::{Backend, Entry};
 use crate::{BlobError, Blobs, Collection, Expect, List, Store, Transaction};
 
 const NOTES: Collection = Collection("notes");
@@ -54,8 +54,13 @@ impl Backend for Mortal {
         self.place.delete(key).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
-        self.place.list(prefix).await
+    async fn rename(&self, from: &str, to: &str) -> Result<(), BlobError> {
+        self.live()?;
+        self.place.rename(from, to).await
+    }
+
+    async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError> {
+        self.place.entries(prefix).await
     }
 }
 
