@@ -90,14 +90,17 @@ impl Delivery {
         let name = format!("storage.prune/{tenant}");
         let own = self.lease(&name, holder).await?.ok_or(DeliveryError::Busy("pruning"))?;
         let backup = self.lease(BACKUP, holder).await?;
+        let held: Vec<Lease> = [Some(own), backup].into_iter().flatten().collect();
+        // While nobody copies.
+        let delete = held.len() == 2;
         let pruned = tokio::select! {
-            pruned = self.prune_alone((tenant, actor), retention, (dry_run, backup.is_some())) => {
+            pruned = self.prune_alone((tenant, actor), retention, (dry_run, delete)) => {
                 pruned
             }
-            lost = self.keep(&[Some(&own), backup.as_ref()]) => Err(lost),
+            lost = self.keep(&held) => Err(lost),
         };
-        for lease in [Some(own), backup].into_iter().flatten() {
-            self.store.system().release(&lease).await?;
+        for lease in &held {
+            self.store.system().release(lease).await?;
         }
         pruned
     }
@@ -109,10 +112,10 @@ impl Delivery {
     }
 
     /// Renews leases; ends when one is lost.
-    async fn keep(&self, leases: &[Option<&Lease>]) -> DeliveryError {
+    async fn keep(&self, leases: &[Lease]) -> DeliveryError {
         loop {
             tokio::time::sleep(RENEWED).await;
-            for lease in leases.iter().copied().flatten() {
+            for lease in leases {
                 match self.lease(&lease.name, &lease.holder).await {
                     Ok(Some(_)) => {}
                     Ok(None) => return DeliveryError::Busy("pruning, or a backup,"),
