@@ -6,8 +6,8 @@ use bytes::Bytes;
 use knowledge::{KnowledgeSpec, Polls};
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, ArtifactState, ArtifactVersion, Change,
-    ChangeId, Digest, Environment, EnvironmentName, PrincipalId, Release, ReleaseDigest, SlotName,
-    Timestamp,
+    ChangeId, DeploymentEntry, Digest, Environment, EnvironmentName, PrincipalId, Release,
+    ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
@@ -107,12 +107,16 @@ pub struct KnowledgeRecord {
     /// What the newest snapshot finds for them: a blob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Digest>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Digest>,
 }
 
 impl KnowledgeRecord {
     /// A knowledge base that was never refreshed.
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
-        let (snapshot, refreshed_at, ledger) = (None, None, None);
+        let (snapshot, refreshed_at, ledger, observed) = (None, None, None, None);
         let (polls, golden, found) = (BTreeMap::new(), None, None);
         Self {
             name,
@@ -125,6 +129,7 @@ impl KnowledgeRecord {
             polls,
             golden,
             found,
+            observed,
         }
     }
 }
@@ -177,6 +182,12 @@ pub struct BatchRecord {
     /// What its snapshot finds for the golden queries, as a blob; none if it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Digest>,
+    /// The changes it proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeId>,
+    /// The moves that the apps' policy made of them at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<DeploymentEntry>,
 }
 
 /// A sealed release beside its bytes.

@@ -133,7 +133,7 @@ impl TenantDelivery {
             let name = || format!("the newest snapshot of {}", base.name);
             base.snapshot.iter().for_each(|snapshot| pins.root(*snapshot, name));
             let name = || format!("what is known of the documents of {}", base.name);
-            base.ledger.iter().for_each(|ledger| pins.add(*ledger, name));
+            base.ledger.iter().chain(&base.observed).for_each(|ledger| pins.add(*ledger, name));
             let name = || format!("the golden queries of {}, and what they find", base.name);
             base.golden.iter().chain(&base.found).for_each(|blob| pins.add(*blob, name));
         }
@@ -165,7 +165,7 @@ impl TenantDelivery {
             let Hold { digest, reason, by, .. } = found.value;
             pins.root(digest, || format!("held by {by}: {reason}"));
         }
-        self.follow(pins).await
+        self.follow_pins(pins).await
     }
 
     /// Adds what artifacts are kept for their own sake: those that are not doomed.
@@ -183,11 +183,11 @@ impl TenantDelivery {
                 format!("version {sequence} of {} {}", artifact.kind, artifact.name)
             });
         }
-        self.follow(pins).await
+        self.follow_pins(pins).await
     }
 
     /// Adds what the roots name, and what that names.
-    async fn follow(&self, pins: &mut Pins) -> Result<(), DeliveryError> {
+    async fn follow_pins(&self, pins: &mut Pins) -> Result<(), DeliveryError> {
         while let Some((digest, why)) = pins.ahead.pop() {
             let bytes = self.blobs.get(&digest).await?;
             let form = serde_json::from_slice::<Form>(&bytes).ok().map(|form| form.r#type);

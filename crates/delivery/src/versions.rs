@@ -184,7 +184,11 @@ impl TenantDelivery {
     }
 
     /// A batch by its number.
-    async fn batch(&self, name: &ArtifactName, number: u64) -> Result<BatchRecord, DeliveryError> {
+    pub(crate) async fn batch(
+        &self,
+        name: &ArtifactName,
+        number: u64,
+    ) -> Result<BatchRecord, DeliveryError> {
         let found = self.find::<BatchRecord>(BATCHES, &batch_key(name, number)).await?;
         let why = "there is none".to_owned();
         let unknown = || DeliveryError::Batch { name: name.clone(), number, why };
@@ -195,7 +199,7 @@ impl TenantDelivery {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
-    async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
+    pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
         Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
     }
 }

@@ -11,7 +11,7 @@ use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
 use super::Excised;
-use crate::refresh::Refreshed;
+use crate::refresh::{Refresh, Refreshed};
 use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
 
 #[derive(Debug)]
@@ -87,7 +87,8 @@ impl Desk {
             }
         }
         *self.clock.0.lock().unwrap() += Duration::from_secs(3_600);
-        self.ada.refresh(&self.name, approved, &Arc::new(Watch::default())).await.unwrap()
+        let wish = Refresh { knowledge: self.name.clone(), sources: [].into(), approved };
+        self.ada.refresh(&wish, &Arc::new(Watch::default())).await.unwrap()
     }
 }
 
