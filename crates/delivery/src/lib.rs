@@ -18,19 +18,27 @@
 
 mod apply;
 mod catalog;
+mod compact;
 #[cfg(test)]
 mod desk;
 mod documents;
 mod due;
 mod error;
 mod freshness;
+mod golden;
 mod history;
+mod holds;
 mod imported;
+#[cfg(test)]
+mod kills;
+mod pins;
 pub mod project;
 mod propose;
+mod prune;
 mod reconcile;
 mod refresh;
 mod report;
+mod retention;
 mod rollout;
 mod tasks;
 mod turns;
@@ -47,14 +55,19 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
+pub use compact::{CompactTask, Compacted};
 pub use error::DeliveryError;
 pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use holds::Hold;
 pub use imported::imported_model;
+pub use pins::Pinned;
 pub use propose::{Proposal, Proposed, ProposedApp};
+pub use prune::{PruneTask, Pruned};
 pub use reconcile::Reconciler;
 pub use refresh::{Refresh, Refreshed};
 pub use report::{DocumentChange, ReportedBatch};
+pub use retention::{Dropped, Retention};
 pub use rollout::{Promotion, Rollback};
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub use versions::Excised;

@@ -68,6 +68,8 @@ pub(crate) struct Landing {
     pub ledger: Digest,
     pub report: BatchReport,
     pub polls: BTreeMap<String, Polls>,
+    /// What the snapshot finds for the golden queries.
+    pub found: Option<Digest>,
 }
 
 impl TenantDelivery {
@@ -123,6 +125,7 @@ impl TenantDelivery {
             watch: Arc::clone(watch),
             workshop: Arc::clone(&self.workshop),
             embedding: self.embedding(&record.spec).await?,
+            golden: self.must_find(record).await?,
         })
         .await;
         let sources = record.spec.sources.iter().map(|source| source.name().to_owned());
@@ -163,6 +166,7 @@ impl TenantDelivery {
             ledger: batch.ledger,
             report: batch.report,
             polls,
+            found: batch.golden,
         };
         self.land(known, landing, batch.unchanged).await
     }
@@ -184,7 +188,7 @@ impl TenantDelivery {
         landing: Landing,
         unchanged: bool,
     ) -> Result<Refreshed, DeliveryError> {
-        let Landing { cause, snapshot, bytes, ledger, report, polls } = landing;
+        let Landing { cause, snapshot, bytes, ledger, report, polls, found } = landing;
         let (expected, before) = (known.expect(), known.value);
         let (name, now) = (before.name.clone(), self.clock.now());
         let accepted = report.quality.passed();
@@ -199,6 +203,7 @@ impl TenantDelivery {
             refreshed_at: Some(now),
             batches: number,
             polls,
+            found: if accepted && !(unchanged && found.is_none()) { found } else { before.found },
             observed: match cause {
                 BatchCause::Refresh => Some(ledger),
                 // What the sources have nobody has looked at.
@@ -244,6 +249,7 @@ impl TenantDelivery {
                 actor: self.actor.clone(),
                 at: now,
                 report: self.blobs.put(report.into()).await?,
+                found,
                 changes: refreshed.changes.iter().map(|change| change.id.clone()).collect(),
                 promoted: refreshed.promoted.clone(),
             };
@@ -287,12 +293,16 @@ impl TenantDelivery {
     async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
-        let cache = EmbeddingCache {
+        let cache = self.embedding_cache();
+        Ok(Some(Embedding { spec, open, cache }))
+    }
+    /// The vectors that were made once.
+    pub(crate) fn embedding_cache(&self) -> EmbeddingCache {
+        EmbeddingCache {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
             actor: self.actor.clone(),
             clock: Arc::clone(&self.clock),
-        };
-        Ok(Some(Embedding { spec, open, cache }))
+        }
     }
 }

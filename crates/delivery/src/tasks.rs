@@ -86,7 +86,9 @@ impl Task for RefreshTask {
             refreshed = delivery.refresh(&wish, &watch) => refreshed,
             never = telling => never,
         };
-        let mut refreshed = output(&refreshed.map_err(failed)?)?;
+        let mut refreshed = refreshed.map_err(failed)?;
+        delivery.compact_worn(&mut refreshed).await;
+        let mut refreshed = output(&refreshed)?;
         shorten(&mut refreshed["report"]);
         Ok(refreshed)
     }
@@ -124,13 +126,13 @@ impl Task for PromoteTask {
     }
 }
 
-fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
+pub(crate) fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
     serde_json::from_value(call.input.clone()).map_err(|error| {
         Fault::new("Groundcrew.BadInput", format!("the input does not fit: {error}"))
     })
 }
 
-fn output(value: &impl Serialize) -> Result<Value, Fault> {
+pub(crate) fn output(value: &impl Serialize) -> Result<Value, Fault> {
     serde_json::to_value(value).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
 }
 
@@ -156,7 +158,7 @@ fn shorten(report: &mut Value) {
 }
 
 /// The failure as Retry and Catch see it: what waiting may cure is told apart.
-fn failed(error: DeliveryError) -> Fault {
+pub(crate) fn failed(error: DeliveryError) -> Fault {
     Fault::new(error.name(), error.to_string())
 }
 

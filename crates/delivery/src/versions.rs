@@ -146,7 +146,11 @@ impl TenantDelivery {
         for (path, versions) in self.ledger(ledger).await?.excised {
             restored.excised.entry(path).or_default().extend(versions);
         }
-        manifest.documents.retain(|path, entry| !restored.is_excised(path, &entry.raw));
+        let documents = manifest.documents.iter();
+        let gone = documents.filter(|(path, entry)| restored.is_excised(path, &entry.raw));
+        for path in gone.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+            manifest = manifest.without(&path)?;
+        }
         restored.documents.retain(|path, _| manifest.documents.contains_key(path));
         let cause = BatchCause::Restore { batch: number };
         self.land_made(known, (&newest, manifest, restored), cause).await
@@ -173,6 +177,7 @@ impl TenantDelivery {
             ledger: self.blobs.put(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
+            found: self.found_without(&known.value, &made).await?,
         };
         let unchanged = made == *newest;
         self.land(known, landing, unchanged).await
@@ -204,4 +209,4 @@ fn no_snapshot(name: &ArtifactName) -> DeliveryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

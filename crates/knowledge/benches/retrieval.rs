@@ -161,6 +161,7 @@ async fn build(home: &Path, passages: usize) {
         tenant: tenant.clone(),
         watch: Arc::default(),
         embedding,
+        golden: None,
     };
     let began = Instant::now();
     let refreshed = refresh(input(None)).await.unwrap();

@@ -17,6 +17,8 @@
 
 mod analyse;
 mod chunk;
+mod compact;
+mod copies;
 mod document;
 mod embed;
 mod error;
@@ -36,6 +38,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
+pub use compact::{Compacted, Compaction, Wear, compact, is_worn};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,
@@ -56,7 +59,9 @@ pub use prepare::{
     Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
     near_duplicates,
 };
-pub use quality::{Check, Quality, QualityReport, judge};
+pub use quality::{
+    Check, GoldenReport, MAX_GOLDEN, Missed, MustFind, Quality, QualityReport, judge, read_golden,
+};
 pub use refresh::{BatchReport, Poll, RefreshInput, Refreshed, Skipped, refresh};
 pub use retrieve::{
     Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,
@@ -65,8 +70,8 @@ pub use retrieve::{
 pub use snapshot::{Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, EmbeddingEntry, EmbeddingSpec, FeedSpec, GitSpec,
-    KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec, Scan,
-    SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
+    BucketSpec, Chunking, DirectorySpec, Duplicates, EmbeddingEntry, EmbeddingSpec, FeedSpec,
+    GitSpec, KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec,
+    Scan, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

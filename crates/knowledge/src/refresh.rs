@@ -23,20 +23,21 @@ use store::TenantBlobs;
 use tokio::sync::mpsc;
 
 use crate::chunk::{Chunk, Origin, chunks};
+use crate::copies;
 use crate::embed::{Embedding, EmbeddingReport};
-use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
+use crate::prepare::{Prepared, Preparer, Workshop};
+use crate::quality::ask_golden;
 use crate::segment::{self, Cut};
 use crate::{
-    Diff, DocumentEntry, Facts, Gone, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest,
-    Offered, Polls, QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
+    Compaction, Diff, DocumentEntry, Facts, GoldenReport, Gone, KnowledgeError, KnowledgeSpec,
+    Known, Ledger, Manifest, MustFind, Offered, Polls, QualityReport, RawDocument, Refusal, Seen,
+    SourceSpec, Watch, judge, source,
 };
 
 /// How many documents are worked on at once.
 const WORKERS: usize = 4;
 /// How many documents a source may be ahead.
 const WAITING: usize = 4;
-/// From which similarity on a document is a copy of another.
-const COPY: f64 = 0.9;
 
 /// What a refresh works on.
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub struct RefreshInput {
     pub workshop: Arc<Workshop>,
     /// What embeds its passages; none if they are found by words alone.
     pub embedding: Option<Embedding>,
+    /// What its snapshots must find; none if there are no golden queries.
+    pub golden: Option<MustFind>,
 }
 
 /// Which sources are read, and what they told before.
@@ -92,6 +95,8 @@ pub struct Refreshed {
     pub ledger: Digest,
     /// Whether it is the one before.
     pub unchanged: bool,
+    /// What it finds for the golden queries, if it was asked.
+    pub golden: Option<Digest>,
     /// What happened to each document.
     pub report: BatchReport,
 }
@@ -117,9 +122,15 @@ pub struct BatchReport {
     /// What embedding new passages took; none if nothing embeds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<EmbeddingReport>,
+    /// What compacting it did; none if it was not compacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction: Option<Compaction>,
     /// How it did at the gates.
     #[serde(default)]
     pub quality: QualityReport,
+    /// How it did at the golden queries; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<GoldenReport>,
 }
 
 /// A document that could not be read.
@@ -167,7 +178,8 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let batch = Batch::new(&input, shared, (&ledger, &observed), recipe)?;
     let Read { mut manifest, ledger: mut known, mut report, cut } = batch.read().await?;
     known.note_gone(&observed, batch.gone(&known, &report));
-    mark_copies(&mut known);
+    copies::mark(&mut known, &ledger);
+    copies::collapse(&mut manifest, &known, input.spec.preparation.duplicates);
     let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
     if let Some(bytes) = build(cut, (&mut manifest, &mut report), &input).await? {
         let digest = blobs.put(bytes).await?;
@@ -185,11 +197,14 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     report.quality = judge(&input.spec.quality, (&ledger, &known), &failed, input.approved);
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
+    let digest = blobs.put(Bytes::from(bytes.clone())).await?;
+    let golden = ask_golden(&input, digest, &mut report).await?;
     Ok(Refreshed {
-        manifest: blobs.put(Bytes::from(bytes.clone())).await?,
+        manifest: digest,
         bytes,
         ledger: blobs.put(known.bytes()?.into()).await?,
         unchanged,
+        golden,
         report,
     })
 }
@@ -232,21 +247,6 @@ async fn build(
     input.watch.begin("indexing", "", None);
     let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
     Ok(Some(built.await.map_err(|_| KnowledgeError::Stopped)??))
-}
-
-/// Notes which documents are copies of others.
-fn mark_copies(ledger: &mut Ledger) {
-    let all = ledger.documents.iter();
-    let signed = all.filter_map(|(path, known)| Some((path.as_str(), known.signature.as_ref()?)));
-    let copies = near_duplicates(signed, COPY);
-    for known in ledger.documents.values_mut() {
-        known.facts.copy_of = None;
-    }
-    for copy in copies {
-        if let Some(known) = ledger.documents.get_mut(&copy.document) {
-            known.facts.copy_of = Some(copy.of);
-        }
-    }
 }
 
 /// A batch: what is known before it, and how its documents are worked on.
@@ -451,6 +451,7 @@ impl<'a> Batch<'a> {
                     segment: None,
                     modified_ms: known.modified_at.as_millisecond(),
                     chunks: chunks.len() as u64,
+                    copy_of: None,
                 };
                 read.manifest.documents.insert(path.clone(), entry);
                 read.ledger.documents.insert(path.clone(), known);

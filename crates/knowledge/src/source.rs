@@ -26,7 +26,7 @@ use crate::{KnowledgeError, Seen, Source, SourceSpec};
 
 pub use notice::ObjectChange;
 pub use offered::{Directory, Offer, Offered, OfferedBucket, Repository, SshKey};
-pub use push::{PushedDocument, Pushes, Put};
+pub use push::{PushedDocument, Pushes, Put, pushed_blobs};
 
 /// The most bytes of one document.
 pub const MAX_DOCUMENT: u64 = 16 << 20;

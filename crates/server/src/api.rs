@@ -11,6 +11,7 @@ mod handlers;
 mod openapi;
 mod problem;
 mod retrieval;
+mod storage;
 mod tasks;
 mod versions;
 mod workflows;

@@ -9,6 +9,7 @@ mod project;
 mod report;
 mod retrieval;
 mod show;
+mod storage;
 mod workflow;
 
 use std::io::Write;
@@ -91,6 +92,9 @@ enum Command {
     /// Workflows: long pieces of work, step by step.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
+    /// Storage: what is kept, why, and what goes.
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -253,6 +257,8 @@ enum KnowledgeCommand {
     Diff(batches::DiffArguments),
     /// Make a snapshot without a document or a batch the newest; nothing is read anew.
     Excise(batches::ExciseArguments),
+    /// Rewrite its segments, without what counts no more; nothing is read or embedded anew.
+    Compact(storage::CompactArguments),
     /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
     /// since. The next refresh brings what the sources have then.
     Restore(batches::RestoreArguments),
@@ -463,6 +469,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
         Command::Release(command) => release(client, command, out).await,
         Command::Knowledge(command) => knowledge(client, command, out).await,
+        Command::Storage(command) => storage::run(client, command, out).await,
         Command::Models(ModelsCommand::Import(asked)) => {
             retrieval::import(client, asked, out).await
         }
@@ -538,6 +545,7 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Compact(asked) => storage::compact(client, asked, out).await,
         KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh(asked) => report::refresh(client, asked, out).await,
         KnowledgeCommand::Report(asked) => report::report(client, asked, out).await,

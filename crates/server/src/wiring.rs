@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{PromoteTask, ProposeTask, Reconciler, RefreshTask};
+use delivery::{CompactTask, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
@@ -123,6 +123,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(CompactTask(delivery.clone())),
+        Arc::new(PruneTask::new(delivery.clone(), config.retention)),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
         Arc::new(TakeTask(backups.clone())),

@@ -133,6 +133,7 @@ pub async fn snapshot(
         tenant,
         watch: Arc::default(),
         embedding: Some(Embedding { spec: own, open, cache }),
+        golden: None,
     });
     refreshed.await.unwrap().manifest
 }

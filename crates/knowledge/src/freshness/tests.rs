@@ -30,7 +30,13 @@ fn ledger(documents: &[(&str, &str, i64)]) -> Ledger {
 fn manifest(ledger: &Ledger) -> Manifest {
     let mut manifest = Manifest::empty(Digest::of(b"recipe"));
     for (path, known) in &ledger.documents {
-        let entry = DocumentEntry { raw: known.raw, segment: None, modified_ms: 0, chunks: 0 };
+        let entry = DocumentEntry {
+            raw: known.raw,
+            segment: None,
+            modified_ms: 0,
+            chunks: 0,
+            copy_of: None,
+        };
         manifest.documents.insert(path.clone(), entry);
     }
     manifest

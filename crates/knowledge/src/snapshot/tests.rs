@@ -34,7 +34,7 @@ impl Base {
         fs::write(path, text).unwrap();
     }
 
-    fn remove(&self, path: &str) {
+    pub fn remove(&self, path: &str) {
         fs::remove_file(self.home.path().join("docs").join(path)).unwrap();
     }
 
@@ -63,6 +63,7 @@ impl Base {
             watch: Arc::default(),
             workshop: crate::prepare::tests::workshop(),
             embedding: None,
+            golden: None,
         }
     }
 

@@ -210,6 +210,26 @@ impl Pushes {
     }
 }
 
+/// The blobs of all documents that were put into a tenant's knowledge bases, each with the base and
+/// path that it was put under: whoever collects garbage keeps them.
+///
+/// # Errors
+/// If the records cannot be read.
+pub async fn pushed_blobs(store: &TenantStore) -> Result<Vec<(String, Digest)>, KnowledgeError> {
+    let (mut blobs, mut after) = (Vec::new(), None);
+    loop {
+        let list = List { prefix: String::new(), index: None, after, limit: PAGE };
+        let page = store.list(DOCUMENTS, list).await?;
+        for record in &page {
+            blobs.push((record.key.clone(), record.read::<PushedDocument>()?.digest));
+        }
+        if page.len() < PAGE {
+            return Ok(blobs);
+        }
+        after = page.last().map(|record| record.key.clone());
+    }
+}
+
 #[async_trait]
 impl Source for Pushes {
     async fn read(

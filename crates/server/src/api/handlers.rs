@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, documents, freshness, json as to_json,
-    openapi, retrieval, versions, workflows,
+    openapi, retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -283,6 +283,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(batches::routes());
     routes.extend(freshness::routes());
     routes.extend(retrieval::routes());
+    routes.extend(storage::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes

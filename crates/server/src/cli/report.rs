@@ -128,6 +128,7 @@ pub fn told(refreshed: &Value, documents: &Value, most: usize) -> String {
     if refreshed["accepted"] == false {
         out.push("  rejected: the snapshot before stays the newest".to_owned());
     }
+    out.extend(rows(&report["golden"]["missed"]).map(missed));
     let checks = rows(&report["quality"]["checks"]);
     let (passed, failed): (Vec<_>, Vec<_>) = checks.partition(|check| check["passed"] == true);
     out.extend(failed.iter().map(|check| format!("  gate {} FAILED{}", gate(check), named(check))));
@@ -172,6 +173,17 @@ fn document(one: &Value) -> String {
     };
     let (path, source, why) = (text(&one["document"]), text(&one["source"]), text(&one["why"]));
     format!("{path}  ({source}, {when} {}: {why})", moment(&one["at"]))
+}
+
+/// What a golden query must find and does not.
+fn missed(missed: &Value) -> String {
+    let rank = |rank: &Value| match rank.as_u64() {
+        Some(rank) => format!("at rank {rank}"),
+        None => "not found".to_owned(),
+    };
+    let (query, wanted) = (text(&missed["query"]), text(&missed["wanted"]));
+    let (before, after) = (rank(&missed["before"]), rank(&missed["after"]));
+    format!("  golden query \"{query}\" misses {wanted}: {before} before, {after} now")
 }
 
 fn gate(check: &Value) -> String {

@@ -311,6 +311,15 @@ pub fn batches(batches: &Value) -> String {
     table(&["BATCH", "AT", "CAUSE", "GATES", "SNAPSHOT", "BY"], cells.collect())
 }
 
+/// What is held.
+pub fn holds(holds: &Value) -> String {
+    let cells = rows(holds).map(|hold| {
+        let (digest, reason) = (text(&hold["digest"]), text(&hold["reason"]));
+        vec![digest, text(&hold["by"]), moment(&hold["at"]), reason]
+    });
+    table(&["DIGEST", "BY", "AT", "REASON"], cells.collect())
+}
+
 /// What a batch was for.
 pub fn cause(batch: &Value) -> String {
     let cause = &batch["cause"];
