@@ -6,8 +6,8 @@ use bytes::Bytes;
 use knowledge::{KnowledgeSpec, Polls};
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, ArtifactState, ArtifactVersion, Change,
-    ChangeId, Digest, Environment, EnvironmentName, PrincipalId, Release, ReleaseDigest, SlotName,
-    Timestamp,
+    ChangeId, DeploymentEntry, Digest, Environment, EnvironmentName, PrincipalId, Release,
+    ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
@@ -101,14 +101,36 @@ pub struct KnowledgeRecord {
     /// How the polls of its sources went, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<String, Polls>,
+    /// Its golden queries, as applied: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Digest>,
+    /// What the newest snapshot finds for them: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Digest>,
 }
 
 impl KnowledgeRecord {
     /// A knowledge base that was never refreshed.
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
-        let (snapshot, refreshed_at, ledger) = (None, None, None);
-        let polls = BTreeMap::new();
-        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls }
+        let (snapshot, refreshed_at, ledger, observed) = (None, None, None, None);
+        let (polls, golden, found) = (BTreeMap::new(), None, None);
+        Self {
+            name,
+            project,
+            spec,
+            snapshot,
+            refreshed_at,
+            ledger,
+            batches: 0,
+            polls,
+            golden,
+            found,
+            observed,
+        }
     }
 }
 
@@ -157,6 +179,15 @@ pub struct BatchRecord {
     pub at: Timestamp,
     /// What it did, as a blob.
     pub report: Digest,
+    /// What its snapshot finds for the golden queries, as a blob; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
+    /// The changes it proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeId>,
+    /// The moves that the apps' policy made of them at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<DeploymentEntry>,
 }
 
 /// A sealed release beside its bytes.

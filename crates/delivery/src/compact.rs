@@ -1,7 +1,7 @@
 //! Compaction as a batch: the same knowledge in fewer segments becomes the newest snapshot.
 
 use async_trait::async_trait;
-use knowledge::Compaction;
+use knowledge::{Compaction, Manifest};
 use release::ArtifactName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -71,7 +71,9 @@ impl TenantDelivery {
         let Some((compaction, made)) = compacted else { return Ok(told) };
         told.compaction = Some(compaction);
         if let Some(made) = made {
+            let manifest = Manifest::read(made.manifest, &made.bytes)?;
             let landing = Landing {
+                found: self.found_without(&known.value, &manifest).await?,
                 cause: BatchCause::Compact,
                 snapshot: made.manifest,
                 bytes: made.bytes,

@@ -10,7 +10,7 @@ use store::conformance::Cut;
 use crate::retention::tests::{days, desk, pass};
 use crate::retention::{Doomed, Retention};
 use crate::versions::tests::Desk;
-use crate::{Delivery, Excised, Reconciler, TenantDelivery};
+use crate::{Delivery, Excised, Reconciler, Refresh, TenantDelivery};
 
 const RETENTION: Retention = Retention { keep_days: 10, keep_at_least: 2, grace_hours: 24 };
 
@@ -29,7 +29,9 @@ impl Work {
         match self {
             Self::Refresh => {
                 let watch = std::sync::Arc::new(Watch::default());
-                tenant.refresh(&desk.name, false, &watch).await.unwrap();
+                let knowledge = desk.name.clone();
+                let wish = Refresh { knowledge, sources: [].into(), approved: false };
+                tenant.refresh(&wish, &watch).await.unwrap();
             }
             Self::Excise => {
                 let batch = Excised::Batch(5);

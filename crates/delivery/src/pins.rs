@@ -133,7 +133,9 @@ impl TenantDelivery {
             let name = || format!("the newest snapshot of {}", base.name);
             base.snapshot.iter().for_each(|snapshot| pins.root(*snapshot, name));
             let name = || format!("what is known of the documents of {}", base.name);
-            base.ledger.iter().for_each(|ledger| pins.add(*ledger, name));
+            base.ledger.iter().chain(&base.observed).for_each(|ledger| pins.add(*ledger, name));
+            let name = || format!("the golden queries of {}, and what they find", base.name);
+            base.golden.iter().chain(&base.found).for_each(|blob| pins.add(*blob, name));
         }
         for (key, batch) in self.all_keyed::<BatchRecord>(BATCHES).await? {
             if doomed.batches.contains_key(&key) {
@@ -145,6 +147,10 @@ impl TenantDelivery {
             pins.add(batch.ledger, || of("the ledger of"));
             batch.parent_ledger.iter().for_each(|it| pins.add(*it, || of("the ledger before")));
             pins.add(batch.report, || of("the report of"));
+            batch
+                .found
+                .iter()
+                .for_each(|it| pins.add(*it, || of("what golden queries find after")));
         }
         for (name, imported) in self.all_keyed::<ImportedRecord>(IMPORTED).await? {
             pins.root(imported.model, || format!("the imported model {name}"));
@@ -159,7 +165,7 @@ impl TenantDelivery {
             let Hold { digest, reason, by, .. } = found.value;
             pins.root(digest, || format!("held by {by}: {reason}"));
         }
-        self.follow(pins).await
+        self.follow_pins(pins).await
     }
 
     /// Adds what artifacts are kept for their own sake: those that are not doomed.
@@ -177,11 +183,11 @@ impl TenantDelivery {
                 format!("version {sequence} of {} {}", artifact.kind, artifact.name)
             });
         }
-        self.follow(pins).await
+        self.follow_pins(pins).await
     }
 
     /// Adds what the roots name, and what that names.
-    async fn follow(&self, pins: &mut Pins) -> Result<(), DeliveryError> {
+    async fn follow_pins(&self, pins: &mut Pins) -> Result<(), DeliveryError> {
         while let Some((digest, why)) = pins.ahead.pop() {
             let bytes = self.blobs.get(&digest).await?;
             let form = serde_json::from_slice::<Form>(&bytes).ok().map(|form| form.r#type);

@@ -90,16 +90,13 @@ impl Delivery {
         let name = format!("storage.prune/{tenant}");
         let own = self.lease(&name, holder).await?.ok_or(DeliveryError::Busy("pruning"))?;
         let backup = self.lease(BACKUP, holder).await?;
-        let held: Vec<Lease> = [Some(own), backup].into_iter().flatten().collect();
-        // While nobody copies.
-        let delete = held.len() == 2;
+        let delete = backup.is_some();
+        let leases: Vec<Lease> = std::iter::once(own).chain(backup).collect();
         let pruned = tokio::select! {
-            pruned = self.prune_alone((tenant, actor), retention, (dry_run, delete)) => {
-                pruned
-            }
-            lost = self.keep(&held) => Err(lost),
+            pruned = self.prune_alone((tenant, actor), *retention, (dry_run, delete)) => pruned,
+            lost = self.keep(&leases) => Err(lost),
         };
-        for lease in &held {
+        for lease in &leases {
             self.store.system().release(lease).await?;
         }
         pruned
@@ -128,13 +125,13 @@ impl Delivery {
     async fn prune_alone(
         &self,
         (tenant, actor): (&TenantId, PrincipalId),
-        retention: &Retention,
+        retention: Retention,
         (dry_run, delete): (bool, bool),
     ) -> Result<Pruned, DeliveryError> {
         let delivery = self.tenant(tenant, actor);
-        let mut doomed = delivery.doom(retention).await?;
+        let mut doomed = delivery.doom(&retention).await?;
         let mut pins = delivery.named(&doomed).await?;
-        delivery.doom_artifacts(retention, pins.all(), &mut doomed).await?;
+        delivery.doom_artifacts(&retention, pins.all(), &mut doomed).await?;
         if !dry_run {
             delivery.drop_doomed(&doomed).await?;
             // The records are gone, and others may name something by now.

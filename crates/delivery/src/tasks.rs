@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use knowledge::Watch;
-use release::{AppName, ArtifactName, EnvironmentName};
+use release::{AppName, EnvironmentName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
-use crate::{Delivery, DeliveryError, Promotion, Proposal};
+use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
 
 /// How many documents of a kind the result of a refresh names at most.
 const NAMED: usize = 1_000;
@@ -47,15 +47,6 @@ impl Drop for StopOnDrop {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Refresh {
-    knowledge: ArtifactName,
-    /// Whether as many documents as are gone are to go.
-    #[serde(default)]
-    approved: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Propose {
     app: AppName,
     #[serde(default)]
@@ -80,7 +71,7 @@ impl Task for RefreshTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Refresh { knowledge, approved } = input(&call)?;
+        let wish: Refresh = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let watch = Arc::new(Watch::default());
         // A refresh that is not wanted any more does not read on in its own thread.
@@ -92,7 +83,7 @@ impl Task for RefreshTask {
             }
         };
         let refreshed = tokio::select! {
-            refreshed = delivery.refresh(&knowledge, approved, &watch) => refreshed,
+            refreshed = delivery.refresh(&wish, &watch) => refreshed,
             never = telling => never,
         };
         let mut refreshed = refreshed.map_err(failed)?;

@@ -146,7 +146,11 @@ impl TenantDelivery {
         for (path, versions) in self.ledger(ledger).await?.excised {
             restored.excised.entry(path).or_default().extend(versions);
         }
-        manifest.documents.retain(|path, entry| !restored.is_excised(path, &entry.raw));
+        let documents = manifest.documents.iter();
+        let gone = documents.filter(|(path, entry)| restored.is_excised(path, &entry.raw));
+        for path in gone.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+            manifest = manifest.without(&path)?;
+        }
         restored.documents.retain(|path, _| manifest.documents.contains_key(path));
         let cause = BatchCause::Restore { batch: number };
         self.land_made(known, (&newest, manifest, restored), cause).await
@@ -173,13 +177,18 @@ impl TenantDelivery {
             ledger: self.blobs.put(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
+            found: self.found_without(&known.value, &made).await?,
         };
         let unchanged = made == *newest;
         self.land(known, landing, unchanged).await
     }
 
     /// A batch by its number.
-    async fn batch(&self, name: &ArtifactName, number: u64) -> Result<BatchRecord, DeliveryError> {
+    pub(crate) async fn batch(
+        &self,
+        name: &ArtifactName,
+        number: u64,
+    ) -> Result<BatchRecord, DeliveryError> {
         let found = self.find::<BatchRecord>(BATCHES, &batch_key(name, number)).await?;
         let why = "there is none".to_owned();
         let unknown = || DeliveryError::Batch { name: name.clone(), number, why };
@@ -190,7 +199,7 @@ impl TenantDelivery {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
-    async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
+    pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
         Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
     }
 }

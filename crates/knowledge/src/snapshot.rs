@@ -1,13 +1,13 @@
 //! An open snapshot: the segments it is made of, and which of their rows count.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
 use store::TenantBlobs;
 
 use crate::retrieve::{Filter, Rows};
-use crate::segment::Segment;
+use crate::segment::{DocumentRows, Segment};
 use crate::{KnowledgeError, Manifest};
 
 /// An open snapshot. Snapshots share the segments they have in common.
@@ -18,6 +18,7 @@ pub struct Snapshot {
     /// Its manifest.
     pub manifest: Manifest,
     parts: Vec<Part>,
+    copies: Copies,
 }
 
 /// A segment of a snapshot.
@@ -44,14 +45,83 @@ impl Part {
         }
         let mut rows = Rows::none(self.segment.rows());
         for document in &self.segment.documents {
-            let passes = |filter: &Filter| {
-                filter.passes(manifest.property(document, &filter.key).as_deref())
-            };
-            if self.live.holds(document.rows.start) && filters.iter().all(passes) {
+            if self.live.holds(document.rows.start) && passes(document, filters, manifest) {
                 rows.add(document.rows.clone());
             }
         }
         rows
+    }
+}
+
+fn passes(document: &DocumentRows, filters: &[Filter], manifest: &Manifest) -> bool {
+    let passes =
+        |filter: &Filter| filter.passes(manifest.property(document, &filter.key).as_deref());
+    filters.iter().all(passes)
+}
+
+/// Documents that say the same, each by its part and its number there; the one that is found first.
+#[derive(Debug, Default)]
+struct Copies {
+    groups: Vec<Vec<(usize, usize)>>,
+    /// Which group a path is in.
+    of: HashMap<String, usize>,
+}
+
+impl Copies {
+    fn new(parts: &[Part], manifest: &Manifest) -> Self {
+        let wanted = manifest.copies();
+        let paths: HashSet<&str> = wanted.values().flatten().copied().collect();
+        let mut places = HashMap::new();
+        for (number, part) in parts.iter().enumerate() {
+            for (at, document) in part.segment.documents.iter().enumerate() {
+                let entry = manifest.documents.get(&document.path);
+                let here = entry.is_some_and(|entry| entry.segment == Some(part.segment.digest));
+                if here && paths.contains(document.path.as_str()) {
+                    places.insert(document.path.as_str(), (number, at));
+                }
+            }
+        }
+        let mut copies = Self::default();
+        for group in wanted.values() {
+            let of = group.iter().map(|path| ((*path).to_owned(), copies.groups.len()));
+            copies.of.extend(of);
+            copies.groups.push(group.iter().filter_map(|path| places.get(path).copied()).collect());
+        }
+        copies
+    }
+}
+
+impl Snapshot {
+    /// The rows of each part that count and pass all of `filters`. Of documents that say the same,
+    /// those of the first that passes.
+    pub(crate) fn counting(&self, filters: &[Filter]) -> Vec<Rows> {
+        let parts = self.parts.iter();
+        let mut rows: Vec<Rows> =
+            parts.map(|part| part.counting(filters, &self.manifest)).collect();
+        if filters.is_empty() {
+            return rows;
+        }
+        for group in &self.copies.groups {
+            let passing =
+                group.iter().find(|place| passes(self.document(**place), filters, &self.manifest));
+            if let Some(place) = passing {
+                rows[place.0].add(self.document(*place).rows.clone());
+            }
+        }
+        rows
+    }
+
+    /// The documents that say the same as `path` and pass all of `filters`.
+    pub(crate) fn same_as(&self, path: &str, filters: &[Filter]) -> Vec<String> {
+        let Some(group) = self.copies.of.get(path) else { return Vec::new() };
+        let group = self.copies.groups[*group].iter().map(|place| self.document(*place));
+        let others = group
+            .filter(|document| document.path != path && passes(document, filters, &self.manifest));
+        others.map(|document| document.path.clone()).collect()
+    }
+
+    fn document(&self, (part, number): (usize, usize)) -> &DocumentRows {
+        &self.parts[part].segment.documents[number]
     }
 }
 
@@ -83,11 +153,13 @@ impl SnapshotCache {
                 return Err(KnowledgeError::Corrupt { part: digest, why });
             }
             let counts = |path: &str| {
-                manifest.documents.get(path).is_some_and(|entry| entry.segment == Some(digest))
+                let entry = manifest.documents.get(path);
+                entry.is_some_and(|entry| entry.segment == Some(digest) && entry.copy_of.is_none())
             };
             parts.push(Part::new(segment, counts));
         }
-        Ok(Snapshot { digest, manifest, parts })
+        let copies = Copies::new(&parts, &manifest);
+        Ok(Snapshot { digest, manifest, parts, copies })
     }
 
     async fn segment(

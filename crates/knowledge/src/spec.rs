@@ -15,7 +15,7 @@ pub use source::{
     SqlSpec, Tier,
 };
 
-pub use preparation::{Preparation, StepSpec};
+pub use preparation::{Duplicates, Preparation, StepSpec};
 
 pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
 
@@ -67,7 +67,7 @@ impl Default for Chunking {
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1 segment-3";
+const RECIPE: &str = "extract-3 prepare-1 chunk-2 analyse-1 segment-3";
 
 impl KnowledgeSpec {
     /// The digest of how documents become chunks. Another recipe never shares a segment.
@@ -75,7 +75,10 @@ impl KnowledgeSpec {
     /// # Errors
     /// If it has no canonical form.
     pub fn recipe(&self) -> Result<Digest, CanonicalError> {
-        let settings = (&self.preparation, &self.chunking);
+        // Which documents are found in the place of others changes no passage.
+        let preparation =
+            Preparation { duplicates: Duplicates::default(), ..self.preparation.clone() };
+        let settings = (&preparation, &self.chunking);
         Ok(Digest::of_fields([RECIPE.as_bytes(), CanonicalJson::of(&settings)?.as_bytes()]))
     }
 }

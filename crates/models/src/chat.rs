@@ -581,6 +581,9 @@ pub struct Citation {
     pub title: String,
     /// Where the document is.
     pub source: String,
+    /// Where documents are that say the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// The words it rests on.
     pub cited_text: String,
     /// Where the cited words stand in the document's text, in bytes.
@@ -602,6 +605,9 @@ pub struct Passage {
     pub text: String,
     /// Where the document is.
     pub source: String,
+    /// Where documents are that say the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// Where the passage starts in the document's text, in bytes.
     pub start: usize,
     /// Where it starts, in characters.

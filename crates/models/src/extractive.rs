@@ -156,6 +156,7 @@ fn answer(
             id: passage.id.clone(),
             title: passage.title.clone(),
             source: passage.source.clone(),
+            copies: passage.copies.clone(),
             cited_text: sentence.text.to_owned(),
             start,
             end: start + sentence.text.len(),

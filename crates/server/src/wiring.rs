@@ -29,7 +29,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{listen, watching};
+use crate::{freshness, listen};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let watched = delivery.clone();
+    let (read, told) = (delivery.clone(), delivery.clone());
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -183,7 +183,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
-    background.spawn(watching::watch(watched, workflows.clone(), Arc::clone(&keys)));
+    background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
+    background.spawn(freshness::tell(told, Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 

@@ -1,3 +1,5 @@
+mod django;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,7 +11,7 @@ use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
 use super::Excised;
-use crate::refresh::Refreshed;
+use crate::refresh::{Refresh, Refreshed};
 use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
 
 #[derive(Debug)]
@@ -21,7 +23,9 @@ impl Clock for Hours {
     }
 }
 
-/// A project with a knowledge base over a directory.
+const APP: &str = "[slots]\nmodel = \"small\"\nprompt = \"support\"\nknowledge = \"handbook\"\n";
+
+/// A project with a knowledge base over a directory, and an app that it grounds.
 pub(crate) struct Desk {
     pub home: tempfile::TempDir,
     pub docs: PathBuf,
@@ -53,9 +57,14 @@ impl Desk {
         let delivery = over((store.clone(), blobs.clone()), &docs, &clock).with_models(models);
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
+        let golden = r#"{"query": "alpha", "relevant": ["a.md"]}"#;
         let files = [
             ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
             ("knowledge/handbook.toml", base.as_str()),
+            ("knowledge/golden.jsonl", golden),
+            ("apps/support.toml", APP),
+            ("models/small.toml", "provider = \"extractive\"\nmodel = \"extractive-1\"\n"),
+            ("prompts/support.md", "Be kind.\n"),
         ];
         let files = files.iter().chain(more);
         let files = files.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
@@ -78,7 +87,8 @@ impl Desk {
             }
         }
         *self.clock.0.lock().unwrap() += Duration::from_secs(3_600);
-        self.ada.refresh(&self.name, approved, &Arc::new(Watch::default())).await.unwrap()
+        let wish = Refresh { knowledge: self.name.clone(), sources: [].into(), approved };
+        self.ada.refresh(&wish, &Arc::new(Watch::default())).await.unwrap()
     }
 }
 
@@ -183,4 +193,24 @@ async fn an_earlier_batch_is_the_newest_again_without_what_was_taken_out_since()
     assert!(!next.report.diff.added.contains(&"b.md".to_owned()), "{next:?}");
     let unknown = desk.ada.restore_knowledge(&desk.name, 99).await;
     assert!(matches!(unknown, Err(DeliveryError::Batch { number: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_batch_that_misses_a_golden_query_is_rejected_whole() {
+    let desk = Desk::new("[quality]\ngolden = \"golden.jsonl\"\n").await;
+    let first = desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    assert!(first.accepted);
+    let bad = desk.batch(&[("a.md", Some("Omega.")), ("c.md", Some("Good."))], false).await;
+    assert!(!bad.accepted);
+    assert_eq!(bad.snapshot, first.snapshot);
+    assert_eq!(bad.report.golden.unwrap().missed[0].before, Some(1));
+    // What the newest snapshot finds stays known, and is asked again when something is taken out.
+    let record = async || desk.ada.knowledge_bases().await.unwrap().remove(0);
+    let found = record().await.found.unwrap();
+    desk.ada.excise(&desk.name, &Excised::Document("b.md".to_owned())).await.unwrap();
+    let without = record().await;
+    assert_ne!(without.found, Some(found));
+    let found = desk.ada.must_find(&without).await.unwrap().unwrap().before.unwrap();
+    assert_eq!(Some(found.snapshot), without.snapshot);
+    assert_eq!(found.missed().count(), 0);
 }

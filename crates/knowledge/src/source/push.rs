@@ -164,6 +164,24 @@ impl Pushes {
         page.iter().map(|record| Ok(record.read()?)).collect()
     }
 
+    /// What was put, as one digest.
+    pub(super) async fn look(&self) -> Result<Digest, KnowledgeError> {
+        let mut marks = Vec::new();
+        loop {
+            let after = marks.last().map(|(path, _): &(String, String)| path.as_str());
+            let page = self.list(after).await?;
+            let last = page.len() < PAGE;
+            for document in page {
+                let mark = document.mark()?;
+                marks.push((document.path, mark));
+            }
+            if last {
+                let fields = marks.iter().flat_map(|(path, mark)| [path, mark]);
+                return Ok(Digest::of_fields(fields.map(String::as_bytes)));
+            }
+        }
+    }
+
     async fn seen(
         &self,
         document: PushedDocument,

@@ -35,7 +35,7 @@ pub struct RetrievalSpec {
     /// By words, by vectors or by both; `hybrid` if there is an `[embedding]`, else `bm25`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// How many passages searches and golden queries look for; apps have their own `top_k`.
+    /// How many passages searches and golden queries look for (default 5); apps have their own `top_k`.
     #[schemars(range(min = 1, max = 50))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<u32>,
@@ -48,6 +48,13 @@ pub struct RetrievalSpec {
     /// A model that orders what was found anew; none if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerank: Option<RerankSpec>,
+}
+
+impl RetrievalSpec {
+    /// How many passages are looked for.
+    pub fn limit(&self) -> usize {
+        self.k.unwrap_or(5) as usize
+    }
 }
 
 /// By what passages are found.

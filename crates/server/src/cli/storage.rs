@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Waiting;
+use super::report;
 use super::show::{self, Output, text};
 use crate::client::Client;
 
@@ -153,7 +154,7 @@ fn compacted(told: &Value) -> String {
                 count("questions"),
                 count("reweighed")
             ));
-            out.push(show::refreshed(batch));
+            out.push(report::told(batch, &Value::Null, 0));
         }
     }
     out.join("\n")
