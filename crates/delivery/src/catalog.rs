@@ -138,6 +138,11 @@ pub enum BatchCause {
         /// The document, or the batch by its number.
         what: String,
     },
+    /// What an earlier batch had made was made the newest again.
+    Restore {
+        /// That batch.
+        batch: u64,
+    },
 }
 
 /// A batch: what led from one snapshot to the next, or would have.

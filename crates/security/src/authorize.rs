@@ -104,6 +104,8 @@ actions! {
     ManageUsers,
     /// Create and list tenants.
     ManageTenants,
+    /// Take, list, prove and delete backups of the installation.
+    ManageBackups,
 }
 
 /// What it is done to.
@@ -162,16 +164,16 @@ pub fn authorize(
     }
 }
 
-/// Tenants are managed from outside any of them.
+/// Tenants, and backups of all of them, are managed from outside any of them.
 fn installation_only(identity: &Identity, action: Action) -> bool {
-    action == Action::ManageTenants && identity.tenant.is_some()
+    matches!(action, Action::ManageTenants | Action::ManageBackups) && identity.tenant.is_some()
 }
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageKeys, ManageTenants,
-        ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows,
-        RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageBackups, ManageKeys,
+        ManageTenants, ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces,
+        ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -185,7 +187,7 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
+        ManageKeys | ManageUsers | ManageTenants | ManageBackups => role == Role::Admin,
     }
 }
 

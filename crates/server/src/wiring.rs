@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
+use delivery::{PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
-use knowledge::{Extractor, KnowledgeModels, Workshop};
+use knowledge::{Extractor, Workshop};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -24,9 +24,9 @@ use workflow::engine::{Engine, Task};
 
 use crate::api::{self, Api};
 use crate::aws;
+use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
-use crate::knowledge_models::{InstalledModels, OpenModels};
 use crate::links;
 use crate::steps::Steps;
 use crate::{listen, watching};
@@ -54,7 +54,13 @@ impl DataDirectory {
         self.0.join("node.id")
     }
 
-    fn pepper(&self) -> PathBuf {
+    /// Where drills restore to.
+    fn scratch(&self) -> PathBuf {
+        self.0.join("drill")
+    }
+
+    /// The installation's key.
+    pub fn pepper(&self) -> PathBuf {
         self.0.join("installation.key")
     }
 }
@@ -68,6 +74,10 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let data = DataDirectory(base.join(&config.data));
     make_private_directory(&data.0)?;
     let store = open_store(&config, &data).await?;
+    ensure!(
+        !store.is_half_restored().await?,
+        "a restore into this database was cut off: run `groundcrew backup restore` again"
+    );
     let blobs = open_blobs(&config, &data)?;
     let pepper = secret_file(&data.pepper())?;
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
@@ -91,28 +101,36 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     });
     let providers = Arc::new(Providers::new(config.providers()?)?);
     let prices = PriceBook::new(config.prices.clone());
-    let models: Arc<dyn KnowledgeModels> = Arc::new(InstalledModels {
+    let parts = backups::Parts {
+        installation: pepper.clone(),
+        offered,
+        workshop,
         providers: Arc::clone(&providers),
         environment: config.environment.clone(),
         prices: prices.clone(),
         clock: Arc::clone(&clock),
-        store: store.clone(),
-        blobs: blobs.clone(),
-        open: OpenModels::default(),
-    });
-    let delivery =
-        Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock))
-            .with_models(Arc::clone(&models));
+    };
+    let (stored, node) = ((store.clone(), blobs.clone()), node(&data)?);
+    let models = parts.models(&stored);
+    let delivery = parts.delivery(&stored, Arc::clone(&models));
+    let backups = Keeper {
+        places: config.places(base, &pepper)?,
+        data: stored,
+        parts,
+        node: node.clone(),
+        scratch: data.scratch(),
+    };
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
+        Arc::new(TakeTask(backups.clone())),
+        Arc::new(DrillTask(backups.clone())),
         functions,
         connections,
     ];
-    let (node, secret) = (node(&data)?, pepper.clone());
-    let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
+    let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
     workflows.offer(config.buckets(base)?);
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let live = LiveReleases::new(blobs.clone(), reconciler.table());
@@ -140,6 +158,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         live: live_now,
         models,
         workflows: workflows.clone(),
+        backups,
         clock,
     };
     let api = Arc::new(api);
@@ -252,14 +271,16 @@ async fn stopped() {
     tracing::info!("stopping: answers under way are finished first");
 }
 
-async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Store> {
+/// Opens the store that `config` names.
+pub async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Store> {
     Ok(match &config.store {
         StoreFile::Sqlite => Store::open_sqlite(&data.0.join("control.db")).await?,
         StoreFile::Postgres { url } => Store::open_postgres(&url.resolve()?).await?,
     })
 }
 
-fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
+/// Opens the blobs that `config` names.
+pub fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
     Ok(match &config.blobs {
         BlobsFile::Disk => Blobs::disk(data.0.join("blobs")),
         BlobsFile::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } => {
@@ -309,7 +330,7 @@ fn node(data: &DataDirectory) -> Result<String> {
 }
 
 /// A secret that is made on the first start and read ever after.
-fn secret_file(path: &Path) -> Result<Secret> {
+pub fn secret_file(path: &Path) -> Result<Secret> {
     if !path.exists() {
         write_private(path, KeyRing::random_secret()?.expose())?;
     }

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, batches, documents, json as to_json, openapi, retrieval,
-    versions, workflows,
+    Call, MAX_BODY, Problem, Route, backups, batches, documents, json as to_json, openapi,
+    retrieval, versions, workflows,
 };
 
 /// What a handler answers.
@@ -279,6 +279,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             .to(tenant_create),
     ];
     routes.extend(documents::routes());
+    routes.extend(backups::routes());
     routes.extend(batches::routes());
     routes.extend(retrieval::routes());
     routes.extend(workflows::routes());

@@ -59,6 +59,8 @@ impl Problem {
             "Groundcrew.Held" => Self::new(StatusCode::CONFLICT, "GC0304", message),
             "Groundcrew.Knowledge" => Self::new(StatusCode::CONFLICT, "GC0305", message)
                 .hint("the snapshot before keeps serving"),
+            "Groundcrew.DrillFailed" => Self::new(StatusCode::CONFLICT, "GC0306", message)
+                .hint("the backup is not to be relied on: take another and drill it"),
             "Groundcrew.Conflict" => Self::conflict(message),
             _ => Self::internal(message),
         }

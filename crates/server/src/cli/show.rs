@@ -62,12 +62,13 @@ pub fn moment(value: &Value) -> String {
     }
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+/// The rows of a list.
+pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// Columns padded to their widest cell.
-fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
+pub fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
     if cells.is_empty() {
         return "none".to_owned();
     }
@@ -298,10 +299,10 @@ pub fn knowledge(bases: &Value) -> String {
 /// Batches of a knowledge base.
 pub fn batches(batches: &Value) -> String {
     let cells = rows(batches).map(|batch| {
-        let cause = match batch["cause"]["what"].as_str() {
-            Some(what) => format!("excise {what}"),
-            None => text(&batch["cause"]["kind"]),
-        };
+        let cause = &batch["cause"];
+        let what = ["what", "batch"].map(|field| &cause[field]).into_iter();
+        let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
+        let cause = format!("{}{}", text(&cause["kind"]), what.collect::<String>());
         let verdict = if batch["accepted"] == true { "accepted" } else { "rejected" };
         let (number, actor) = (text(&batch["number"]), text(&batch["actor"]));
         let (snapshot, at) = (short(&batch["snapshot"]), moment(&batch["at"]));
