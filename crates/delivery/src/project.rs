@@ -244,7 +244,7 @@ impl Loader {
                 let place = document.place("/retrieval/mode");
                 self.found.push(Diagnostic::error(BAD_VALUE, place, message));
             }
-            if let Err(error) = knowledge::source::check(&spec.sources) {
+            if let Err(error) = spec.check() {
                 self.error(BAD_VALUE, path, error.to_string());
             }
             if let Some(file) = &spec.quality.golden {

@@ -26,7 +26,7 @@ use crate::chunk::{Chunk, Origin, chunks};
 use crate::copies;
 use crate::embed::{Embedding, EmbeddingReport};
 use crate::prepare::{Prepared, Preparer, Workshop};
-use crate::quality::ask_golden;
+use crate::quality::{ask_golden, judge_drift};
 use crate::segment::{self, Cut};
 use crate::{
     Diff, DocumentEntry, Facts, GoldenReport, KnowledgeError, KnowledgeSpec, Known, Ledger,
@@ -176,6 +176,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
     let digest = blobs.put(Bytes::from(bytes.clone())).await?;
+    judge_drift(&input, digest, &mut report).await?;
     let golden = ask_golden(&input, digest, &mut report).await?;
     Ok(Refreshed {
         manifest: digest,
@@ -254,7 +255,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Self, KnowledgeError> {
         source::check(&input.spec.sources)?;
         let steps = Arc::clone(&input.workshop.steps);
-        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps);
+        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps)?;
         Ok(Self { input, shared, ledger, recipe, preparer })
     }
 
