@@ -13,6 +13,7 @@ use store::{Expect, Transaction};
 use crate::catalog::{
     APPS, AppRecord, Filled, KNOWLEDGE, KnowledgeRecord, PROJECTS, ProjectRecord, Versioned, expect,
 };
+use crate::due::DUE;
 use crate::project::files::{Entry, Files};
 use crate::project::{App, Project};
 use crate::propose::{Proposal, Proposed};
@@ -262,6 +263,7 @@ impl TenantDelivery {
             if prune {
                 transaction = transaction
                     .delete(KNOWLEDGE, base.name.as_str(), Expect::Version(found.version))
+                    .delete(DUE, base.name.as_str(), Expect::Any)
                     .emit(&format!("knowledge/{}", base.name), "knowledge.removed", &base)?;
                 applied.removed.push(label);
             } else {

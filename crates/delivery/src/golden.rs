@@ -37,10 +37,14 @@ impl TenantDelivery {
     pub(crate) async fn found_again(
         &self,
         record: &KnowledgeRecord,
-        (newest, made): (&Manifest, &Manifest),
+        made: &Manifest,
     ) -> Result<Option<Digest>, DeliveryError> {
-        let before = self.found(record).await?.filter(|_| newest.embedding == made.embedding);
-        let Some(before) = before else { return Ok(None) };
+        let (Some(before), Some(newest)) = (self.found(record).await?, record.snapshot) else {
+            return Ok(None);
+        };
+        if self.manifest(newest).await?.embedding != made.embedding {
+            return Ok(None);
+        }
         let manifest = self.blobs.put(made.bytes()?.into()).await?;
         let snapshot = SnapshotCache::default().open(&self.blobs, manifest).await?;
         let asked = tokio::task::spawn_blocking(move || before.again(&snapshot)).await;

@@ -244,6 +244,12 @@ impl Loader {
                 let place = document.place("/retrieval/mode");
                 self.found.push(Diagnostic::error(BAD_VALUE, place, message));
             }
+            for (index, source) in spec.sources.iter().enumerate() {
+                if let Err(why) = crate::due::check(source) {
+                    let place = document.place(&format!("/sources/{index}/tier"));
+                    self.found.push(Diagnostic::error(BAD_VALUE, place, why));
+                }
+            }
             if let Err(error) = spec.check() {
                 self.error(BAD_VALUE, path, error.to_string());
             }

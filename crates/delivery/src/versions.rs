@@ -173,25 +173,29 @@ impl TenantDelivery {
             ledger: self.blobs.put(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
-            found: self.found_again(&known.value, (newest, &made)).await?,
+            found: self.found_again(&known.value, &made).await?,
         };
         let unchanged = made == *newest;
         self.land(known, landing, unchanged).await
     }
 
     /// A batch by its number.
-    async fn batch(&self, name: &ArtifactName, number: u64) -> Result<BatchRecord, DeliveryError> {
+    pub(crate) async fn batch(
+        &self,
+        name: &ArtifactName,
+        number: u64,
+    ) -> Result<BatchRecord, DeliveryError> {
         let found = self.find::<BatchRecord>(BATCHES, &batch_key(name, number)).await?;
         let why = "there is none".to_owned();
         let unknown = || DeliveryError::Batch { name: name.clone(), number, why };
         Ok(found.ok_or_else(unknown)?.value)
     }
 
-    async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
+    pub(crate) async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
-    async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
+    pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
         Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
     }
 }
@@ -201,4 +205,4 @@ fn no_snapshot(name: &ArtifactName) -> DeliveryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

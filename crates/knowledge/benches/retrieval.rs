@@ -154,6 +154,7 @@ async fn build(home: &Path, passages: usize) {
         parent: None,
         ledger: None,
         now: Timestamp::UNIX_EPOCH,
+        poll: knowledge::Poll::default(),
         approved: false,
         workshop: Arc::clone(&workshop),
         blobs: blobs.tenant(&tenant),

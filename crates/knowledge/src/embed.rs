@@ -219,6 +219,7 @@ impl Embedding {
         }
         // Texts of like length together: a model pads each to the longest of its call.
         missing.sort_by_key(|(key, text)| (text.len(), *key));
+        watch.begin("embedding", "texts", Some(missing.len() as u64));
         let mut page = Vec::new();
         for call in calls(&missing, embedder.limits()) {
             watch.wanted()?;
@@ -227,6 +228,7 @@ impl Embedding {
             report.add(&made);
             let vectors = checked(&self.spec.model, made.vectors, texts.len())?;
             page.extend(call.iter().map(|(key, _)| *key).zip(vectors));
+            watch.did(call.len() as u64);
             if page.len() >= cache::PAGE {
                 self.cache.keep(identity, &page).await?;
                 known.extend(page.drain(..));

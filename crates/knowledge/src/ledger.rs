@@ -27,6 +27,25 @@ pub struct Ledger {
     /// same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub excised: BTreeMap<String, BTreeSet<Digest>>,
+    /// Documents that their sources no longer have, by path: where an older snapshot serves, they
+    /// still do. The newest [`MAX_GONE`] are remembered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, Gone>,
+}
+
+/// How many documents that are gone are remembered.
+pub const MAX_GONE: usize = 10_000;
+
+/// A document that its source no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gone {
+    /// The source it came from.
+    pub source: String,
+    /// When its source was last read and had it: it may have been deleted right after.
+    pub last_seen: Timestamp,
+    /// When it was found to be gone.
+    pub found_at: Timestamp,
 }
 
 /// A document that is known.
@@ -81,8 +100,8 @@ pub struct Facts {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (documents, excised) = (BTreeMap::new(), BTreeMap::new());
-        Self { r#type: FORM.to_owned(), documents, excised }
+        let (documents, excised, gone) = Default::default();
+        Self { r#type: FORM.to_owned(), documents, excised, gone }
     }
 }
 
@@ -114,6 +133,20 @@ impl Ledger {
     pub fn marks(&self, source: &str) -> BTreeMap<String, String> {
         let own = self.documents.iter().filter(|(_, known)| known.source == source);
         own.map(|(path, known)| (path.clone(), known.mark.clone())).collect()
+    }
+
+    /// Remembers what its sources no longer have, of what was there when they were read `before`.
+    pub(crate) fn note_gone(&mut self, before: &Self, mut gone: BTreeMap<String, Gone>) {
+        // What was known to be gone is not gone anew.
+        gone.extend(before.gone.clone());
+        gone.retain(|path, _| !self.documents.contains_key(path));
+        let mut oldest: Vec<_> = gone.iter().map(|(path, gone)| (gone.found_at, path)).collect();
+        oldest.sort_unstable();
+        let surplus = oldest.len().saturating_sub(MAX_GONE);
+        let surplus: BTreeSet<_> =
+            oldest.into_iter().take(surplus).map(|(_, path)| path.clone()).collect();
+        gone.retain(|path, _| !surplus.contains(path));
+        self.gone = gone;
     }
 
     /// Whether a version was taken out.

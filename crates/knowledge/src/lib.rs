@@ -17,6 +17,7 @@
 
 mod analyse;
 mod chunk;
+mod compact;
 mod copies;
 mod document;
 mod embed;
@@ -37,6 +38,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
+pub use compact::{Compacted, Compaction, Wear, compact, is_worn};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,
@@ -48,8 +50,10 @@ pub use evaluate::{
     Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,
 };
 pub use extract::{Extractor, Kind, Limits, Refusal, serve_documents};
-pub use freshness::{Failing, Freshness, Lag, Lags, Polls, freshness};
-pub use ledger::{Facts, Known, Ledger};
+pub use freshness::{
+    Alert, Backlog, Failing, Freshness, Lag, Lags, Polls, Standing, backlog, lags,
+};
+pub use ledger::{Facts, Gone, Known, Ledger};
 pub use manifest::{Diff, DocumentEntry, Manifest};
 pub use prepare::{
     Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
@@ -58,7 +62,7 @@ pub use prepare::{
 pub use quality::{
     Check, GoldenReport, MAX_GOLDEN, Missed, MustFind, Quality, QualityReport, judge, read_golden,
 };
-pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
+pub use refresh::{BatchReport, Poll, RefreshInput, Refreshed, Skipped, refresh};
 pub use retrieve::{
     Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,
     Verdict, WordScore, rerank,

@@ -11,7 +11,7 @@
 //! the ledger are written last, and count only once a transaction names them. Until then the snapshot
 //! before is the newest, whatever fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,9 +29,9 @@ use crate::prepare::{Prepared, Preparer, Workshop};
 use crate::quality::{ask_golden, judge_drift};
 use crate::segment::{self, Cut};
 use crate::{
-    Diff, DocumentEntry, Facts, GoldenReport, KnowledgeError, KnowledgeSpec, Known, Ledger,
-    Manifest, MustFind, Offered, QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch,
-    judge, source,
+    Compaction, Diff, DocumentEntry, Facts, GoldenReport, Gone, KnowledgeError, KnowledgeSpec,
+    Known, Ledger, Manifest, MustFind, Offered, Polls, QualityReport, RawDocument, Refusal, Seen,
+    SourceSpec, Watch, judge, source,
 };
 
 /// How many documents are worked on at once.
@@ -52,6 +52,8 @@ pub struct RefreshInput {
     pub parent: Option<Digest>,
     /// What is known of that one's documents.
     pub ledger: Option<Digest>,
+    /// Which of its sources are read, and what they told before.
+    pub poll: Poll,
     /// Where segments and manifests are kept.
     pub blobs: TenantBlobs,
     /// Whose it is.
@@ -68,6 +70,18 @@ pub struct RefreshInput {
     pub embedding: Option<Embedding>,
     /// What its snapshots must find; none if there are no golden queries.
     pub golden: Option<MustFind>,
+}
+
+/// Which sources are read, and what they told before.
+#[derive(Debug, Clone, Default)]
+pub struct Poll {
+    /// The sources to be read; all if none are named. The others stay as they were.
+    pub only: BTreeSet<String>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it; the newest snapshot's ledger if absent.
+    pub observed: Option<Digest>,
+    /// How the polls of the sources went.
+    pub polls: BTreeMap<String, Polls>,
 }
 
 /// What a refresh made.
@@ -95,6 +109,9 @@ pub struct BatchReport {
     pub diff: Diff,
     /// Documents that could not be read, and why.
     pub skipped: Vec<Skipped>,
+    /// The sources that were read; the others were not due and are as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
     /// Sources that could not be read as a whole, and why: their documents are as they were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
@@ -105,6 +122,9 @@ pub struct BatchReport {
     /// What embedding new passages took; none if nothing embeds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<EmbeddingReport>,
+    /// What compacting it did; none if it was not compacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction: Option<Compaction>,
     /// How it did at the gates.
     #[serde(default)]
     pub quality: QualityReport,
@@ -143,9 +163,10 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
         Some(digest) => Some(Manifest::read(digest, &blobs.get(&digest).await?)?),
         None => None,
     };
-    let ledger = match input.ledger {
-        Some(digest) => Ledger::read(digest, &blobs.get(&digest).await?)?,
-        None => Ledger::default(),
+    let ledger = read_ledger(blobs, input.ledger).await?;
+    let observed = match input.poll.observed {
+        Some(digest) if Some(digest) != input.ledger => read_ledger(blobs, Some(digest)).await?,
+        _ => ledger.clone(),
     };
     let same_vectors = |parent: &Manifest| match (&input.embedding, &parent.embedding) {
         (Some(embedding), Some(entry)) => embedding.fits(entry),
@@ -154,8 +175,9 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     };
     // Under another recipe nothing is shared, so that segments never mix.
     let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
-    let batch = Batch::new(&input, shared, &ledger, recipe)?;
+    let batch = Batch::new(&input, shared, (&ledger, &observed), recipe)?;
     let Read { mut manifest, ledger: mut known, mut report, cut } = batch.read().await?;
+    known.note_gone(&observed, batch.gone(&known, &report));
     copies::mark(&mut known, &ledger);
     copies::collapse(&mut manifest, &known, input.spec.preparation.duplicates);
     let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
@@ -188,6 +210,16 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     })
 }
 
+async fn read_ledger(
+    blobs: &TenantBlobs,
+    digest: Option<Digest>,
+) -> Result<Ledger, KnowledgeError> {
+    match digest {
+        Some(digest) => Ledger::read(digest, &blobs.get(&digest).await?),
+        None => Ok(Ledger::default()),
+    }
+}
+
 /// Embeds new passages and indexes them in a segment; none if there are none.
 async fn build(
     fresh: Vec<Cut>,
@@ -213,6 +245,7 @@ async fn build(
     if chunks.is_empty() {
         return Ok(None);
     }
+    input.watch.begin("indexing", "", None);
     let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
     Ok(Some(built.await.map_err(|_| KnowledgeError::Stopped)??))
 }
@@ -223,6 +256,8 @@ struct Batch<'a> {
     /// The snapshot whose entries may stay; none under another recipe.
     shared: Option<Manifest>,
     ledger: &'a Ledger,
+    /// What was known when sources were last read.
+    observed: &'a Ledger,
     recipe: Digest,
     preparer: Preparer,
 }
@@ -250,16 +285,50 @@ impl<'a> Batch<'a> {
     fn new(
         input: &'a RefreshInput,
         shared: Option<Manifest>,
-        ledger: &'a Ledger,
+        (ledger, observed): (&'a Ledger, &'a Ledger),
         recipe: Digest,
     ) -> Result<Self, KnowledgeError> {
         source::check(&input.spec.sources)?;
+        let known: BTreeSet<_> = input.spec.sources.iter().map(SourceSpec::name).collect();
+        if let Some(unknown) = input.poll.only.iter().find(|name| !known.contains(name.as_str())) {
+            let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            let why = format!("there is no such source; there are {}", names.join(", "));
+            return Err(KnowledgeError::Source { of: unknown.clone(), why });
+        }
         let steps = Arc::clone(&input.workshop.steps);
         let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps)?;
-        Ok(Self { input, shared, ledger, recipe, preparer })
+        Ok(Self { input, shared, ledger, observed, recipe, preparer })
     }
 
-    /// Reads all sources, one after the other.
+    /// Whether a source is read. All are if how documents are worked on has changed: under another
+    /// recipe, one that is not read would have no document.
+    fn reads(&self, source: &str) -> bool {
+        let only = &self.input.poll.only;
+        only.is_empty() || only.contains(source) || self.shared.is_none()
+    }
+
+    /// What the sources that were read do not have any more.
+    fn gone(&self, known: &Ledger, report: &BatchReport) -> BTreeMap<String, Gone> {
+        let unread = report.unread.iter().map(|unread| unread.source.as_str());
+        let unread: BTreeSet<_> = unread.collect();
+        let skipped = report.skipped.iter().map(|skipped| skipped.document.as_str());
+        let skipped: BTreeSet<_> = skipped.collect();
+        let (found_at, polls) = (self.input.now, &self.input.poll.polls);
+        let mut gone = BTreeMap::new();
+        for (path, was) in &self.observed.documents {
+            let source = &was.source;
+            let read = report.read.contains(source) && !unread.contains(source.as_str());
+            // One that was taken out, or cannot be read any more, is still there.
+            if read && !known.documents.contains_key(path) && !skipped.contains(path.as_str()) {
+                let polled = polls.get(source).and_then(|polls| polls.succeeded_at);
+                let last_seen = polled.unwrap_or(was.fetched_at).max(was.fetched_at);
+                gone.insert(path.clone(), Gone { source: source.clone(), last_seen, found_at });
+            }
+        }
+        gone
+    }
+
+    /// Reads the sources, one after the other.
     async fn read(&self) -> Result<Read, KnowledgeError> {
         let mut manifest = Manifest::empty(self.recipe);
         manifest.retrieval = self.input.spec.retrieval.clone();
@@ -270,6 +339,12 @@ impl<'a> Batch<'a> {
         let mut read = Read { manifest, ledger, report, cut: Vec::new() };
         let mut failed = None;
         for spec in &self.input.spec.sources {
+            if !self.reads(spec.name()) {
+                self.keep_all(spec, &mut read);
+                continue;
+            }
+            self.input.watch.begin(format!("reading {}", spec.name()), "documents", None);
+            read.report.read.push(spec.name().to_owned());
             match self.read_source(spec, &mut read).await {
                 Ok(()) => {}
                 Err(KnowledgeError::Stopped) => return Err(KnowledgeError::Stopped),
@@ -282,7 +357,7 @@ impl<'a> Batch<'a> {
             }
         }
         match failed {
-            Some(error) if read.report.unread.len() == self.input.spec.sources.len() => Err(error),
+            Some(error) if read.report.unread.len() == read.report.read.len() => Err(error),
             _ => Ok(read),
         }
     }
@@ -426,8 +501,19 @@ impl<'a> Batch<'a> {
         prepared: &Prepared,
     ) -> Known {
         let now = self.input.now;
-        // What changes in times to come was changed when it was first seen.
-        let told = document.modified_at.filter(|told| *told <= now);
+        let before = self.observed.documents.get(&document.path);
+        let (modified_at, estimated) = match before {
+            // It may have been seen before without coming further.
+            Some(before) if before.raw == raw => (before.modified_at, before.estimated),
+            // What changes in times to come, or earlier than it did before, was changed when it was
+            // first seen.
+            _ => {
+                let earliest = before.map(|before| before.modified_at);
+                let told = document.modified_at.filter(|told| *told <= now);
+                let told = told.filter(|told| earliest.is_none_or(|earliest| *told >= earliest));
+                (told.unwrap_or(now), told.is_none())
+            }
+        };
         let text = &prepared.content.text;
         let findings = prepared.findings.iter();
         Known {
@@ -435,8 +521,8 @@ impl<'a> Batch<'a> {
             mark: document.mark.clone(),
             raw,
             version: document.version.clone(),
-            modified_at: told.unwrap_or(now),
-            estimated: told.is_none(),
+            modified_at,
+            estimated,
             fetched_at: now,
             facts: Facts {
                 characters: text.chars().count() as u64,

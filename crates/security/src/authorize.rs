@@ -90,6 +90,10 @@ actions! {
     RefreshKnowledge,
     /// Put documents into knowledge, and remove them.
     WriteKnowledge,
+    /// Drop what is not kept any more.
+    PruneStorage,
+    /// Have contents kept whatever their age, and end that.
+    ManageHolds,
     /// See workflows and their executions.
     ReadWorkflows,
     /// Define workflows.
@@ -171,9 +175,10 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageBackups, ManageKeys,
-        ManageTenants, ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces,
-        ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageBackups, ManageHolds,
+        ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases,
+        ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows,
+        WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -184,10 +189,12 @@ fn allowed(role: Role, action: Action) -> bool {
         // The approval itself says who.
         DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.
-        Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
+        Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageKeys | ManageUsers | ManageTenants | ManageBackups => role == Role::Admin,
+        ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
+            role == Role::Admin
+        }
     }
 }
 

@@ -6,10 +6,12 @@
 mod backups;
 mod batches;
 mod documents;
+mod freshness;
 mod handlers;
 mod openapi;
 mod problem;
 mod retrieval;
+mod storage;
 mod tasks;
 mod versions;
 mod workflows;

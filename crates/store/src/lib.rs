@@ -47,7 +47,9 @@ mod store;
 mod transaction;
 
 pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved};
-pub use blobs::{BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, TenantBlobs};
+pub use blobs::{
+    Amount, BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, Sweep, Swept, TenantBlobs,
+};
 pub use database::{Database, Query, Row};
 pub use error::StoreError;
 pub use lease::Lease;

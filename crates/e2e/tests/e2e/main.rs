@@ -1,12 +1,14 @@
 //! Tests of the whole product.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
 
+mod acceptance;
 mod backups;
 mod bad_input;
 mod calls;
 mod crash;
 mod doors;
 mod engines;
+mod freshness;
 mod full_disk;
 mod kills;
 mod release;

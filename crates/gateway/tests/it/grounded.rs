@@ -126,6 +126,7 @@ pub async fn snapshot(
         parent: None,
         ledger: None,
         now: Timestamp::UNIX_EPOCH,
+        poll: knowledge::Poll::default(),
         approved: false,
         workshop: Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) }),
         blobs: blobs.tenant(&tenant),

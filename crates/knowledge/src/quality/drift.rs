@@ -53,7 +53,7 @@ fn middle(snapshot: &Snapshot) -> Vec<f64> {
     for (part, rows) in snapshot.parts().iter().zip(snapshot.counting(&[])) {
         if let Some(vectors) = &part.segment.vectors {
             rows.each(|row| {
-                let vector = vectors.exact(row);
+                let vector = vectors.values(row..row + 1);
                 middle.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(value));
             });
         }

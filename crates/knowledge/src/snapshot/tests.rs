@@ -56,6 +56,7 @@ impl Base {
             parent: self.parent,
             ledger: self.ledger,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            poll: crate::Poll::default(),
             approved: false,
             blobs: self.blobs.tenant(&TenantId::DEFAULT),
             tenant: TenantId::DEFAULT,
@@ -287,7 +288,7 @@ async fn a_refresh_tells_how_far_it_is_and_stops_when_it_is_told_to() {
     let input = base.input(100);
     let watch = Arc::clone(&input.watch);
     refresh(input).await.unwrap();
-    assert_eq!(watch.to_string(), "2 documents");
+    assert_eq!(watch.to_string(), "indexing");
     let input = base.input(100);
     input.watch.stop();
     let stopped = refresh(input).await;

@@ -103,7 +103,7 @@ async fn a_new_release_embeds_a_twentieth_at_most_and_the_old_answers_come_back_
     // Small passages, so that little is embedded when a paragraph changes, out of larger parents.
     let more = "[chunking]\nmax_tokens = 32\nparent_tokens = 220\n\
                 [embedding]\nmodel = \"counting\"\n[retrieval]\nmode = \"bm25\"\n";
-    let desk = Desk::with(more, Arc::new(Models(Arc::clone(&embedder)))).await;
+    let desk = Desk::with(more, &[], Arc::new(Models(Arc::clone(&embedder)))).await;
     let first = desk.replaced(&corpus.join("4.2")).await;
     let queries = ["What does select_related do?", "How do I write a custom management command?"];
     let judged =
