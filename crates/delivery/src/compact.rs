@@ -73,7 +73,7 @@ impl TenantDelivery {
         if let Some(made) = made {
             let manifest = Manifest::read(made.manifest, &made.bytes)?;
             let landing = Landing {
-                found: self.found_without(&known.value, &manifest).await?,
+                found: self.found_again(&known.value, &manifest).await?,
                 cause: BatchCause::Compact,
                 snapshot: made.manifest,
                 bytes: made.bytes,
