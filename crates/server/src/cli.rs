@@ -246,6 +246,8 @@ enum KnowledgeCommand {
         /// The knowledge base (default: each).
         name: Option<String>,
     },
+    /// Make a link that starts a refresh, for the push hook of a git forge and the like.
+    RefreshLink(freshness::LinkArguments),
     /// Its batches, the newest first.
     Batches {
         /// The knowledge base.
@@ -550,6 +552,7 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::Refresh(asked) => report::refresh(client, asked, out).await,
         KnowledgeCommand::Report(asked) => report::report(client, asked, out).await,
         KnowledgeCommand::Freshness { name } => freshness::show(client, name.as_deref(), out).await,
+        KnowledgeCommand::RefreshLink(asked) => freshness::link(client, asked, out).await,
         KnowledgeCommand::Status => freshness::status(client, out).await,
         KnowledgeCommand::Put { name, files, path, media_type } => {
             documents::put(client, (&name, &files), (path, media_type), out).await

@@ -29,7 +29,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, listen};
+use crate::{freshness, hooks, listen};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -169,6 +169,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(gateway.router())
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
+        .merge(hooks::router(Arc::clone(&api)))
         .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.

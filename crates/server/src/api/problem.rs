@@ -42,6 +42,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "GC0110", message)
     }
 
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "GC0403", message)
+    }
+
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "GC0404", message)
     }
