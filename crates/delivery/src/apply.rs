@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use store::{Expect, Transaction};
 
 use crate::catalog::{
-    APPS, AppRecord, Filled, KNOWLEDGE, KnowledgeRecord, PROJECTS, ProjectRecord, Versioned, expect,
+    APPS, AppRecord, BATCHES, BatchRecord, Filled, KNOWLEDGE, KnowledgeRecord, PROJECTS,
+    ProjectRecord, Versioned, expect,
 };
 use crate::due::DUE;
 use crate::project::files::{Entry, Files};
@@ -182,8 +183,11 @@ impl TenantDelivery {
         let record = match &known {
             Some(known) => KnowledgeRecord { spec: spec.clone(), golden, ..known.value.clone() },
             None => {
+                // One that was removed and comes back goes on counting: its batches are still there.
+                let batches = self.all::<BatchRecord>(BATCHES, &format!("{name}/")).await?;
+                let batches = batches.last().map_or(0, |last| last.value.number);
                 let new = KnowledgeRecord::new(name.clone(), project.clone(), spec.clone());
-                KnowledgeRecord { golden, ..new }
+                KnowledgeRecord { golden, batches, ..new }
             }
         };
         Ok(transaction.put(KNOWLEDGE, name.as_str(), &record, expect(&known))?.emit(

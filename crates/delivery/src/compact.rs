@@ -1,7 +1,7 @@
 //! Compaction as a batch: the same knowledge in fewer segments becomes the newest snapshot.
 
 use async_trait::async_trait;
-use knowledge::{Compaction, Manifest};
+use knowledge::{Check, Compaction, GoldenQueries, Manifest};
 use release::ArtifactName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,6 +12,9 @@ use crate::catalog::BatchCause;
 use crate::refresh::{Landing, Refreshed};
 use crate::tasks::{failed, input, output};
 use crate::{Delivery, DeliveryError, TenantDelivery};
+
+/// How many documents a check names at most.
+const NAMED: usize = 20;
 
 /// What a compaction did, or would do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,14 +69,24 @@ impl TenantDelivery {
         let (Some(snapshot), Some(ledger)) = (known.value.snapshot, known.value.ledger) else {
             return Err(DeliveryError::NeverRefreshed(name.clone()));
         };
-        let compacted = knowledge::compact(&self.blobs, snapshot, Vec::new(), dry_run).await?;
+        let golden = self.must_find(&known.value).await?;
+        let mut questions = golden.as_ref().map_or_else(Vec::new, |must| must.queries.clone());
+        if let Some(before) = golden.as_ref().and_then(|must| must.before.as_ref()) {
+            before.carry_vectors(&mut questions)?;
+        }
+        let compacted = knowledge::compact(&self.blobs, snapshot, questions, dry_run).await?;
         let mut told = Compacted { knowledge: name.clone(), compaction: None, batch: None };
         let Some((compaction, made)) = compacted else { return Ok(told) };
         told.compaction = Some(compaction);
-        if let Some(made) = made {
+        if let Some(mut made) = made {
             let manifest = Manifest::read(made.manifest, &made.bytes)?;
+            let found = self.found_again(&known.value, &manifest).await?;
+            if let (Some(before), Some(found)) = (golden.and_then(|must| must.before), found) {
+                let after = GoldenQueries::read(found, &self.blobs.get(&found).await?)?;
+                made.report.quality.checks.push(still_found(&before, &after));
+            }
             let landing = Landing {
-                found: self.found_again(&known.value, &manifest).await?,
+                found,
                 cause: BatchCause::Compact,
                 snapshot: made.manifest,
                 bytes: made.bytes,
@@ -116,6 +129,16 @@ impl TenantDelivery {
             }
         }
     }
+}
+
+/// Words are weighed anew, which may not make a golden query miss what it found.
+fn still_found(before: &GoldenQueries, after: &GoldenQueries) -> Check {
+    let pairs = before.queries.iter().zip(&after.queries);
+    let lost =
+        pairs.flat_map(|(was, is)| is.missed.iter().filter(|path| !was.missed.contains(path)));
+    let documents: Vec<String> = lost.take(NAMED).cloned().collect();
+    let (gate, passed) = ("golden_queries".to_owned(), documents.is_empty());
+    Check { gate, passed, measured: documents.len() as f64, limit: 0.0, documents }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use store::StoreError;
 use super::*;
 use crate::pins::tests::APP;
 use crate::versions::tests::Desk;
-use crate::{Promotion, Rollback};
+use crate::{Promotion, Rollback, Upload};
 
 const RETENTION: Retention = Retention { keep_days: 10, keep_at_least: 3, grace_hours: 24 };
 
@@ -89,4 +89,25 @@ async fn who_needs_something_at_the_same_time_has_it_decided_anew() {
     let conflict = matches!(late, Err(DeliveryError::Store(StoreError::Conflict { .. })));
     assert!(conflict, "{late:?}");
     assert_eq!(desk.ada.batches(&desk.name).await.unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn a_base_that_was_removed_and_comes_back_goes_on_counting_its_batches() {
+    let desk = Desk::new("").await;
+    days(&desk, 0..2).await;
+    let files = |more: &[(&str, &str)]| Upload {
+        files: [("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n")]
+            .iter()
+            .chain(more)
+            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+            .collect(),
+        prune: true,
+        ..Upload::default()
+    };
+    desk.ada.apply(&files(&[])).await.unwrap();
+    let base = "[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n";
+    desk.ada.apply(&files(&[("knowledge/handbook.toml", base)])).await.unwrap();
+    days(&desk, 2..3).await;
+    let batches = desk.ada.batches(&desk.name).await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [3, 2, 1]);
 }

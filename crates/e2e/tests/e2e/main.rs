@@ -10,6 +10,7 @@ mod doors;
 mod engines;
 mod freshness;
 mod full_disk;
+mod kept;
 mod kills;
 mod release;
 mod retrieval;
