@@ -46,8 +46,8 @@ mod schema;
 mod store;
 mod transaction;
 
-pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved};
-pub use blobs::{BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, TenantBlobs};
+pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved};
+pub use blobs::{BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, TenantBlobs};
 pub use database::{Database, Query, Row};
 pub use error::StoreError;
 pub use lease::Lease;
