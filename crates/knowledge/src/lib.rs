@@ -17,6 +17,7 @@
 
 mod analyse;
 mod chunk;
+mod compact;
 mod document;
 mod embed;
 mod error;
@@ -36,6 +37,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
+pub use compact::{Compacted, Compaction, Wear, compact, wear};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,

@@ -67,6 +67,15 @@ pub struct Diff {
     pub removed: Vec<String>,
 }
 
+impl DocumentEntry {
+    /// Whether both are the same version of a document, wherever its passages are: compaction puts
+    /// them into another segment.
+    pub fn is_version_of(&self, other: &Self) -> bool {
+        let version = |entry: &Self| (entry.raw, entry.modified_ms, entry.chunks);
+        version(self) == version(other)
+    }
+}
+
 impl Manifest {
     /// An empty snapshot under `recipe`.
     pub fn empty(recipe: Digest) -> Self {
@@ -167,11 +176,16 @@ impl Manifest {
     /// goes, and what it replaced or removed comes back. A document that a later batch changed again
     /// stays as that one left it. Nothing is built anew.
     pub fn without_batch(&self, before: &Self, after: &Self) -> Self {
+        let same = |one: Option<&DocumentEntry>, other: Option<&DocumentEntry>| match (one, other) {
+            (Some(one), Some(other)) => one.is_version_of(other),
+            (None, None) => true,
+            _ => false,
+        };
         let mut without = self.clone();
         let paths: BTreeSet<_> = before.documents.keys().chain(after.documents.keys()).collect();
         for path in paths {
             let (was, became) = (before.documents.get(path), after.documents.get(path));
-            if was == became || self.documents.get(path) != became {
+            if same(was, became) || !same(self.documents.get(path), became) {
                 continue;
             }
             match was {

@@ -27,8 +27,8 @@ use crate::embed::{Embedding, EmbeddingReport};
 use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
 use crate::segment::{self, Cut};
 use crate::{
-    Diff, DocumentEntry, Facts, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest, Offered,
-    QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
+    Compaction, Diff, DocumentEntry, Facts, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest,
+    Offered, QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
 };
 
 /// How many documents are worked on at once.
@@ -100,6 +100,9 @@ pub struct BatchReport {
     /// What embedding new passages took; none if nothing embeds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<EmbeddingReport>,
+    /// What compacting it did; none if it was not compacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction: Option<Compaction>,
     /// How it did at the gates.
     #[serde(default)]
     pub quality: QualityReport,

@@ -8,6 +8,7 @@
 //! The same ask of the same snapshot gives the same bits: every sum has a fixed order, and equal
 //! scores are put in the order of their passages' ids.
 
+mod alike;
 mod best;
 mod bm25;
 mod explain;
@@ -30,6 +31,7 @@ use best::{Best, Hit};
 use bm25::Words;
 use fuse::Fused;
 
+pub(crate) use alike::{Question, found};
 pub use bm25::TermShare;
 pub use explain::{Explanation, Ranked, Verdict, WordScore};
 pub use filter::{Filter, Test};

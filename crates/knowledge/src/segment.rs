@@ -15,6 +15,7 @@
 //! else: files are slices of them, and passages are unpacked when they are found.
 
 mod files;
+mod rewrite;
 mod vectors;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use crate::chunk::Chunk;
 use crate::document::Metadata;
 
 use files::Files;
+pub use rewrite::rewrite;
 pub use vectors::{Matrix, SmallQuery, Vectors, normalise};
 
 /// First bytes of a segment.
@@ -222,6 +224,8 @@ pub struct Segment {
     pub field: Field,
     /// Its vectors, if its passages were embedded.
     pub vectors: Option<Arc<Vectors>>,
+    /// How many bytes it has as a blob.
+    pub size: usize,
     /// How many bytes it has in memory, about.
     pub bytes: usize,
     rows: u32,
@@ -300,6 +304,7 @@ impl Segment {
             lengths,
             field,
             vectors,
+            size,
             bytes,
             rows,
             ids,
@@ -327,14 +332,36 @@ impl Segment {
 
     /// The passage in `row`.
     pub fn chunk(&self, row: u32) -> Result<Chunk, KnowledgeError> {
-        let unreadable = || {
-            let why = format!("its passage {row} is unreadable");
-            KnowledgeError::Corrupt { part: self.digest, why }
-        };
-        let (block, within) = (row as usize / BLOCK, row as usize % BLOCK);
-        let text = self.unpack(block).ok_or_else(unreadable)?;
-        let line = text.split(|byte| *byte == b'\n').nth(within).ok_or_else(unreadable)?;
-        serde_json::from_slice(line).map_err(|_| unreadable())
+        self.chunks(row..row + 1)?.pop().ok_or_else(|| self.unreadable(row))
+    }
+
+    /// The passages in `rows`.
+    pub fn chunks(&self, rows: Range<u32>) -> Result<Vec<Chunk>, KnowledgeError> {
+        let mut chunks = Vec::with_capacity(rows.len());
+        let mut next = rows.start;
+        while next < rows.end {
+            let (block, within) = (next as usize / BLOCK, next as usize % BLOCK);
+            let text = self.unpack(block).ok_or_else(|| self.unreadable(next))?;
+            let end = rows.end.min((block as u32 + 1) * BLOCK as u32);
+            let mut lines = text.split(|byte| *byte == b'\n').skip(within);
+            for row in next..end {
+                let chunk = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+                chunks.push(chunk.ok_or_else(|| self.unreadable(row))?);
+            }
+            next = end;
+        }
+        Ok(chunks)
+    }
+
+    /// A document with its passages, as it was when the segment was built.
+    pub fn cut(&self, document: &DocumentRows) -> Result<Cut, KnowledgeError> {
+        let chunks = self.chunks(document.rows.clone())?;
+        Ok(Cut { path: document.path.clone(), metadata: document.metadata.clone(), chunks })
+    }
+
+    fn unreadable(&self, row: u32) -> KnowledgeError {
+        let why = format!("its passage {row} is unreadable");
+        KnowledgeError::Corrupt { part: self.digest, why }
     }
 
     fn unpack(&self, block: usize) -> Option<Vec<u8>> {

@@ -3,6 +3,8 @@
 //! Sums have a fixed order, lanes and then a fixed tree, so that a similarity has the same bits
 //! wherever it is computed, whatever the compiler makes of the loops.
 
+use std::ops::Range;
+
 use tantivy::directory::OwnedBytes;
 
 /// How many sums run side by side.
@@ -94,6 +96,26 @@ impl Vectors {
     /// How many numbers a vector has.
     pub fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// The numbers of `rows`, one row after the other.
+    pub fn values(&self, rows: Range<u32>) -> impl Iterator<Item = f32> {
+        let width = 4 * self.dimension;
+        let bytes = &self.exact.as_slice()[rows.start as usize * width..rows.end as usize * width];
+        let (cells, _) = bytes.as_chunks::<4>();
+        cells.iter().map(|cell| f32::from_le_bytes(*cell))
+    }
+
+    /// Whether row `row` has the same bits as row `other` of `others`, in 32 bits and in 8.
+    pub fn same(&self, row: u32, (others, other): (&Self, u32)) -> bool {
+        let of = |vectors: &Self, row: u32, cell: usize| {
+            let width = cell * vectors.dimension;
+            row as usize * width..(row as usize + 1) * width
+        };
+        self.exact.as_slice()[of(self, row, 4)] == others.exact.as_slice()[of(others, other, 4)]
+            && self.small.as_slice()[of(self, row, 1)]
+                == others.small.as_slice()[of(others, other, 1)]
+            && self.scales[row as usize].to_bits() == others.scales[other as usize].to_bits()
     }
 
     /// The similarity of row `row` to `query`, in 32 bits.
