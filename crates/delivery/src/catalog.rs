@@ -99,6 +99,9 @@ pub struct KnowledgeRecord {
     /// How the polls of its sources went, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<String, Polls>,
+    /// How many erasures there were.
+    #[serde(default)]
+    pub erasures: u64,
 }
 
 impl KnowledgeRecord {
@@ -106,7 +109,8 @@ impl KnowledgeRecord {
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
         let (snapshot, refreshed_at, ledger) = (None, None, None);
         let polls = BTreeMap::new();
-        Self { name, project, spec, snapshot, refreshed_at, ledger, batches: 0, polls }
+        let (batches, erasures) = (0, 0);
+        Self { name, project, spec, snapshot, refreshed_at, ledger, batches, polls, erasures }
     }
 }
 
@@ -120,6 +124,11 @@ pub enum BatchCause {
     Excise {
         /// The document, or the batch by its number.
         what: String,
+    },
+    /// Documents were erased.
+    Erase {
+        /// The erasure's number.
+        erasure: u64,
     },
 }
 

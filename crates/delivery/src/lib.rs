@@ -19,6 +19,7 @@
 mod apply;
 mod catalog;
 mod documents;
+mod erasure;
 mod error;
 mod history;
 mod imported;
@@ -35,12 +36,13 @@ use std::sync::Arc;
 
 use knowledge::{KnowledgeModels, NoModels, Offered, Workshop};
 use release::{Clock, PrincipalId, TenantId};
-use store::{Blobs, Store, TenantBlobs, TenantStore};
+use store::{Backups, Blobs, Store, SystemStore, TenantBlobs, TenantStore};
 
 pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
+pub use erasure::{Erase, ErasureRecord, Reach};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use imported::imported_model;
@@ -60,6 +62,7 @@ pub struct Delivery {
     workshop: Arc<Workshop>,
     models: Arc<dyn KnowledgeModels>,
     clock: Arc<dyn Clock>,
+    backups: Arc<[Backups]>,
 }
 
 impl Delivery {
@@ -71,7 +74,8 @@ impl Delivery {
         workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, blobs, offered, workshop, models: Arc::new(NoModels), clock }
+        let (models, backups) = (Arc::new(NoModels), Arc::new([]));
+        Self { store, blobs, offered, workshop, models, clock, backups }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -80,10 +84,18 @@ impl Delivery {
         Self { models, ..self }
     }
 
+    /// The same, with the places of backups that erasures reach.
+    #[must_use]
+    pub fn with_backups(self, backups: Vec<Backups>) -> Self {
+        Self { backups: backups.into(), ..self }
+    }
+
     /// The release path of one tenant, acting as `actor`.
     pub fn tenant(&self, tenant: &TenantId, actor: PrincipalId) -> TenantDelivery {
         TenantDelivery {
             store: self.store.tenant(tenant),
+            system: self.store.system(),
+            backups: Arc::clone(&self.backups),
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
             offered: Arc::clone(&self.offered),
@@ -99,6 +111,8 @@ impl Delivery {
 #[derive(Debug, Clone)]
 pub struct TenantDelivery {
     store: TenantStore,
+    system: SystemStore,
+    backups: Arc<[Backups]>,
     blobs: TenantBlobs,
     tenant: TenantId,
     offered: Arc<Offered>,

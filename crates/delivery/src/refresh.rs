@@ -10,7 +10,7 @@ use release::{
     ArtifactName, ArtifactRef, CanonicalJson, Change, DeploymentEntry, Digest, Reproducibility,
 };
 use serde::{Deserialize, Serialize};
-use store::{Expect, Transaction};
+use store::{Committed, Expect, StoreError, Transaction};
 
 use crate::catalog::{
     APPS, AppRecord, BATCHES, BatchCause, BatchRecord, Filled, KNOWLEDGE, KnowledgeRecord,
@@ -136,6 +136,17 @@ impl TenantDelivery {
         landing: Landing,
         unchanged: bool,
     ) -> Result<Refreshed, DeliveryError> {
+        Ok(self.land_with(known, landing, unchanged, self.transaction()).await?.0)
+    }
+
+    /// The same in one transaction with what `transaction` holds already; gives what that came to.
+    pub(crate) async fn land_with(
+        &self,
+        known: Versioned<KnowledgeRecord>,
+        landing: Landing,
+        unchanged: bool,
+        transaction: Transaction,
+    ) -> Result<(Refreshed, Committed), DeliveryError> {
         let Landing { cause, snapshot, bytes, ledger, report, polls } = landing;
         let (expected, before) = (known.expect(), known.value);
         let (name, now) = (before.name.clone(), self.clock.now());
@@ -163,10 +174,11 @@ impl TenantDelivery {
             promoted: Vec::new(),
         };
         let kind = if accepted { "knowledge.refreshed" } else { "knowledge.rejected" };
-        let mut transaction = self
-            .transaction()
-            .put(KNOWLEDGE, name.as_str(), &record, expected)?
-            .emit(&format!("knowledge/{name}"), kind, &refreshed)?;
+        let mut transaction = transaction.put(KNOWLEDGE, name.as_str(), &record, expected)?.emit(
+            &format!("knowledge/{name}"),
+            kind,
+            &refreshed,
+        )?;
         if !unchanged {
             let report = CanonicalJson::of(&refreshed.report);
             let report = report.map_err(knowledge::KnowledgeError::from)?.into_bytes();
@@ -196,8 +208,15 @@ impl TenantDelivery {
             transaction =
                 self.propose_snapshot(&name, artifact, (transaction, &mut refreshed)).await?;
         }
-        self.store.commit(transaction).await?;
-        Ok(refreshed)
+        match self.store.commit(transaction).await {
+            Ok(committed) => Ok((refreshed, committed)),
+            Err(error) => {
+                if matches!(error, StoreError::Conflict { .. }) {
+                    self.discard(&before, snapshot).await?;
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Proposes a snapshot to every app that it grounds.
@@ -232,12 +251,16 @@ impl TenantDelivery {
     async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
-        let cache = EmbeddingCache {
+        Ok(Some(Embedding { spec, open, cache: self.vectors() }))
+    }
+
+    /// The tenant's vectors that were made once.
+    pub(crate) fn vectors(&self) -> EmbeddingCache {
+        EmbeddingCache {
             store: self.store.clone(),
             blobs: self.blobs.clone(),
             actor: self.actor.clone(),
             clock: Arc::clone(&self.clock),
-        };
-        Ok(Some(Embedding { spec, open, cache }))
+        }
     }
 }

@@ -100,7 +100,10 @@ impl TenantDelivery {
                     Some(ledger) => self.ledger(ledger).await?,
                     None => Ledger::default(),
                 };
-                (newest.without_batch(&before, &after), restored, format!("batch {number}"))
+                let mut without = newest.without_batch(&before, &after);
+                // What was erased meanwhile does not come back.
+                without.documents.retain(|path, _| !ledger.erased.contains(path));
+                (without, restored, format!("batch {number}"))
             }
         };
         let paths: BTreeSet<_> = newest.documents.keys().chain(without.documents.keys()).collect();
@@ -128,7 +131,7 @@ impl TenantDelivery {
             cause: BatchCause::Excise { what },
             snapshot: self.blobs.put(bytes.clone().into()).await?,
             bytes,
-            ledger: self.blobs.put(ledger.bytes()?.into()).await?,
+            ledger: self.blobs.put_sealed(ledger.bytes()?.into()).await?,
             report,
             polls: record.polls.clone(),
         };
@@ -137,18 +140,22 @@ impl TenantDelivery {
     }
 
     /// A batch by its number.
-    async fn batch(&self, name: &ArtifactName, number: u64) -> Result<BatchRecord, DeliveryError> {
+    pub(crate) async fn batch(
+        &self,
+        name: &ArtifactName,
+        number: u64,
+    ) -> Result<BatchRecord, DeliveryError> {
         let found = self.find::<BatchRecord>(BATCHES, &batch_key(name, number)).await?;
         let why = "there is none".to_owned();
         let unknown = || DeliveryError::Batch { name: name.clone(), number, why };
         Ok(found.ok_or_else(unknown)?.value)
     }
 
-    async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
+    pub(crate) async fn manifest(&self, digest: Digest) -> Result<Manifest, DeliveryError> {
         Ok(Manifest::read(digest, &self.blobs.get(&digest).await?)?)
     }
 
-    async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
+    pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
         Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
     }
 }

@@ -27,6 +27,10 @@ pub struct Ledger {
     /// same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub excised: BTreeMap<String, BTreeSet<Digest>>,
+    /// Documents that were erased: they do not come back, whatever their bytes, until a person
+    /// admits them again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub erased: BTreeSet<String>,
 }
 
 /// A document that is known.
@@ -81,8 +85,8 @@ pub struct Facts {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (documents, excised) = (BTreeMap::new(), BTreeMap::new());
-        Self { r#type: FORM.to_owned(), documents, excised }
+        let (documents, excised, erased) = Default::default();
+        Self { r#type: FORM.to_owned(), documents, excised, erased }
     }
 }
 
@@ -114,6 +118,17 @@ impl Ledger {
     pub fn marks(&self, source: &str) -> BTreeMap<String, String> {
         let own = self.documents.iter().filter(|(_, known)| known.source == source);
         own.map(|(path, known)| (path.clone(), known.mark.clone())).collect()
+    }
+
+    /// This ledger without anything that is known of `erased`; whether that is another one.
+    pub fn without(&mut self, erased: &BTreeSet<String>) -> bool {
+        let before = self.clone();
+        self.documents.retain(|path, _| !erased.contains(path));
+        for known in self.documents.values_mut() {
+            known.facts.copy_of.take_if(|of| erased.contains(of));
+        }
+        self.excised.retain(|path, _| !erased.contains(path));
+        *self != before
     }
 
     /// Whether a version was taken out.

@@ -20,6 +20,7 @@ mod chunk;
 mod compact;
 mod document;
 mod embed;
+mod erase;
 mod error;
 mod evaluate;
 mod extract;
@@ -44,6 +45,7 @@ pub use embed::{
     KnowledgeModels, NoModels, OpenEmbedder, QuestionVectors, question_vectors, vector_from_hex,
     vector_to_hex,
 };
+pub use erase::{Remains, Whereabouts, documents_where, remains, rewrite, whereabouts};
 pub use error::KnowledgeError;
 pub use evaluate::{
     Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,

@@ -1,11 +1,12 @@
 //! An open snapshot: the segments it is made of, and which of their rows count.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
-use store::TenantBlobs;
+use store::{BlobError, TenantBlobs};
 
+use crate::erase::Standing;
 use crate::retrieve::{Filter, Rows};
 use crate::segment::Segment;
 use crate::{KnowledgeError, Manifest};
@@ -17,7 +18,12 @@ pub struct Snapshot {
     pub digest: Digest,
     /// Its manifest.
     pub manifest: Manifest,
+    /// Documents that it had and that were erased since: they are found no more, and what is found
+    /// in their place may have other scores.
+    pub erased: BTreeSet<String>,
     parts: Vec<Part>,
+    /// What stood for each of its segments when it was opened.
+    standing: BTreeMap<Digest, Standing>,
 }
 
 /// A segment of a snapshot.
@@ -73,29 +79,55 @@ impl SnapshotCache {
         digest: Digest,
     ) -> Result<Snapshot, KnowledgeError> {
         let manifest = Manifest::read(digest, &blobs.get(&digest).await?)?;
-        let mut parts = Vec::new();
+        let (mut parts, mut standing) = (Vec::new(), BTreeMap::new());
         for digest in manifest.segments() {
-            let segment = self.segment(blobs, digest).await?;
-            let dimension = segment.vectors.as_ref().map(|vectors| vectors.dimension());
-            let wanted = manifest.embedding.as_ref().map(|entry| entry.dimension as usize);
-            if dimension != wanted {
-                let why = "its vectors are not those that the snapshot names".to_owned();
-                return Err(KnowledgeError::Corrupt { part: digest, why });
+            let (stands, segment) = self.standing(blobs, digest).await?;
+            if let Some(segment) = segment {
+                let dimension = segment.vectors.as_ref().map(|vectors| vectors.dimension());
+                let wanted = manifest.embedding.as_ref().map(|entry| entry.dimension as usize);
+                if dimension != wanted {
+                    let why = "its vectors are not those that the snapshot names".to_owned();
+                    return Err(KnowledgeError::Corrupt { part: digest, why });
+                }
+                let counts = |path: &str| {
+                    let entry = manifest.documents.get(path);
+                    entry.is_some_and(|entry| entry.segment == Some(digest))
+                        && !stands.hidden.contains(path)
+                };
+                parts.push(Part::new(segment, counts));
             }
-            let counts = |path: &str| {
-                manifest.documents.get(path).is_some_and(|entry| entry.segment == Some(digest))
-            };
-            parts.push(Part::new(segment, counts));
+            standing.insert(digest, stands);
         }
-        Ok(Snapshot { digest, manifest, parts })
+        let erased = manifest.hidden(&standing);
+        Ok(Snapshot { digest, manifest, erased, parts, standing })
     }
 
-    async fn segment(
+    /// What stands for a segment, and that, open; none if all of it was erased.
+    async fn standing(
         &self,
         blobs: &TenantBlobs,
         digest: Digest,
+    ) -> Result<(Standing, Option<Arc<Segment>>), KnowledgeError> {
+        loop {
+            let stands = Standing::of(blobs, digest).await?;
+            let Some(at) = stands.at else { return Ok((stands, None)) };
+            match self.segment(blobs, (digest, at)).await {
+                Ok(segment) => return Ok((stands, Some(segment))),
+                // It was erased this moment: by now something else stands for it.
+                Err(KnowledgeError::Blob(BlobError::Erased(gone)))
+                    if blobs.erasure(&gone).await?.shredded => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The segment that manifests name `digest`, from the blob that stands for it.
+    async fn segment(
+        &self,
+        blobs: &TenantBlobs,
+        (digest, at): (Digest, Digest),
     ) -> Result<Arc<Segment>, KnowledgeError> {
-        let key = (blobs.tenant().clone(), digest);
+        let key = (blobs.tenant().clone(), at);
         let known = || {
             let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
             segments.get(&key).and_then(Weak::upgrade)
@@ -103,7 +135,7 @@ impl SnapshotCache {
         if let Some(segment) = known() {
             return Ok(segment);
         }
-        let bytes = blobs.get(&digest).await?;
+        let bytes = blobs.get(&at).await?;
         let opened = tokio::task::spawn_blocking(move || Segment::open(digest, bytes));
         let segment = Arc::new(opened.await.map_err(|_| KnowledgeError::Stopped)??);
         let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +148,19 @@ impl SnapshotCache {
 impl Snapshot {
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Whether nothing was erased of it since it was opened.
+    ///
+    /// # Errors
+    /// If the place where blobs are kept failed.
+    pub async fn is_current(&self, blobs: &TenantBlobs) -> Result<bool, KnowledgeError> {
+        for (digest, before) in &self.standing {
+            if Standing::of(blobs, *digest).await? != *before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// About how many bytes it has in memory, segments that others share included.
