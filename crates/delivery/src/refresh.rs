@@ -248,7 +248,10 @@ impl TenantDelivery {
     }
 
     /// What embeds a knowledge base's passages now; none if nothing does.
-    async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
+    pub(crate) async fn embedding(
+        &self,
+        spec: &KnowledgeSpec,
+    ) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
         Ok(Some(Embedding { spec, open, cache: self.vectors() }))
