@@ -130,6 +130,11 @@ pub enum BatchCause {
         /// The erasure's number.
         erasure: u64,
     },
+    /// What an earlier batch had made was made the newest again.
+    Restore {
+        /// That batch.
+        batch: u64,
+    },
 }
 
 /// A batch: what led from one snapshot to the next, or would have.

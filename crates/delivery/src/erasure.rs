@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use knowledge::source::Pushes;
 use knowledge::{
-    BatchReport, Filter, KnowledgeError, Ledger, Manifest, Remains, Whereabouts, documents_where,
-    remains, whereabouts,
+    BatchReport, Filter, KnowledgeError, Ledger, Manifest, Remains, SourceSpec, Whereabouts,
+    documents_where, remains, whereabouts,
 };
 use release::{AppName, ArtifactName, Digest, PrincipalId, SlotName, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -240,15 +240,17 @@ impl TenantDelivery {
         Ok(record)
     }
 
-    /// Refuses a document that was erased.
+    /// Refuses to have a document put that was erased.
     pub(crate) async fn check_admitted(
         &self,
         name: &ArtifactName,
-        document: &str,
+        path: &str,
     ) -> Result<(), DeliveryError> {
         let known = self.knowledge_base(name).await?.value;
+        let prefix = self.pushed(name).await?.map(|pushed| pushed.prefix).unwrap_or_default();
+        let document = format!("{prefix}{path}");
         match known.ledger {
-            Some(digest) if self.ledger(digest).await?.erased.contains(document) => {
+            Some(digest) if self.ledger(digest).await?.erased.contains(&document) => {
                 let why = format!(
                     "`{document}` was erased and is not taken again: `groundcrew knowledge admit \
                      {name} {document}` allows it"
@@ -267,13 +269,13 @@ impl TenantDelivery {
     ) -> Result<BTreeSet<String>, DeliveryError> {
         let mut documents = erase.documents.clone();
         let snapshots = self.snapshots(name).await?;
-        let pushes = self.pushes_of(name)?;
+        let pushed = self.pushed(name).await?;
         let found = self.whereabouts(name, &documents).await?;
         for document in &documents {
             let known = found.documents.contains(document);
-            let put = match &pushes {
-                Some(pushes) if !known => !pushes.blobs_of(document).await?.is_empty(),
-                _ => false,
+            let put = match &pushed {
+                Some(pushed) => !pushed.blobs_of(document).await?.is_empty(),
+                None => false,
             };
             if !known && !put {
                 let why = format!("no snapshot ever had a document `{document}`");
@@ -282,8 +284,9 @@ impl TenantDelivery {
         }
         if !erase.filters.is_empty() {
             documents.extend(documents_where(&self.blobs, &snapshots, &erase.filters).await?);
-            if let Some(pushes) = &pushes {
-                documents.extend(pushes.paths_where(&erase.filters).await?);
+            if let Some(Pushed { pushes, prefix }) = &pushed {
+                let put = pushes.paths_where(&erase.filters).await?.into_iter();
+                documents.extend(put.map(|path| format!("{prefix}{path}")));
             }
         }
         if documents.is_empty() {
@@ -325,9 +328,9 @@ impl TenantDelivery {
             all.texts.extend(more.texts);
         }
         all.blobs.extend(self.vectors().holding(&all.texts).await?);
-        if let Some(pushes) = self.pushes_of(name)? {
+        if let Some(pushed) = self.pushed(name).await? {
             for document in documents {
-                all.blobs.extend(pushes.blobs_of(document).await?);
+                all.blobs.extend(pushed.blobs_of(document).await?);
             }
         }
         for digest in self.ledgers(name).await? {
@@ -346,12 +349,17 @@ impl TenantDelivery {
             .collect())
     }
 
-    fn pushes_of(&self, name: &ArtifactName) -> Result<Option<Pushes>, DeliveryError> {
-        match self.offered.pushes(&self.tenant, name) {
-            Ok(pushes) => Ok(Some(pushes)),
-            Err(KnowledgeError::NotOffered { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    /// What was put into a knowledge base, if anything can be.
+    async fn pushed(&self, name: &ArtifactName) -> Result<Option<Pushed>, DeliveryError> {
+        let pushes = match self.offered.pushes(&self.tenant, name) {
+            Ok(pushes) => pushes,
+            Err(KnowledgeError::NotOffered { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let spec = self.knowledge_base(name).await?.value.spec;
+        let push = spec.sources.iter().find(|source| matches!(source, SourceSpec::Push(_)));
+        let prefix = push.map(|source| source.prefix().to_owned()).unwrap_or_default();
+        Ok(Some(Pushed { pushes, prefix }))
     }
 
     /// Hides documents in every segment that has them.
@@ -468,6 +476,26 @@ impl TenantDelivery {
         let done = work.await;
         self.system.release(&lease).await?;
         done
+    }
+}
+
+/// What was put into a knowledge base, under the paths that documents have in snapshots.
+pub(crate) struct Pushed {
+    pushes: Pushes,
+    prefix: String,
+}
+
+impl Pushed {
+    /// The path under which a document was put, if it can have been.
+    fn path<'a>(&self, document: &'a str) -> Option<&'a str> {
+        document.strip_prefix(&self.prefix)
+    }
+
+    async fn blobs_of(&self, document: &str) -> Result<Vec<Digest>, DeliveryError> {
+        match self.path(document) {
+            Some(path) => Ok(self.pushes.blobs_of(path).await?),
+            None => Ok(Vec::new()),
+        }
     }
 }
 

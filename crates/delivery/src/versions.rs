@@ -7,7 +7,7 @@ use knowledge::{BatchReport, Diff, Ledger, Manifest};
 use release::{ArtifactName, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{BATCHES, BatchCause, BatchRecord, batch_key};
+use crate::catalog::{BATCHES, BatchCause, BatchRecord, KnowledgeRecord, Versioned, batch_key};
 use crate::refresh::{Landing, Refreshed};
 use crate::{DeliveryError, TenantDelivery};
 
@@ -120,22 +120,68 @@ impl TenantDelivery {
                 None => ledger.documents.remove(path),
             };
         }
-        let bytes = without.bytes()?;
+        self.land_made(known, (&newest, without, ledger), BatchCause::Excise { what }).await
+    }
+
+    /// Makes the snapshot that a batch made the newest again and proposes it, without what was taken
+    /// out since. Nothing is read, cut or embedded anew. The next refresh brings what the sources have
+    /// then.
+    ///
+    /// # Errors
+    /// If there is no such batch, it was rejected, or a record cannot be written.
+    pub async fn restore_knowledge(
+        &self,
+        name: &ArtifactName,
+        number: u64,
+    ) -> Result<Refreshed, DeliveryError> {
+        let known = self.knowledge_base(name).await?;
+        let (Some(snapshot), Some(ledger)) = (known.value.snapshot, known.value.ledger) else {
+            return Err(no_snapshot(name));
+        };
+        let batch = self.batch(name, number).await?;
+        if !batch.accepted {
+            let why = "it was rejected".to_owned();
+            return Err(DeliveryError::Batch { name: name.clone(), number, why });
+        }
+        let newest = self.manifest(snapshot).await?;
+        let mut manifest = self.manifest(batch.snapshot).await?;
+        let mut restored = self.ledger(batch.ledger).await?;
+        let newest_ledger = self.ledger(ledger).await?;
+        for (path, versions) in newest_ledger.excised {
+            restored.excised.entry(path).or_default().extend(versions);
+        }
+        restored.erased.clone_from(&newest_ledger.erased);
+        manifest.documents.retain(|path, entry| {
+            !restored.is_excised(path, &entry.raw) && !restored.erased.contains(path)
+        });
+        restored.documents.retain(|path, _| manifest.documents.contains_key(path));
+        let cause = BatchCause::Restore { batch: number };
+        self.land_made(known, (&newest, manifest, restored), cause).await
+    }
+
+    /// Lands a snapshot that was made from others.
+    async fn land_made(
+        &self,
+        known: Versioned<KnowledgeRecord>,
+        (newest, made, ledger): (&Manifest, Manifest, Ledger),
+        cause: BatchCause,
+    ) -> Result<Refreshed, DeliveryError> {
+        let bytes = made.bytes()?;
         let report = BatchReport {
-            diff: without.since(&newest),
-            documents: without.documents.len() as u64,
-            chunks: without.chunks(),
+            diff: made.since(newest),
+            documents: made.documents.len() as u64,
+            chunks: made.chunks(),
             ..BatchReport::default()
         };
         let landing = Landing {
-            cause: BatchCause::Excise { what },
+            cause,
             snapshot: self.blobs.put(bytes.clone().into()).await?,
             bytes,
             ledger: self.blobs.put_sealed(ledger.bytes()?.into()).await?,
             report,
-            polls: record.polls.clone(),
+            polls: known.value.polls.clone(),
         };
-        let unchanged = without == newest;
+        let unchanged = made == *newest;
         self.land(known, landing, unchanged).await
     }
 

@@ -194,6 +194,14 @@ impl Stage {
         Ok(command)
     }
 
+    /// Begins a command and does not wait for it.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn spawn(&self, args: &[&str]) -> Result<Child> {
+        Ok(self.command(args)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    }
+
     /// Runs the command line in the project; what it prints.
     ///
     /// # Errors

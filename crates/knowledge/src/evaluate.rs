@@ -1,5 +1,6 @@
 //! How well a snapshot finds what it should, and whether it still finds what it did.
 
+mod drawn;
 mod golden;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

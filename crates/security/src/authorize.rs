@@ -90,6 +90,8 @@ actions! {
     RefreshKnowledge,
     /// Put documents into knowledge, and remove them.
     WriteKnowledge,
+    /// Erase documents from everything that was ever made of them, and admit them again.
+    EraseKnowledge,
     /// See workflows and their executions.
     ReadWorkflows,
     /// Define workflows.
@@ -104,6 +106,8 @@ actions! {
     ManageUsers,
     /// Create and list tenants.
     ManageTenants,
+    /// Take, list, prove and delete backups of the installation.
+    ManageBackups,
 }
 
 /// What it is done to.
@@ -162,16 +166,16 @@ pub fn authorize(
     }
 }
 
-/// Tenants are managed from outside any of them.
+/// Tenants, and backups of all of them, are managed from outside any of them.
 fn installation_only(identity: &Identity, action: Action) -> bool {
-    action == Action::ManageTenants && identity.tenant.is_some()
+    matches!(action, Action::ManageTenants | Action::ManageBackups) && identity.tenant.is_some()
 }
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageKeys, ManageTenants,
-        ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows,
-        RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, ManageBackups,
+        ManageKeys, ManageTenants, ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus,
+        ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -185,7 +189,9 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageKeys | ManageUsers | ManageTenants => role == Role::Admin,
+        EraseKnowledge | ManageKeys | ManageUsers | ManageTenants | ManageBackups => {
+            role == Role::Admin
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 //! Every route stands once in [`routes`], with the action its caller must be allowed to do; the
 //! router, the check and the OpenAPI document are made from that one list.
 
+mod backups;
 mod batches;
 mod documents;
+mod erasures;
 mod handlers;
 mod openapi;
 mod problem;
@@ -34,6 +36,7 @@ use store::Blobs;
 use tokio::sync::watch;
 use workflow::engine::Engine;
 
+use crate::backups::Keeper;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
@@ -54,6 +57,7 @@ pub struct Api {
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
     pub workflows: Engine,
+    pub backups: Keeper,
     pub clock: Arc<dyn Clock>,
 }
 

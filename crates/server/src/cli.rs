@@ -1,7 +1,9 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod backups;
 mod batches;
 mod documents;
+mod erasures;
 mod project;
 mod retrieval;
 mod show;
@@ -17,6 +19,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use crate::backups::restore;
 use crate::client::{Client, Target};
 use crate::{config, explain, reference, wiring};
 
@@ -89,6 +92,9 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Backups of the installation: taken, proved, restored.
+    #[command(subcommand)]
+    Backup(backups::BackupCommand),
     /// Keys of users and service accounts.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -246,6 +252,18 @@ enum KnowledgeCommand {
     Diff(batches::DiffArguments),
     /// Make a snapshot without a document or a batch the newest; nothing is read anew.
     Excise(batches::ExciseArguments),
+    /// Erase documents from everything that was ever made of them, backups included.
+    Erase(erasures::EraseArguments),
+    /// Its erasures, the newest first.
+    Erasures {
+        /// The knowledge base.
+        name: String,
+    },
+    /// Let an erased document come back, when its source has it or it is put again.
+    Admit(erasures::AdmitArguments),
+    /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
+    /// since. The next refresh brings what the sources have then.
+    Restore(batches::RestoreArguments),
     /// The knowledge bases and their newest snapshots.
     Status,
     /// Put documents into a knowledge base that takes them, for its next refresh.
@@ -405,11 +423,11 @@ async fn execute(cli: Cli) -> Result<()> {
     match command {
         Command::Init { directory } => project::init(&directory, &out),
         Command::Up { insecure_http } => {
-            let file = config::read(&target.config).map_err(|found| {
-                let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-                anyhow::anyhow!("{}", found.join("\n"))
-            })?;
-            wiring::up(file, &target.base(), insecure_http).await
+            wiring::up(server_file(&target)?, &target.base(), insecure_http).await
+        }
+        Command::Backup(backups::BackupCommand::Restore(asked)) => {
+            let restored = restore(&server_file(&target)?, &target.base(), asked).await?;
+            out.value(&restored, backups::restored)
         }
         Command::Explain { code } => match explain::page(&code) {
             Some(page) => {
@@ -434,6 +452,13 @@ async fn execute(cli: Cli) -> Result<()> {
     }
 }
 
+fn server_file(target: &Target) -> Result<config::ServerFile> {
+    config::read(&target.config).map_err(|found| {
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", found.join("\n"))
+    })
+}
+
 /// The commands that ask the server.
 async fn call(client: &Client, command: Command, out: &show::Output) -> Result<()> {
     match command {
@@ -450,6 +475,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {
             let made = client.post("/api/v1/tenants", &json!({"name": name})).await?;
@@ -520,6 +546,10 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Erase(asked) => erasures::erase(client, asked, out).await,
+        KnowledgeCommand::Erasures { name } => erasures::list(client, &name, out).await,
+        KnowledgeCommand::Admit(asked) => erasures::admit(client, asked, out).await,
+        KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh { name, approve_removals, waiting } => {
             let approved = if approve_removals { "?approved=true" } else { "" };
             let path = format!("/api/v1/knowledge/{name}/refresh{approved}");

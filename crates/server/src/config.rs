@@ -1,5 +1,6 @@
 //! `server.toml`: what the operator owns.
 
+mod backups;
 mod calls;
 mod sources;
 
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
 
+pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
 
@@ -39,6 +41,8 @@ pub struct ServerFile {
     pub traces: TracesFile,
     /// How workflows are kept.
     pub workflows: WorkflowsFile,
+    /// Where backups go. Without it none are taken.
+    pub backup: Option<BackupFile>,
     /// Directories that knowledge may be made from, by name.
     pub directories: BTreeMap<String, DirectoryFile>,
     /// Functions that workflows may invoke, by the name that `lambda:invoke` uses.
@@ -70,6 +74,7 @@ impl Default for ServerFile {
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
+            backup: None,
             directories: BTreeMap::new(),
             repositories: BTreeMap::new(),
             databases: BTreeMap::new(),

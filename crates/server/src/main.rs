@@ -13,6 +13,7 @@
 
 mod api;
 mod aws;
+mod backups;
 mod buckets;
 mod cli;
 mod client;

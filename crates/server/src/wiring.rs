@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
 use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
-use knowledge::{Extractor, KnowledgeModels, Workshop};
+use knowledge::{Extractor, Workshop};
 use models::Providers;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -24,9 +24,9 @@ use workflow::engine::{Engine, Task};
 
 use crate::api::{self, Api};
 use crate::aws;
+use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
-use crate::knowledge_models::{InstalledModels, OpenModels};
 use crate::links;
 use crate::steps::Steps;
 use crate::{listen, watching};
@@ -54,7 +54,13 @@ impl DataDirectory {
         self.0.join("node.id")
     }
 
-    fn pepper(&self) -> PathBuf {
+    /// Where drills restore to.
+    fn scratch(&self) -> PathBuf {
+        self.0.join("drill")
+    }
+
+    /// The installation's key.
+    pub fn pepper(&self) -> PathBuf {
         self.0.join("installation.key")
     }
 }
@@ -68,8 +74,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let data = DataDirectory(base.join(&config.data));
     make_private_directory(&data.0)?;
     let store = open_store(&config, &data).await?;
-    let blobs = open_blobs(&config, &data)?;
+    ensure!(
+        !store.is_half_restored().await?,
+        "a restore into this database was cut off: run `groundcrew backup restore` again"
+    );
     let pepper = secret_file(&data.pepper())?;
+    let blobs = open_blobs(&config, &data, &pepper)?;
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
     bootstrap(&keys, &data).await?;
 
@@ -91,31 +101,39 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     });
     let providers = Arc::new(Providers::new(config.providers()?)?);
     let prices = PriceBook::new(config.prices.clone());
-    let models: Arc<dyn KnowledgeModels> = Arc::new(InstalledModels {
+    let parts = backups::Parts {
+        installation: pepper.clone(),
+        offered,
+        workshop,
         providers: Arc::clone(&providers),
         environment: config.environment.clone(),
         prices: prices.clone(),
         clock: Arc::clone(&clock),
-        store: store.clone(),
-        blobs: blobs.clone(),
-        open: OpenModels::default(),
-    });
-    let delivery =
-        Delivery::new((store.clone(), blobs.clone()), offered, workshop, Arc::clone(&clock))
-            .with_models(Arc::clone(&models));
+    };
+    let (stored, node) = ((store.clone(), blobs.clone()), node(&data)?);
+    let models = parts.models(&stored);
+    let places = config.places(base, &pepper)?;
+    let reached = places.iter().flat_map(|places| [Some(&places.first), places.replica.as_ref()]);
+    let reached = reached.flatten().map(|place| place.backups.clone()).collect();
+    let delivery = parts.delivery(&stored, Arc::clone(&models)).with_backups(reached);
+    let backups =
+        Keeper { places, data: stored, parts, node: node.clone(), scratch: data.scratch() };
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
+        Arc::new(TakeTask(backups.clone())),
+        Arc::new(DrillTask(backups.clone())),
         functions,
         connections,
     ];
-    let (node, secret) = (node(&data)?, pepper.clone());
-    let workflows = Engine::new(store.clone(), Arc::clone(&clock), &node, secret, tasks);
+    let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
     workflows.offer(config.buckets(base)?);
+    delivery.mask_erasures(&tenants).await?;
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let live = live.with_erasures(reconciler.erasures());
     let mut live = live.with_models(Arc::clone(&models));
     live.catch_up().await;
     let live_now = live.watch();
@@ -140,6 +158,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         live: live_now,
         models,
         workflows: workflows.clone(),
+        backups,
         clock,
     };
     let api = Arc::new(api);
@@ -162,6 +181,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
+    background.spawn(complete_erasures(watched.clone(), Arc::clone(&keys), node));
     background.spawn(watching::watch(watched, workflows.clone(), Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
@@ -210,6 +230,24 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
     }
 }
 
+/// Looks every second for erasures that are not completed.
+async fn complete_erasures(delivery: Delivery, keys: Arc<KeyRing>, node: String) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let completed = async {
+            let tenants = keys.tenant_names().await?;
+            anyhow::Ok(delivery.complete_erasures(&tenants, &node).await?)
+        };
+        match completed.await {
+            Ok(0) => {}
+            Ok(completed) => tracing::info!(completed, "erasures are completed"),
+            Err(error) => {
+                tracing::warn!(%error, "erasures cannot be completed; trying again");
+            }
+        }
+    }
+}
+
 /// Deletes, every quarter of an hour, what ended longer ago than is kept.
 async fn forget_ended(workflows: Engine, keys: Arc<KeyRing>, keep_days: u32) {
     loop {
@@ -252,15 +290,21 @@ async fn stopped() {
     tracing::info!("stopping: answers under way are finished first");
 }
 
-async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Store> {
+/// Opens the store that `config` names.
+pub async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Store> {
     Ok(match &config.store {
         StoreFile::Sqlite => Store::open_sqlite(&data.0.join("control.db")).await?,
         StoreFile::Postgres { url } => Store::open_postgres(&url.resolve()?).await?,
     })
 }
 
-fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
-    Ok(match &config.blobs {
+/// Opens the blobs that `config` names; the keys of sealed ones are wrapped by the installation's.
+pub fn open_blobs(
+    config: &ServerFile,
+    data: &DataDirectory,
+    installation: &Secret,
+) -> Result<Blobs> {
+    let blobs = match &config.blobs {
         BlobsFile::Disk => Blobs::disk(data.0.join("blobs")),
         BlobsFile::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } => {
             Blobs::s3(&S3Options {
@@ -272,7 +316,8 @@ fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
                 secret_access_key: secret_access_key.resolve()?,
             })?
         }
-    })
+    };
+    Ok(blobs.with_key(installation))
 }
 
 /// On the first start: the default tenant, an administrator, and its key for this machine.
@@ -309,7 +354,7 @@ fn node(data: &DataDirectory) -> Result<String> {
 }
 
 /// A secret that is made on the first start and read ever after.
-fn secret_file(path: &Path) -> Result<Secret> {
+pub fn secret_file(path: &Path) -> Result<Secret> {
     if !path.exists() {
         write_private(path, KeyRing::random_secret()?.expose())?;
     }

@@ -18,14 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use release::{CanonicalJson, Digest, Secret, TenantId, Timestamp};
+use release::{CanonicalJson, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use rows::Row;
 
 use crate::batch::Work;
-use crate::{BlobError, Blobs, Store, StoreError, TenantBlobs};
+use crate::{BlobError, Blobs, Collection, Expect, Store, StoreError, TenantBlobs, Transaction};
 pub use erasures::ERASURES;
 use rows::Pieces;
 
@@ -34,6 +34,9 @@ const PIECES: &str = ".backup/pieces/";
 const INVENTORIES: &str = ".backup/inventories/";
 /// The form that this version reads and writes.
 const FORM: &str = "backup/v1";
+/// Says in a database that it is being restored into.
+const RESTORES: Collection = Collection("restores");
+const UNFINISHED: &str = "unfinished";
 /// How many pages of rows wait to be written at most.
 const AHEAD: usize = 4;
 /// How hard pieces are compressed.
@@ -122,6 +125,17 @@ pub struct Forgotten {
     pub objects: u64,
 }
 
+impl Store {
+    /// Whether a restore into this database was begun and not ended. Nothing else may use it: restore
+    /// again.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn is_half_restored(&self) -> Result<bool, StoreError> {
+        Ok(self.system().get(RESTORES, UNFINISHED).await?.is_some())
+    }
+}
+
 /// The backups at a place.
 #[derive(Debug, Clone)]
 pub struct Backups {
@@ -136,15 +150,14 @@ impl Backups {
         Self { place: place.with_key(&key), key }
     }
 
-    /// Takes a backup of `store` and of the blobs of `tenants`. Only what the place lacks is copied.
-    /// One at a time: see [`Backups::forget`].
+    /// Takes a backup of `store` and of the blobs of all tenants that have records. Only what the
+    /// place lacks is copied. One at a time: see [`Backups::forget`].
     ///
     /// # Errors
     /// If something cannot be read or written. What was copied stays and is not copied again.
     pub async fn take(
         &self,
         (store, blobs): (&Store, &Blobs),
-        tenants: &[TenantId],
         now: Timestamp,
     ) -> Result<(Inventory, Moved), BackupError> {
         let mut inventory = Inventory {
@@ -157,14 +170,21 @@ impl Backups {
             blobs: BTreeMap::new(),
         };
         let mut moved = Moved::default();
+        let mut tenants = BTreeSet::new();
         let (sender, mut pages) = mpsc::channel(AHEAD);
         let read = async { store.engine.dump(sender).await.map_err(BackupError::from) };
         let write = async {
             let mut pieces = Pieces::default();
             while let Some(page) = pages.recv().await {
                 for row in &page {
-                    if let Row::Log { last } = row {
-                        inventory.position = *last as u64;
+                    match row {
+                        Row::Log { last } => inventory.position = *last as u64,
+                        // Whoever has no record has no blob that anything names.
+                        Row::Record { scope, .. } if !scope.is_empty() => {
+                            let tenant = scope.parse::<TenantId>();
+                            tenants.insert(tenant.map_err(|e| BackupError::Form(e.to_string()))?);
+                        }
+                        _ => {}
                     }
                     let ended = pieces.add(row);
                     if let Some(piece) = ended.map_err(|e| BackupError::Form(e.to_string()))? {
@@ -180,10 +200,10 @@ impl Backups {
         };
         futures::try_join!(read, write)?;
         for tenant in tenants {
-            let (from, to) = (blobs.tenant(tenant), self.place.tenant(tenant));
+            let (from, to) = (blobs.tenant(&tenant), self.place.tenant(&tenant));
             let all = from.list().await?;
             copy_missing((&from, &to), &all, &mut moved).await?;
-            inventory.blobs.insert(tenant.clone(), all);
+            inventory.blobs.insert(tenant, all);
         }
         self.sign(&inventory).await?;
         Ok((inventory, moved))
@@ -232,7 +252,8 @@ impl Backups {
     }
 
     /// Restores a backup into an empty database and to `blobs`. Every piece and every blob is hashed
-    /// again on its way. One that was cut off is begun anew, with another empty database.
+    /// again on its way. One that was cut off is begun anew, and no server starts on it until then
+    /// ([`Store::is_half_restored`]).
     ///
     /// # Errors
     /// If the database is not empty, or anything is missing or damaged; the error names it.
@@ -248,9 +269,14 @@ impl Backups {
                 copy((&from, &to), digest, &mut moved).await?;
             }
         }
-        if !store.engine.is_empty().await? {
+        if store.is_half_restored().await? {
+            store.engine.write("", Work::Clear).await?;
+        } else if !store.engine.is_empty().await? {
             return Err(BackupError::NotEmpty);
         }
+        let system = store.system();
+        let by = || Transaction::new(PrincipalId::system("restore"), inventory.taken_at);
+        system.commit(by().put(RESTORES, UNFINISHED, &inventory.id, Expect::Absent)?).await?;
         for digest in &inventory.pieces {
             let piece = self.piece(digest).await?;
             moved.bytes += piece.len() as u64;
@@ -263,6 +289,7 @@ impl Backups {
             store.engine.write("", Work::Load(rows)).await?;
         }
         self.restore_erasures(store, inventory.taken_at).await?;
+        system.commit(by().delete(RESTORES, UNFINISHED, Expect::Any)).await?;
         Ok(moved)
     }
 
@@ -431,3 +458,6 @@ fn inventory_key(id: &str) -> Option<String> {
     let plain = id.len() == 16 && id.chars().all(|c| c.is_ascii_digit() || "TZ".contains(c));
     plain.then(|| format!("{INVENTORIES}{}/{id}", &id[..6]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,8 @@ pub enum Work {
     },
     /// Rows of a backup, into an empty database.
     Load(Vec<Row>),
+    /// Empties a database that a restore was cut off in.
+    Clear,
 }
 
 /// What a job led to.
@@ -178,6 +180,12 @@ async fn perform(
         Work::Load(rows) => {
             for row in rows {
                 load(session, row).await?;
+            }
+            Ok(Done::Committed(Committed::default()))
+        }
+        Work::Clear => {
+            for statement in schema::CLEAR {
+                session.execute(statement, &[]).await?;
             }
             Ok(Done::Committed(Committed::default()))
         }

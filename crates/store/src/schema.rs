@@ -68,6 +68,14 @@ pub const DUMP_EVENTS: &str = "SELECT scope, stream, sequence, position, kind, p
     FROM events ORDER BY scope, stream, sequence";
 /// Whether anything was ever written.
 pub const COUNT_ALL: &str = "SELECT (SELECT COUNT(*) FROM records) + (SELECT COUNT(*) FROM events)";
+/// Nothing was ever written any more.
+pub const CLEAR: &[&str] = &[
+    "DELETE FROM records",
+    "DELETE FROM record_index",
+    "DELETE FROM streams",
+    "DELETE FROM events",
+    "UPDATE log SET last = 0",
+];
 pub const UPSERT_RECORD: &str = "INSERT INTO records (scope, collection, key, version, value) \
     VALUES ($1, $2, $3, 1, $4) ON CONFLICT (scope, collection, key) \
     DO UPDATE SET version = records.version + 1, value = excluded.value";

@@ -68,7 +68,7 @@ impl Home {
 
     async fn take(&self, hours: i64) -> (store::Inventory, store::Moved) {
         let of = (&self.store, &self.blobs);
-        self.backups().take(of, &[TenantId::DEFAULT], at(hours)).await.unwrap()
+        self.backups().take(of, at(hours)).await.unwrap()
     }
 
     /// An empty store and blobs to restore into.
@@ -140,7 +140,7 @@ async fn a_restored_store_is_the_one_that_was_backed_up_on_either_engine() {
     assert_eq!(seen(&postgres).await, expected);
     let place = Blobs::disk(home.directory.path().join("second"));
     let second = Backups::new(place, Secret::new("key"));
-    let (again, _) = second.take((&postgres, &blobs), &[TenantId::DEFAULT], at(1)).await.unwrap();
+    let (again, _) = second.take((&postgres, &blobs), at(1)).await.unwrap();
     assert_eq!((again.pieces, again.rows), (inventory.pieces, inventory.rows));
     database.drop().await;
 }

@@ -188,10 +188,10 @@ impl TenantDelivery {
             }
             Step::Forget => {
                 self.vectors().forget(&work.texts).await?;
-                if let Some(pushes) = self.pushes_of(name)? {
-                    for document in &erasure.documents {
+                if let Some(pushed) = self.pushed(name).await? {
+                    for path in erasure.documents.iter().filter_map(|it| pushed.path(it)) {
                         let by = (self.actor.clone(), self.clock.now());
-                        pushes.forget(document, by).await?;
+                        pushed.pushes.forget(path, by).await?;
                     }
                 }
                 self.forget_in_ledgers(&erasure).await?;

@@ -131,12 +131,7 @@ impl Desk {
         self.server("data").await
     }
 
-    async fn put(
-        &self,
-        ada: &TenantDelivery,
-        path: &str,
-        text: &str,
-    ) -> Result<(), DeliveryError> {
+    async fn put(&self, ada: &TenantDelivery, path: &str, text: &str) -> Result<(), DeliveryError> {
         let put = Put {
             path: path.to_owned(),
             bytes: Bytes::copy_from_slice(text.as_bytes()),
@@ -262,7 +257,7 @@ async fn from_the_commit_on_no_snapshot_gives_an_erased_document_and_it_stays_ou
     let refreshed = desk.refresh(&ada).await;
     assert!(refreshed.unchanged, "{:?}", refreshed.report);
     assert!(ada.admit(&desk.name, "ada.md").await.is_err(), "its erasure is not completed");
-    let again = desk.put(&ada, "put/ada.md", "Once more.").await.unwrap_err();
+    let again = desk.put(&ada, "ada.md", "Once more.").await.unwrap_err();
     assert!(again.to_string().contains("groundcrew knowledge admit"), "{again}");
     assert_eq!(delivery.complete_erasures(&[TenantId::DEFAULT], "one").await.unwrap(), 1);
     assert_eq!(delivery.complete_erasures(&[TenantId::DEFAULT], "one").await.unwrap(), 0);

@@ -129,3 +129,31 @@ async fn a_batch_that_the_gates_reject_leaves_the_snapshot_before_the_newest() {
     assert!(approved.accepted);
     assert_eq!(approved.report.documents, 10);
 }
+
+#[tokio::test]
+async fn an_earlier_batch_is_the_newest_again_without_what_was_taken_out_since() {
+    let desk = Desk::new("").await;
+    let first = desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    desk.batch(&[("a.md", Some("Changed.")), ("c.md", Some("Gamma."))], false).await;
+    let restored = desk.ada.restore_knowledge(&desk.name, 1).await.unwrap();
+    assert_eq!(restored.snapshot, first.snapshot);
+    let diff = &restored.report.diff;
+    assert_eq!(
+        (&diff.changed[..], &diff.removed[..]),
+        (&["a.md".into()][..], &["c.md".into()][..])
+    );
+    // The sources have gone on.
+    let next = desk.batch(&[], false).await;
+    assert_eq!(
+        (next.report.diff.changed, next.report.diff.added),
+        (vec!["a.md".into()], vec!["c.md".into()])
+    );
+
+    desk.ada.excise(&desk.name, &Excised::Document("b.md".to_owned())).await.unwrap();
+    let restored = desk.ada.restore_knowledge(&desk.name, 1).await.unwrap();
+    assert_eq!(restored.report.documents, 1);
+    let next = desk.batch(&[], false).await;
+    assert!(!next.report.diff.added.contains(&"b.md".to_owned()), "{next:?}");
+    let unknown = desk.ada.restore_knowledge(&desk.name, 99).await;
+    assert!(matches!(unknown, Err(DeliveryError::Batch { number: 99, .. })));
+}

@@ -1,11 +1,13 @@
 //! Tests of the whole product.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
 
+mod backups;
 mod bad_input;
 mod calls;
 mod crash;
 mod doors;
 mod engines;
+mod full_disk;
 mod kills;
 mod release;
 mod retrieval;

@@ -1,6 +1,7 @@
 //! Figures are what they say they are.
 
 use super::*;
+use crate::snapshot::tests::Base;
 
 fn hit(document: &str) -> Retrieved {
     Retrieved {
@@ -51,4 +52,23 @@ fn intervals_hold_the_mean_and_are_the_same_every_time() {
     assert_eq!(scores(&measured), scores(&measured));
     let sure = scores(&[[1.0; 4]; 30]).hit_at_k;
     assert_eq!((sure.low, sure.high), (1.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_snapshot_without_queries_of_its_own_is_asked_for_its_own_passages() {
+    let documents: Vec<_> =
+        (0..30).map(|n| (format!("{n}.md"), format!("# Part {n}\n\nText {n}."))).collect();
+    let documents: Vec<_> =
+        documents.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let mut base = Base::new(&documents);
+    base.refresh().await;
+    let snapshot = base.open().await;
+    let drawn = snapshot.drawn_queries(10).unwrap();
+    assert_eq!(drawn.len(), 10);
+    let queries: BTreeSet<_> = drawn.iter().map(|query| &query.query).collect();
+    assert_eq!(queries.len(), 10);
+    assert_eq!(snapshot.drawn_queries(100).unwrap().len(), 30);
+    let golden = GoldenQueries::record(&snapshot, &drawn, 5).unwrap();
+    assert!(golden.queries.iter().all(|query| !query.top.is_empty()));
+    assert_eq!(golden.differences(&golden.again(&base.open().await).unwrap()), [""; 0]);
 }

@@ -12,7 +12,7 @@ use super::{BASE64, KeyRing};
 use crate::SecurityError;
 
 /// What the derived key is for; another purpose or form takes another text.
-const PURPOSE: &[u8] = b"groundcrew: signed statements, 1";
+const PURPOSE: &str = "groundcrew: signed statements, 1";
 /// The longest statement, signed, in bytes.
 const MAX_LENGTH: usize = 4_096;
 
@@ -48,13 +48,22 @@ impl KeyRing {
 
 /// The key of the installation whose key is `pepper`.
 pub(super) fn key(pepper: &Secret) -> Result<hmac::Key, SecurityError> {
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &derived_key(pepper, PURPOSE)?))
+}
+
+/// A key for one purpose, which HKDF-SHA256 derives from the installation's. Keys of different
+/// purposes tell nothing of each other.
+///
+/// # Errors
+/// If the library refuses.
+pub fn derived_key(installation: &Secret, purpose: &str) -> Result<[u8; 32], SecurityError> {
     let mut key = [0; 32];
     hkdf::Salt::none(hkdf::HKDF_SHA256)
-        .extract(pepper.expose().as_bytes())
-        .expand(&[PURPOSE], hkdf::HKDF_SHA256)
+        .extract(installation.expose().as_bytes())
+        .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)
         .and_then(|derived| derived.fill(&mut key))
         .map_err(|_| SecurityError::Sealing)?;
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    Ok(key)
 }
 
 #[cfg(test)]

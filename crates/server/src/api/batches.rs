@@ -1,12 +1,12 @@
 //! The versions of a knowledge base.
 
 use axum::http::Method;
-use delivery::Excised;
+use delivery::{BatchRecord, Excised, Refreshed};
 use release::{ArtifactName, Timestamp};
 use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::handlers::{Handler, moves};
 use super::{Call, Problem, Route, json as to_json};
@@ -19,6 +19,16 @@ pub struct ExciseBody {
     pub document: Option<String>,
     /// Everything that a batch brought, by its number.
     pub batch: Option<u64>,
+}
+
+/// What is to be the newest snapshot again: that of one of the two.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreBody {
+    /// A batch, by its number.
+    pub batch: Option<u64>,
+    /// The batch that was the newest at this moment (RFC 3339).
+    pub at: Option<String>,
 }
 
 /// The routes.
@@ -55,6 +65,14 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .body::<ExciseBody>()
         .to(excise),
+        Route::new(
+            Method::POST,
+            "/api/v1/knowledge/{name}/restore",
+            Action::WriteKnowledge,
+            "Make the snapshot of an earlier batch or moment the newest again.",
+        )
+        .body::<RestoreBody>()
+        .to(restore),
     ]
 }
 
@@ -63,11 +81,18 @@ async fn batches(call: Call) -> Result<Value, Problem> {
 }
 
 async fn at(call: Call) -> Result<Value, Problem> {
-    let (name, time): (ArtifactName, Option<Timestamp>) = (call.path("name")?, call.query("time")?);
+    let time = call.query("time")?;
     let time = time.ok_or_else(|| Problem::bad_request("`time` is missing: when (RFC 3339)"))?;
-    let found = call.delivery().knowledge_at(&name, time).await?;
-    let none = || Problem::not_found(format!("`{name}` had no snapshot at {time}"));
-    to_json(&found.ok_or_else(none)?)
+    to_json(&newest_at(&call, &call.path("name")?, time).await?)
+}
+
+async fn newest_at(
+    call: &Call,
+    name: &ArtifactName,
+    at: Timestamp,
+) -> Result<BatchRecord, Problem> {
+    let found = call.delivery().knowledge_at(name, at).await?;
+    found.ok_or_else(|| Problem::not_found(format!("`{name}` had no snapshot at {at}")))
 }
 
 async fn diff(call: Call) -> Result<Value, Problem> {
@@ -84,7 +109,25 @@ async fn excise(call: Call) -> Result<Value, Problem> {
         ExciseBody { document: None, batch: Some(batch) } => Excised::Batch(batch),
         _ => return Err(Problem::bad_request("the body needs either `document` or `batch`")),
     };
-    let excised = json!(call.delivery().excise(&name, &excised).await?);
-    call.serving(&moves(excised["promoted"].as_array().into_iter().flatten())?).await;
-    Ok(excised)
+    landed(&call, &call.delivery().excise(&name, &excised).await?).await
+}
+
+async fn restore(call: Call) -> Result<Value, Problem> {
+    let name: ArtifactName = call.path("name")?;
+    let batch = match call.body::<RestoreBody>()? {
+        RestoreBody { batch: Some(batch), at: None } => batch,
+        RestoreBody { batch: None, at: Some(at) } => {
+            let wrong = |error| Problem::bad_request(format!("`at`: {error}"));
+            newest_at(&call, &name, at.parse().map_err(wrong)?).await?.number
+        }
+        _ => return Err(Problem::bad_request("the body needs either `batch` or `at`")),
+    };
+    landed(&call, &call.delivery().restore_knowledge(&name, batch).await?).await
+}
+
+/// What a batch led to, once this server serves it.
+async fn landed(call: &Call, refreshed: &Refreshed) -> Result<Value, Problem> {
+    let refreshed = to_json(refreshed)?;
+    call.serving(&moves(refreshed["promoted"].as_array().into_iter().flatten())?).await;
+    Ok(refreshed)
 }

@@ -59,6 +59,8 @@ impl Problem {
             "Groundcrew.Held" => Self::new(StatusCode::CONFLICT, "GC0304", message),
             "Groundcrew.Knowledge" => Self::new(StatusCode::CONFLICT, "GC0305", message)
                 .hint("the snapshot before keeps serving"),
+            "Groundcrew.DrillFailed" => Self::new(StatusCode::CONFLICT, "GC0306", message)
+                .hint("the backup is not to be relied on: take another and drill it"),
             "Groundcrew.Conflict" => Self::conflict(message),
             _ => Self::internal(message),
         }
@@ -125,6 +127,7 @@ impl From<DeliveryError> for Problem {
                 Self::new(StatusCode::CONFLICT, "GC0302", message)
                     .hint("name a release with --to; `groundcrew release list` shows them")
             }
+            DeliveryError::Erasure { .. } => Self::conflict(message),
             DeliveryError::Workflows(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
             error => Self::of_task(error.name(), message),

@@ -38,6 +38,19 @@ pub struct ExciseArguments {
     batch: Option<u64>,
 }
 
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct RestoreArguments {
+    /// The knowledge base.
+    name: String,
+    /// The number of the batch whose snapshot is to be the newest again.
+    #[arg(required_unless_present = "at", conflicts_with = "at")]
+    batch: Option<u64>,
+    /// Take the batch that was the newest at this moment (RFC 3339).
+    #[arg(long)]
+    at: Option<String>,
+}
+
 /// Shows all batches.
 pub async fn list(client: &Client, name: &str, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{name}/batches");
@@ -63,5 +76,12 @@ pub async fn diff(client: &Client, asked: DiffArguments, out: &Output) -> Result
 pub async fn excise(client: &Client, asked: ExciseArguments, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{}/excise", asked.name);
     let body: Value = json!({"document": asked.document, "batch": asked.batch});
+    out.value(&client.post(&path, &body).await?, show::refreshed)
+}
+
+/// Makes an earlier snapshot the newest again.
+pub async fn restore(client: &Client, asked: RestoreArguments, out: &Output) -> Result<()> {
+    let path = format!("/api/v1/knowledge/{}/restore", asked.name);
+    let body: Value = json!({"batch": asked.batch, "at": asked.at});
     out.value(&client.post(&path, &body).await?, show::refreshed)
 }

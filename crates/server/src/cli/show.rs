@@ -62,12 +62,13 @@ pub fn moment(value: &Value) -> String {
     }
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+/// The rows of a list.
+pub fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// Columns padded to their widest cell.
-fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
+pub fn table(head: &[&str], cells: Vec<Vec<String>>) -> String {
     if cells.is_empty() {
         return "none".to_owned();
     }
@@ -234,8 +235,11 @@ pub fn release(value: &Value) -> String {
             reason.map_or_else(String::new, |reason| format!(": {reason}"))
         )
     });
+    let gone = rows(&value["redacted"]).flat_map(|redacted| rows(&redacted["documents"])).map(text);
+    let gone = gone.collect::<Vec<_>>().join(", ");
+    let redacted = if gone.is_empty() { gone } else { format!(" (redacted: {gone} erased)") };
     format!(
-        "release #{} of {}\n{}\n\n{}\n\nproposed by\n{}",
+        "release #{} of {}{redacted}\n{}\n\n{}\n\nproposed by\n{}",
         text(&record["sequence"]),
         text(&record["app"]),
         text(&record["release"]),
@@ -298,10 +302,10 @@ pub fn knowledge(bases: &Value) -> String {
 /// Batches of a knowledge base.
 pub fn batches(batches: &Value) -> String {
     let cells = rows(batches).map(|batch| {
-        let cause = match batch["cause"]["what"].as_str() {
-            Some(what) => format!("excise {what}"),
-            None => text(&batch["cause"]["kind"]),
-        };
+        let cause = &batch["cause"];
+        let what = ["what", "batch", "erasure"].map(|field| &cause[field]).into_iter();
+        let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
+        let cause = format!("{}{}", text(&cause["kind"]), what.collect::<String>());
         let verdict = if batch["accepted"] == true { "accepted" } else { "rejected" };
         let (number, actor) = (text(&batch["number"]), text(&batch["actor"]));
         let (snapshot, at) = (short(&batch["snapshot"]), moment(&batch["at"]));
@@ -543,15 +547,17 @@ pub fn trace(trace: &Value) -> String {
         out.push(format!("failed: {message}"));
     }
     if let Some(snapshot) = trace["retrieval"]["snapshot"].as_str() {
-        out.push(format!("knowledge {snapshot}"));
+        let redacted = if trace["redacted"] == true { "  [redacted]" } else { "" };
+        out.push(format!("knowledge {snapshot}{redacted}"));
         for chunk in rows(&trace["retrieval"]["chunks"]) {
             out.push(format!(
-                "  {:>7.3}  {} [{}..{}]  chunk {}",
+                "  {:>7.3}  {} [{}..{}]  chunk {}{}",
                 chunk["score"].as_f64().unwrap_or_default(),
                 text(&chunk["document"]),
                 text(&chunk["start"]),
                 text(&chunk["end"]),
-                short(&chunk["id"])
+                short(&chunk["id"]),
+                if chunk["redacted"] == true { "  erased since" } else { "" }
             ));
         }
     }

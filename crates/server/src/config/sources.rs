@@ -246,12 +246,11 @@ impl DatabaseFile {
 
 impl BucketFile {
     fn place(&self, base: &Path) -> Result<Place> {
-        let (bucket, path) = match (&self.bucket, &self.path) {
-            (None, Some(path)) => (None, Some(path)),
-            (Some(bucket), None) => (Some(bucket), None),
-            _ => anyhow::bail!("it needs either a `path` or a `bucket`"),
-        };
-        if let Some(path) = path {
+        ensure!(
+            self.path.is_some() != self.bucket.is_some(),
+            "it needs either a `path` or a `bucket`"
+        );
+        if let Some(path) = &self.path {
             let keys = self.access_key_id.is_some() || self.secret_access_key.is_some();
             let service = self.endpoint.is_some() || self.region.is_some();
             ensure!(
@@ -260,18 +259,30 @@ impl BucketFile {
             );
             return Ok(Place::Folder(base.join(path)));
         }
+        Ok(Place::S3(Box::new(Bucket::s3(&self.options()?)?)))
+    }
+
+    /// The bucket as a place of the product's own content; a folder relative to `base`.
+    pub(super) fn blobs(&self, base: &Path) -> Result<Blobs> {
+        match self.place(base)? {
+            Place::Folder(path) => Ok(Blobs::disk(path)),
+            Place::S3(_) => Ok(Blobs::s3(&self.options()?)?),
+        }
+    }
+
+    /// How a bucket of a service is opened.
+    fn options(&self) -> Result<S3Options> {
         let secret = |reference: &Option<SecretRef>, key: &str| -> Result<Secret> {
             let missing = || format!("a `bucket` needs `{key}`");
             Ok(reference.as_ref().with_context(missing)?.resolve()?)
         };
-        let options = S3Options {
+        Ok(S3Options {
             endpoint: self.endpoint.clone(),
-            bucket: bucket.cloned().unwrap_or_default(),
+            bucket: self.bucket.clone().unwrap_or_default(),
             region: self.region.clone().context("a `bucket` needs `region`")?,
             prefix: self.prefix.clone(),
             access_key_id: secret(&self.access_key_id, "access_key_id")?.expose().to_owned(),
             secret_access_key: secret(&self.secret_access_key, "secret_access_key")?,
-        };
-        Ok(Place::S3(Box::new(Bucket::s3(&options)?)))
+        })
     }
 }

@@ -1,0 +1,221 @@
+//! Drills: a backup is restored into scratch, an installation is started on it, and what that finds
+//! is compared with what the original finds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use delivery::Reconciler;
+use gateway::LiveReleases;
+use knowledge::{GoldenQueries, KnowledgeError, SnapshotCache};
+use release::{Digest, PrincipalId, TenantId, Timestamp};
+use security::KeyRing;
+use serde::{Deserialize, Serialize};
+use store::{BlobError, Blobs, Inventory, Store};
+
+use super::{BackupTrouble, Keeper, Place, Places};
+
+/// How many queries each snapshot is asked, and for how many passages.
+const QUERIES: usize = 25;
+const PASSAGES: usize = 10;
+
+/// Which backup is drilled.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Which {
+    /// Its name; the newest if none.
+    pub backup: Option<String>,
+    /// Whether the copy at the second place is meant.
+    pub replica: bool,
+}
+
+/// What a drill found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Drilled {
+    /// The backup.
+    pub backup: String,
+    /// The bucket it was read from.
+    pub bucket: String,
+    /// The moment of which it is the state.
+    pub taken_at: Timestamp,
+    /// When the drill ended.
+    pub ended_at: Timestamp,
+    /// Recovery point: how many seconds of changes would have been lost with the original when the
+    /// drill began.
+    pub rpo_seconds: f64,
+    /// Recovery time: how many seconds it took until the restored installation was ready to answer;
+    /// none if it never was.
+    pub rto_seconds: Option<f64>,
+    /// How many pieces and blobs were restored, each hashed again.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many live releases were loaded with everything they pin.
+    pub releases: u64,
+    /// How many snapshots of knowledge were opened.
+    pub snapshots: u64,
+    /// How many queries found the same passages with the same scores as in the original.
+    pub queries: u64,
+    /// Snapshots that the original does not have any more: they were opened but not compared.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub not_compared: BTreeSet<Digest>,
+    /// What is wrong; nothing if the backup is good.
+    pub faults: Vec<String>,
+}
+
+/// A directory that is gone at the end, and was empty at the beginning.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(path: PathBuf) -> Result<Self, std::io::Error> {
+        clear(&path)?;
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = clear(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "what a drill restored could not be removed");
+        }
+    }
+}
+
+/// Removes a directory, if it is there.
+fn clear(path: &PathBuf) -> Result<(), std::io::Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Holds a drill. What is wrong with the backup is among its faults.
+pub async fn hold(
+    keeper: &Keeper,
+    places: &Places,
+    which: &Which,
+) -> Result<Drilled, BackupTrouble> {
+    let place = if which.replica { places.replica()? } else { &places.first };
+    let now = keeper.parts.clock.now();
+    let inventory = place.find(which.backup.as_deref(), now).await?;
+    let mut drilled = Drilled {
+        backup: inventory.id.clone(),
+        bucket: place.bucket.clone(),
+        taken_at: inventory.taken_at,
+        ended_at: now,
+        rpo_seconds: now.duration_since(inventory.taken_at).as_secs_f64(),
+        rto_seconds: None,
+        objects: 0,
+        bytes: 0,
+        releases: 0,
+        snapshots: 0,
+        queries: 0,
+        not_compared: BTreeSet::new(),
+        faults: Vec::new(),
+    };
+    let scratch = Scratch::new(keeper.scratch.clone())?;
+    let store = Store::open_sqlite(&scratch.0.join("control.db")).await?;
+    let blobs = Blobs::disk(scratch.0.join("blobs")).with_key(&keeper.parts.installation);
+    let restored = (store, blobs);
+    if let Err(trouble) = prove(keeper, (place, &inventory), &restored, &mut drilled).await {
+        drilled.faults.push(chain(&trouble));
+    }
+    drilled.ended_at = keeper.parts.clock.now();
+    Ok(drilled)
+}
+
+async fn prove(
+    keeper: &Keeper,
+    (place, inventory): (&Place, &Inventory),
+    restored: &(Store, Blobs),
+    drilled: &mut Drilled,
+) -> Result<(), BackupTrouble> {
+    let begun = Instant::now();
+    let moved = place.backups.restore(inventory, (&restored.0, &restored.1)).await?;
+    (drilled.objects, drilled.bytes) = (moved.copied, moved.bytes);
+
+    let parts = &keeper.parts;
+    let keys =
+        KeyRing::open(restored.0.clone(), Arc::clone(&parts.clock), &parts.installation).await?;
+    let tenants = keys.tenant_names().await?;
+    let models = parts.models(restored);
+    let delivery = parts.delivery(restored, Arc::clone(&models));
+    let reconciler = Reconciler::start(&delivery, &tenants).await?;
+    let mut live = LiveReleases::new(restored.1.clone(), reconciler.table()).with_models(models);
+    live.catch_up().await;
+    drilled.rto_seconds = Some(begun.elapsed().as_secs_f64());
+
+    let mut snapshots = BTreeSet::new();
+    let live = Arc::clone(&live.watch().borrow());
+    for (tenant, environment) in live.table.environments() {
+        for release in environment.releases() {
+            match live.release(tenant, release) {
+                Ok(loaded) => {
+                    drilled.releases += 1;
+                    let snapshot = loaded.snapshot.as_ref().map(|snapshot| snapshot.digest);
+                    snapshots.extend(snapshot.map(|digest| (tenant.clone(), digest)));
+                }
+                Err(why) => {
+                    let app = &environment.app;
+                    drilled.faults.push(format!("release `{release}` of `{app}`: {why}"));
+                }
+            }
+        }
+    }
+    drop(live);
+    for tenant in &tenants {
+        let bases = delivery.tenant(tenant, PrincipalId::system("drill")).knowledge_bases().await?;
+        let newest = bases.into_iter().filter_map(|base| base.snapshot);
+        snapshots.extend(newest.map(|digest| (tenant.clone(), digest)));
+    }
+    for (tenant, digest) in snapshots {
+        let both = (&keeper.data.1, &restored.1);
+        if let Err(trouble) = compare(both, (&tenant, digest), drilled).await {
+            drilled.faults.push(format!("snapshot `{digest}` of `{tenant}`: {}", chain(&trouble)));
+        }
+    }
+    Ok(())
+}
+
+/// Asks a snapshot the same as its original. Their answers must be the same, to the last bit.
+async fn compare(
+    (original, restored): (&Blobs, &Blobs),
+    (tenant, digest): (&TenantId, Digest),
+    drilled: &mut Drilled,
+) -> Result<(), BackupTrouble> {
+    let copy = SnapshotCache::default().open(&restored.tenant(tenant), digest).await?;
+    drilled.snapshots += 1;
+    let original = match SnapshotCache::default().open(&original.tenant(tenant), digest).await {
+        Ok(original) => original,
+        Err(KnowledgeError::Blob(BlobError::Missing(_))) => {
+            drilled.not_compared.insert(digest);
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let asked = tokio::task::spawn_blocking(move || {
+        let queries = original.drawn_queries(QUERIES)?;
+        let golden = GoldenQueries::record(&original, &queries, PASSAGES)?;
+        let differences = golden.differences(&golden.again(&copy)?);
+        Ok::<_, KnowledgeError>((queries.len(), differences))
+    });
+    let (queries, differences) = asked.await.map_err(|_| BackupTrouble::Stopped)??;
+    drilled.queries += (queries - differences.len().min(queries)) as u64;
+    let named = differences.iter().map(|why| format!("snapshot `{digest}` of `{tenant}`: {why}"));
+    drilled.faults.extend(named);
+    Ok(())
+}
+
+/// An error with what it was caused by.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        told = format!("{told}: {source}");
+        cause = source.source();
+    }
+    told
+}
