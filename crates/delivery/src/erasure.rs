@@ -335,7 +335,7 @@ impl TenantDelivery {
         }
         for digest in self.ledgers(name).await? {
             if self.ledger(digest).await?.without(documents) {
-                all.blobs.push(digest);
+                all.blobs.push(self.blobs.standing(&digest).await?);
             }
         }
         Ok(all)

@@ -202,7 +202,7 @@ impl TenantDelivery {
     }
 
     pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
-        Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
+        Ok(Ledger::open(&self.blobs, digest).await?)
     }
 }
 

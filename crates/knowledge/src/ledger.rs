@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use release::{CanonicalJson, Digest, Timestamp};
 use security::guardrails::Entity;
 use serde::{Deserialize, Serialize};
+use store::TenantBlobs;
 
 use crate::{KnowledgeError, Signature};
 
@@ -106,6 +107,15 @@ impl Ledger {
         }
     }
 
+    /// Reads a ledger, or the one that stands for it since documents of it were erased.
+    ///
+    /// # Errors
+    /// If it is missing or does not have the form.
+    pub async fn open(blobs: &TenantBlobs, digest: Digest) -> Result<Self, KnowledgeError> {
+        let standing = blobs.standing(&digest).await?;
+        Self::read(standing, &blobs.get(&standing).await?)
+    }
+
     /// The canonical bytes.
     ///
     /// # Errors
@@ -120,7 +130,7 @@ impl Ledger {
         own.map(|(path, known)| (path.clone(), known.mark.clone())).collect()
     }
 
-    /// This ledger without anything that is known of `erased`; whether that is another one.
+    /// Forgets everything that is known of `erased`; whether that was anything.
     pub fn without(&mut self, erased: &BTreeSet<String>) -> bool {
         let before = self.clone();
         self.documents.retain(|path, _| !erased.contains(path));

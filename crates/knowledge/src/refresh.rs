@@ -139,7 +139,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
         None => None,
     };
     let ledger = match input.ledger {
-        Some(digest) => Ledger::read(digest, &blobs.get(&digest).await?)?,
+        Some(digest) => Ledger::open(blobs, digest).await?,
         None => Ledger::default(),
     };
     let same_vectors = |parent: &Manifest| match (&input.embedding, &parent.embedding) {

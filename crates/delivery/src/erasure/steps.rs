@@ -11,7 +11,7 @@ use release::{PrincipalId, TenantId};
 use store::{BackupError, ERASURES, StoreError};
 
 use super::{ErasureRecord, erasure_key};
-use crate::catalog::{BATCHES, BatchRecord, Versioned};
+use crate::catalog::Versioned;
 use crate::{Delivery, DeliveryError, TenantDelivery};
 
 /// How long a server may be at the erasures of one tenant before another takes over: doing a step
@@ -28,9 +28,9 @@ pub(super) enum Step {
     Tell,
     /// Note which blobs hold them.
     Note,
-    /// Rewrite segments without them.
+    /// Rewrite segments and ledgers without them.
     Rewrite,
-    /// Forget their vectors, their records, and what ledgers know of them.
+    /// Forget their vectors and their records.
     Forget,
     /// Shred the blobs.
     Shred,
@@ -185,6 +185,7 @@ impl TenantDelivery {
                         self.alone(async { Ok(self.blobs.succeed(&old, new).await?) }).await?;
                     }
                 }
+                self.rewrite_ledgers(&erasure).await?;
             }
             Step::Forget => {
                 self.vectors().forget(&work.texts).await?;
@@ -194,7 +195,6 @@ impl TenantDelivery {
                         pushed.pushes.forget(path, by).await?;
                     }
                 }
-                self.forget_in_ledgers(&erasure).await?;
             }
             Step::Shred => {
                 for blob in &erasure.blobs {
@@ -233,22 +233,14 @@ impl TenantDelivery {
         }
     }
 
-    /// Replaces the ledgers of batches that know anything of the documents.
-    async fn forget_in_ledgers(&self, erasure: &ErasureRecord) -> Result<(), DeliveryError> {
-        let batches = self.all::<BatchRecord>(BATCHES, &format!("{}/", erasure.knowledge)).await?;
-        for batch in batches {
-            let mut record = batch.value.clone();
-            for digest in record.parent_ledger.iter_mut().chain([&mut record.ledger]) {
-                if erasure.blobs.contains(digest) {
-                    let mut ledger = self.ledger(*digest).await?;
-                    ledger.without(&erasure.documents);
-                    *digest = self.blobs.put_sealed(ledger.bytes()?.into()).await?;
-                }
-            }
-            if record != batch.value {
-                let key = erasure_key(&record.knowledge, record.number);
-                let put = self.transaction().put(BATCHES, &key, &record, batch.expect())?;
-                self.store.commit(put).await?;
+    /// Writes the ledgers that know anything of the documents without it.
+    async fn rewrite_ledgers(&self, erasure: &ErasureRecord) -> Result<(), DeliveryError> {
+        for digest in self.ledgers(&erasure.knowledge).await? {
+            let mut ledger = self.ledger(digest).await?;
+            if ledger.without(&erasure.documents) {
+                let standing = self.blobs.standing(&digest).await?;
+                let new = self.blobs.put_sealed(ledger.bytes()?.into()).await?;
+                self.alone(async { Ok(self.blobs.succeed(&standing, new).await?) }).await?;
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ mod calls;
 mod crash;
 mod doors;
 mod engines;
+mod erasure;
 mod full_disk;
 mod kills;
 mod release;
