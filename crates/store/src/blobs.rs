@@ -90,7 +90,7 @@ pub struct S3Options {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     pub(crate) backend: Arc<dyn Backend>,
-    wrap: Wrap,
+    pub(crate) wrap: Wrap,
 }
 
 impl Blobs {
