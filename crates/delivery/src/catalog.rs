@@ -200,7 +200,9 @@ impl<T> Versioned<T> {
     }
 }
 
-fn versioned<T: serde::de::DeserializeOwned>(record: Record) -> Result<Versioned<T>, StoreError> {
+pub(crate) fn versioned<T: serde::de::DeserializeOwned>(
+    record: Record,
+) -> Result<Versioned<T>, StoreError> {
     Ok(Versioned { value: record.read()?, version: record.version })
 }
 

@@ -11,25 +11,27 @@
 
 mod steps;
 
+pub use steps::Completed;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use knowledge::source::Pushes;
 use knowledge::{
-    BatchReport, Filter, KnowledgeError, Ledger, Manifest, Remains, SourceSpec, Whereabouts,
-    documents_where, remains, whereabouts,
+    BatchReport, Filter, KnowledgeError, Ledger, Remains, SourceSpec, Whereabouts, documents_where,
+    remains, whereabouts,
 };
 use release::{AppName, ArtifactName, Digest, PrincipalId, SlotName, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{ERASURES, StoreError, Transaction};
+use store::{BlobError, ERASURES, Expect, OPEN, StoreError, Transaction};
 
 use crate::catalog::{BatchCause, KNOWLEDGE, KnowledgeRecord, Versioned, batch_key};
 use crate::refresh::Landing;
 use crate::{DeliveryError, TenantDelivery};
 
 /// How long a server may hold what only one may do at a time.
-const HELD: Duration = Duration::from_secs(60);
+const HELD: Duration = Duration::from_secs(15);
 /// How often it is asked for.
 const ASK: Duration = Duration::from_millis(20);
 /// How often an erasure is begun anew because a batch came between.
@@ -190,7 +192,12 @@ impl TenantDelivery {
             let key = erasure_key(name, record.number);
             let transaction = self
                 .transaction()
-                .put(ERASURES, &key, &record, store::Expect::Absent)?
+                .put_indexed(
+                    (ERASURES, &key),
+                    &record,
+                    Expect::Absent,
+                    &[("state", OPEN.to_owned())],
+                )?
                 .emit(&format!("knowledge/{name}"), "knowledge.erased", &record)?;
             match self.exclude(known, &record, transaction).await {
                 Ok(position) => return Ok((record, position)),
@@ -364,8 +371,17 @@ impl TenantDelivery {
 
     /// Hides documents in every segment that has them.
     async fn mask(&self, found: &Whereabouts) -> Result<(), DeliveryError> {
+        let mut seen = Vec::new();
+        for (segment, documents) in &found.segments {
+            if !documents.is_subset(&self.blobs.erasure(segment).await?.hidden) {
+                seen.push((segment, documents));
+            }
+        }
+        if seen.is_empty() {
+            return Ok(());
+        }
         self.alone(async {
-            for (segment, documents) in &found.segments {
+            for (segment, documents) in seen {
                 self.blobs.hide(segment, documents).await?;
             }
             Ok(())
@@ -448,12 +464,38 @@ impl TenantDelivery {
         Ok(())
     }
 
-    /// The documents of a snapshot that were erased since it was made.
+    /// The documents of a snapshot that were erased since it was made; none if it is not kept any
+    /// more.
     ///
     /// # Errors
     /// If the snapshot cannot be read.
-    pub async fn erased_of(&self, snapshot: Digest) -> Result<BTreeSet<String>, DeliveryError> {
-        Ok(Manifest::erased(&self.manifest(snapshot).await?, &self.blobs).await?)
+    pub async fn erased_of(
+        &self,
+        snapshot: Digest,
+    ) -> Result<Option<BTreeSet<String>>, DeliveryError> {
+        match self.manifest(snapshot).await {
+            Ok(manifest) => Ok(Some(manifest.erased(&self.blobs).await?)),
+            Err(DeliveryError::Blob(BlobError::Missing(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The documents that grounded an answer of that moment and were erased since. If its snapshot is
+    /// not kept any more, documents of their names in any knowledge base are taken for them.
+    ///
+    /// # Errors
+    /// If the snapshot or the records cannot be read.
+    pub async fn erased_since(
+        &self,
+        snapshot: Digest,
+        answered_at: Timestamp,
+    ) -> Result<BTreeSet<String>, DeliveryError> {
+        if let Some(erased) = self.erased_of(snapshot).await? {
+            return Ok(erased);
+        }
+        let all = self.all::<ErasureRecord>(ERASURES, "").await?.into_iter();
+        let since = all.map(|found| found.value).filter(|erasure| erasure.at >= answered_at);
+        Ok(since.flat_map(|erasure| erasure.documents).collect())
     }
 
     /// Does what only one may do at a time: what is kept beside a blob is read, changed and written.

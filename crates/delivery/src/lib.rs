@@ -42,7 +42,7 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
-pub use erasure::{Erase, ErasureRecord, Reach};
+pub use erasure::{Completed, Erase, ErasureRecord, Reach, ReachedRelease};
 pub use error::DeliveryError;
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use imported::imported_model;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
+use delivery::{Completed, Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
@@ -33,6 +33,8 @@ use crate::{listen, watching};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often an erasure that waits for something is tried again.
+const WAIT: Duration = Duration::from_secs(30);
 /// How often old executions are deleted.
 const SWEEP: Duration = Duration::from_secs(15 * 60);
 
@@ -230,19 +232,29 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
     }
 }
 
-/// Looks every second for erasures that are not completed.
+/// Looks every second for erasures that are not completed; after a while only, if one waits for
+/// something.
 async fn complete_erasures(delivery: Delivery, keys: Arc<KeyRing>, node: String) {
+    let mut pause = LOOK;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
         let completed = async {
             let tenants = keys.tenant_names().await?;
             anyhow::Ok(delivery.complete_erasures(&tenants, &node).await?)
         };
+        pause = LOOK;
         match completed.await {
-            Ok(0) => {}
-            Ok(completed) => tracing::info!(completed, "erasures are completed"),
+            Ok(Completed { done, waiting }) => {
+                if done > 0 {
+                    tracing::info!(done, "erasures are completed");
+                }
+                if waiting > 0 {
+                    pause = WAIT;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "erasures cannot be completed; trying again");
+                pause = WAIT;
             }
         }
     }

@@ -26,7 +26,7 @@ pub use rows::Row;
 
 use crate::batch::Work;
 use crate::{BlobError, Blobs, Collection, Expect, Store, StoreError, TenantBlobs, Transaction};
-pub use erasures::ERASURES;
+pub use erasures::{ERASURES, OPEN};
 use rows::Pieces;
 
 /// Where pieces and inventories are, beside the tenants' blobs: no tenant's name begins with a dot.

@@ -46,7 +46,7 @@ mod schema;
 mod store;
 mod transaction;
 
-pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved};
+pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved, OPEN};
 pub use blobs::{BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, TenantBlobs};
 pub use database::{Database, Query, Row};
 pub use error::StoreError;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use knowledge::{CacheKey, Remains, Whereabouts, rewrite};
 use release::{PrincipalId, TenantId};
-use store::{BackupError, ERASURES, StoreError};
+use store::{BackupError, ERASURES, List, OPEN, StoreError};
 
 use super::{ErasureRecord, erasure_key};
-use crate::catalog::Versioned;
+use crate::catalog::{PAGE, Versioned, versioned};
 use crate::{Delivery, DeliveryError, TenantDelivery};
 
 /// How long a server may be at the erasures of one tenant before another takes over: doing a step
@@ -50,6 +50,15 @@ impl Step {
     ];
 }
 
+/// What came of completing erasures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Completed {
+    /// How many are.
+    pub done: usize,
+    /// How many wait for something.
+    pub waiting: usize,
+}
+
 /// An erasure at work.
 pub(super) struct Work {
     pub record: Versioned<ErasureRecord>,
@@ -61,8 +70,7 @@ pub(super) struct Work {
 
 impl Delivery {
     /// Completes the erasures of `tenants` that are not, as far as that goes: what fails is told by
-    /// the record, and tried again at the next call. `node` is the server's name. How many are
-    /// completed.
+    /// the record, and tried again at the next call. `node` is the server's name.
     ///
     /// # Errors
     /// If the records cannot be read or written.
@@ -70,8 +78,8 @@ impl Delivery {
         &self,
         tenants: &[TenantId],
         node: &str,
-    ) -> Result<usize, DeliveryError> {
-        let mut done = 0;
+    ) -> Result<Completed, DeliveryError> {
+        let mut completed = Completed::default();
         for tenant in tenants {
             let scoped = self.tenant(tenant, PrincipalId::system("erasure"));
             if scoped.open_erasures().await?.is_empty() {
@@ -81,11 +89,14 @@ impl Delivery {
             let lease = self.store.system().acquire(&name, node, now + HELD, now).await?;
             let Some(lease) = lease else { continue };
             for record in scoped.open_erasures().await? {
-                done += usize::from(scoped.complete(record).await?);
+                match scoped.complete(record).await? {
+                    true => completed.done += 1,
+                    false => completed.waiting += 1,
+                }
             }
             self.store.system().release(&lease).await?;
         }
-        Ok(done)
+        Ok(completed)
     }
 
     /// Hides the documents of erasures that are not completed. A server does this before it serves:
@@ -109,9 +120,10 @@ impl TenantDelivery {
     pub(super) async fn open_erasures(
         &self,
     ) -> Result<Vec<Versioned<ErasureRecord>>, DeliveryError> {
-        let mut open = self.all::<ErasureRecord>(ERASURES, "").await?;
-        open.retain(|found| found.value.done_at.is_none());
-        Ok(open)
+        let index = Some(("state", OPEN.to_owned()));
+        let list = List { prefix: String::new(), index, after: None, limit: PAGE };
+        let open = self.store.list(ERASURES, list).await?;
+        Ok(open.into_iter().map(versioned).collect::<Result<_, _>>()?)
     }
 
     /// Does all that is left of an erasure; whether nothing is left then.
@@ -252,7 +264,10 @@ impl TenantDelivery {
         event: Option<&str>,
     ) -> Result<(), DeliveryError> {
         let key = erasure_key(&record.value.knowledge, record.value.number);
-        let mut put = self.transaction().put(ERASURES, &key, &record.value, record.expect())?;
+        let open = [("state", OPEN.to_owned())];
+        let index = if record.value.done_at.is_none() { &open[..] } else { &[] };
+        let (at, expect) = ((ERASURES, key.as_str()), record.expect());
+        let mut put = self.transaction().put_indexed(at, &record.value, expect, index)?;
         if let Some(kind) = event {
             let stream = format!("knowledge/{}", record.value.knowledge);
             put = put.emit(&stream, kind, &record.value)?;

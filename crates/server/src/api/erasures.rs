@@ -114,7 +114,7 @@ pub async fn redacted(
 ) -> Result<Vec<Value>, Problem> {
     let mut redacted = Vec::new();
     for snapshot in snapshots {
-        let documents = call.delivery().erased_of(snapshot).await?;
+        let documents = call.delivery().erased_of(snapshot).await?.unwrap_or_default();
         if !documents.is_empty() {
             redacted.push(json!({"snapshot": snapshot, "documents": documents}));
         }
@@ -126,7 +126,8 @@ pub async fn redacted(
 /// stays: it is the asker's.
 pub async fn masked(call: &Call, mut trace: AnswerRecord) -> Result<Value, Problem> {
     let Some(retrieval) = &trace.retrieval else { return to_json(&trace) };
-    let erased = call.delivery().erased_of(retrieval.snapshot).await?;
+    let (snapshot, at) = (retrieval.snapshot, trace.started_at);
+    let erased = call.delivery().erased_since(snapshot, at).await?;
     let hit = retrieval.chunks.iter().any(|chunk| erased.contains(&chunk.document));
     if hit && let Captured::Full { json } = &mut trace.output {
         REDACTED.clone_into(json);

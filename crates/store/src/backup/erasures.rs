@@ -13,8 +13,10 @@ use serde_json::Value;
 use super::{BackupError, Backups, canonical};
 use crate::{Collection, Expect, Store, TenantBlobs, Transaction};
 
-/// The records of erasures.
+/// The records of erasures; those that are not completed are in the index `state` under [`OPEN`].
 pub const ERASURES: Collection = Collection("knowledge.erasures");
+/// See [`ERASURES`].
+pub const OPEN: &str = "open";
 /// Where they are at a place of backups.
 const NOTES: &str = ".backup/erasures/";
 
@@ -78,7 +80,9 @@ impl Backups {
             let store = store.tenant(&tenant);
             if store.get(ERASURES, &key).await?.is_none() {
                 let transaction = Transaction::new(PrincipalId::system("restore"), at);
-                store.commit(transaction.put(ERASURES, &key, &record, Expect::Absent)?).await?;
+                let (at, index) = ((ERASURES, key.as_str()), [("state", OPEN.to_owned())]);
+                let transaction = transaction.put_indexed(at, &record, Expect::Absent, &index)?;
+                store.commit(transaction).await?;
             }
         }
         Ok(())
