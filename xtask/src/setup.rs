@@ -86,6 +86,39 @@ pub fn minilm() -> Option<PathBuf> {
     }
 }
 
+/// The documentation of four releases of Django, each in a folder of its own, from the source
+/// distributions on PyPI; none, and a word, if they cannot be had.
+pub fn django() -> Option<PathBuf> {
+    let versions = ["4.2", "5.0", "5.1", "5.2"];
+    let made = environment("django", &versions.join(" "), |directory| {
+        println!("getting Django's documentation into {}", directory.display());
+        let python = python()?;
+        for version in versions {
+            let archives = directory.join("archives");
+            fs::create_dir_all(&archives)?;
+            let package = format!("django=={version}");
+            let download =
+                ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"];
+            let mut pip = Command::new(&python);
+            run(pip.args(download).arg("--dest").arg(&archives).arg(package))?;
+            let archive = fs::read_dir(&archives)?.next().context("pip downloaded nothing")??;
+            let mut tar = Command::new("tar");
+            tar.arg("xzf").arg(archive.path()).arg("-C").arg(&archives);
+            run(tar.args(["--strip-components=1", "--wildcards", "*/docs/*.txt"]))?;
+            fs::rename(archives.join("docs"), directory.join(version))?;
+            fs::remove_dir_all(&archives)?;
+        }
+        Ok(())
+    });
+    match made {
+        Ok(directory) => Some(directory),
+        Err(error) => {
+            println!("tests over Django's documentation are skipped: {error:#}");
+            None
+        }
+    }
+}
+
 fn venv_works() -> bool {
     succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
 }

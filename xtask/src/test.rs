@@ -23,6 +23,7 @@ pub fn run(args: &[String]) -> Result<()> {
     let python = setup::python()?;
     let node = setup::node()?;
     let minilm = setup::minilm();
+    let django = setup::django();
     let postgres = setup::Postgres::start()?;
     let s3 = setup::S3::start(&python)?;
     if args.is_empty() {
@@ -48,6 +49,7 @@ pub fn run(args: &[String]) -> Result<()> {
         .env("GROUNDCREW_TEST_PYTHON", &python)
         .env("GROUNDCREW_TEST_NODE", &node)
         .envs(minilm.map(|folder| ("GROUNDCREW_TEST_MINILM", folder)))
+        .envs(django.map(|folder| ("GROUNDCREW_TEST_DJANGO", folder)))
         .current_dir(root());
     process::run(&mut nextest)?;
     if args.is_empty() {

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use knowledge::KnowledgeSpec;
-use release::{AppName, ArtifactName, ArtifactRef, Change, DeploymentEntry, Diagnostic, SlotName};
+use release::{
+    AppName, ArtifactName, ArtifactRef, Change, DeploymentEntry, Diagnostic, Digest, SlotName,
+};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Transaction};
 
 use crate::catalog::{
     APPS, AppRecord, Filled, KNOWLEDGE, KnowledgeRecord, PROJECTS, ProjectRecord, Versioned, expect,
 };
+use crate::due::DUE;
 use crate::project::files::{Entry, Files};
 use crate::project::{App, Project};
 use crate::propose::{Proposal, Proposed};
@@ -113,7 +116,12 @@ impl TenantDelivery {
             applied.artifacts.extend(new.then(|| prepared.artifact.clone()));
         }
         for (base, spec) in &project.knowledge {
-            transaction = self.define_knowledge(name, base, spec, transaction).await?;
+            let golden = match project.golden.get(base) {
+                Some(text) => Some(self.blobs.put(text.clone().into()).await?),
+                None => None,
+            };
+            let defined = (base, spec, golden);
+            transaction = self.define_knowledge(name, defined, transaction).await?;
         }
         let proposal = Proposal { commit: upload.commit.clone(), reason: upload.reason.clone() };
         for (app, defined) in &project.apps {
@@ -159,8 +167,7 @@ impl TenantDelivery {
     async fn define_knowledge(
         &self,
         project: &ArtifactName,
-        name: &ArtifactName,
-        spec: &KnowledgeSpec,
+        (name, spec, golden): (&ArtifactName, &KnowledgeSpec, Option<Digest>),
         transaction: Transaction,
     ) -> Result<Transaction, DeliveryError> {
         let known = self.find::<KnowledgeRecord>(KNOWLEDGE, name.as_str()).await?;
@@ -168,12 +175,16 @@ impl TenantDelivery {
             let (what, project) = (format!("knowledge base {name}"), known.value.project.clone());
             return Err(DeliveryError::Taken { what, project });
         }
-        if known.as_ref().is_some_and(|known| known.value.spec == *spec) {
+        let same = |known: &KnowledgeRecord| known.spec == *spec && known.golden == golden;
+        if known.as_ref().is_some_and(|known| same(&known.value)) {
             return Ok(transaction);
         }
         let record = match &known {
-            Some(known) => KnowledgeRecord { spec: spec.clone(), ..known.value.clone() },
-            None => KnowledgeRecord::new(name.clone(), project.clone(), spec.clone()),
+            Some(known) => KnowledgeRecord { spec: spec.clone(), golden, ..known.value.clone() },
+            None => {
+                let new = KnowledgeRecord::new(name.clone(), project.clone(), spec.clone());
+                KnowledgeRecord { golden, ..new }
+            }
         };
         Ok(transaction.put(KNOWLEDGE, name.as_str(), &record, expect(&known))?.emit(
             &format!("knowledge/{name}"),
@@ -252,6 +263,7 @@ impl TenantDelivery {
             if prune {
                 transaction = transaction
                     .delete(KNOWLEDGE, base.name.as_str(), Expect::Version(found.version))
+                    .delete(DUE, base.name.as_str(), Expect::Any)
                     .emit(&format!("knowledge/{}", base.name), "knowledge.removed", &base)?;
                 applied.removed.push(label);
             } else {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use knowledge::{KnowledgeSpec, Polls};
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, ArtifactState, ArtifactVersion, Change,
-    ChangeId, Digest, Environment, EnvironmentName, PrincipalId, Release, ReleaseDigest, SlotName,
-    Timestamp,
+    ChangeId, DeploymentEntry, Digest, Environment, EnvironmentName, PrincipalId, Release,
+    ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Record, StoreError, Transaction};
@@ -22,6 +22,8 @@ pub(crate) const KNOWLEDGE: Collection = Collection("knowledge");
 pub(crate) const BATCHES: Collection = Collection("knowledge.batches");
 pub(crate) const ARTIFACTS: Collection = Collection("artifacts");
 pub(crate) const ARTIFACT_NAMES: Collection = Collection("artifact_names");
+/// Contents that a person has asked to keep.
+pub(crate) const HOLDS: Collection = Collection("holds");
 pub(crate) const RELEASES: Collection = Collection("releases");
 pub(crate) const CHANGES: Collection = Collection("changes");
 pub(crate) const ENVIRONMENTS: Collection = Collection("environments");
@@ -102,15 +104,37 @@ pub struct KnowledgeRecord {
     /// How many erasures there were.
     #[serde(default)]
     pub erasures: u64,
+    /// Its golden queries, as applied: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Digest>,
+    /// What the newest snapshot finds for them: a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Digest>,
 }
 
 impl KnowledgeRecord {
     /// A knowledge base that was never refreshed.
     pub(crate) fn new(name: ArtifactName, project: ArtifactName, spec: KnowledgeSpec) -> Self {
-        let (snapshot, refreshed_at, ledger) = (None, None, None);
-        let polls = BTreeMap::new();
-        let (batches, erasures) = (0, 0);
-        Self { name, project, spec, snapshot, refreshed_at, ledger, batches, polls, erasures }
+        let (snapshot, refreshed_at, ledger, observed) = (None, None, None, None);
+        let (polls, golden, found) = (BTreeMap::new(), None, None);
+        Self {
+            name,
+            project,
+            spec,
+            snapshot,
+            refreshed_at,
+            ledger,
+            batches: 0,
+            polls,
+            golden,
+            found,
+            observed,
+            erasures: 0,
+        }
     }
 }
 
@@ -130,6 +154,8 @@ pub enum BatchCause {
         /// The erasure's number.
         erasure: u64,
     },
+    /// Segments were rewritten.
+    Compact,
     /// What an earlier batch had made was made the newest again.
     Restore {
         /// That batch.
@@ -162,6 +188,15 @@ pub struct BatchRecord {
     pub at: Timestamp,
     /// What it did, as a blob.
     pub report: Digest,
+    /// What its snapshot finds for the golden queries, as a blob; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Digest>,
+    /// The changes it proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeId>,
+    /// The moves that the apps' policy made of them at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<DeploymentEntry>,
 }
 
 /// A sealed release beside its bytes.
@@ -210,7 +245,7 @@ pub(crate) fn expect<T>(known: &Option<Versioned<T>>) -> Expect {
     known.as_ref().map_or(Expect::Absent, Versioned::expect)
 }
 
-fn artifact_key(artifact: &ArtifactRef) -> String {
+pub(crate) fn artifact_key(artifact: &ArtifactRef) -> String {
     format!("{}/{}/{}", artifact.kind, artifact.name, artifact.digest.to_hex())
 }
 
@@ -243,6 +278,15 @@ impl TenantDelivery {
         collection: Collection,
         prefix: &str,
     ) -> Result<Vec<Versioned<T>>, DeliveryError> {
+        let found = self.pages(collection, prefix).await?.into_iter();
+        Ok(found.map(versioned).collect::<Result<_, _>>()?)
+    }
+
+    async fn pages(
+        &self,
+        collection: Collection,
+        prefix: &str,
+    ) -> Result<Vec<Record>, DeliveryError> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
@@ -250,13 +294,21 @@ impl TenantDelivery {
             let page = self.store.list(collection, list).await?;
             after = page.last().map(|record| record.key.clone());
             let complete = page.len() < PAGE;
-            for record in page {
-                found.push(versioned(record)?);
-            }
+            found.extend(page);
             if complete {
                 return Ok(found);
             }
         }
+    }
+
+    /// Every record of `collection` with its key, in key order.
+    pub(crate) async fn all_keyed<T: serde::de::DeserializeOwned>(
+        &self,
+        collection: Collection,
+    ) -> Result<Vec<(String, T)>, DeliveryError> {
+        let found = self.pages(collection, "").await?.into_iter();
+        let read = found.map(|record| Ok((record.key.clone(), record.read()?)));
+        read.collect()
     }
 
     /// The environment, empty if nothing was ever deployed there. One that the app no longer names
@@ -373,17 +425,23 @@ impl TenantDelivery {
     ) -> Result<(Transaction, bool), DeliveryError> {
         let artifact = &prepared.artifact;
         let key = artifact_key(artifact);
-        if self.store.get(ARTIFACTS, &key).await?.is_some() {
+        let known = self.find::<ArtifactVersion>(ARTIFACTS, &key).await?;
+        // One whose bytes are gone is registered anew.
+        let gone = |known: &ArtifactVersion| known.state == ArtifactState::Deleted;
+        if known.as_ref().is_some_and(|known| !gone(&known.value)) {
             return Ok((transaction, false));
         }
         let stored = self.blobs.put(Bytes::copy_from_slice(&prepared.bytes)).await?;
         debug_assert_eq!(stored, artifact.digest);
         let name_key = format!("{}/{}", artifact.kind, artifact.name);
         let name = self.find::<NameRecord>(ARTIFACT_NAMES, &name_key).await?;
-        let versions = name.as_ref().map_or(0, |name| name.value.versions) + 1;
+        let mut versions = name.as_ref().map_or(0, |name| name.value.versions);
+        if known.is_none() {
+            versions += 1;
+        }
         let version = ArtifactVersion {
             artifact: artifact.clone(),
-            sequence: versions,
+            sequence: known.as_ref().map_or(versions, |known| known.value.sequence),
             reproducible: prepared.reproducible,
             derived_from,
             state: ArtifactState::Registered,
@@ -392,7 +450,7 @@ impl TenantDelivery {
         };
         let transaction = transaction
             .put(ARTIFACT_NAMES, &name_key, &NameRecord { versions }, expect(&name))?
-            .put(ARTIFACTS, &key, &version, Expect::Absent)?
+            .put(ARTIFACTS, &key, &version, expect(&known))?
             .emit(&format!("artifacts/{name_key}"), "artifact.registered", &version)?;
         Ok((transaction, true))
     }

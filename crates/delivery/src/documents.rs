@@ -1,8 +1,8 @@
-//! What comes to a knowledge base by itself: documents that are pushed, notices, changed files.
+//! What comes to a knowledge base by itself: documents that are pushed, and notices.
 
-use knowledge::source::{self, ObjectChange, PushedDocument, Pushes, Put};
-use knowledge::{KnowledgeError, SourceSpec, Tier};
-use release::{ArtifactName, Digest};
+use knowledge::source::{ObjectChange, PushedDocument, Pushes, Put};
+use knowledge::{KnowledgeError, SourceSpec};
+use release::ArtifactName;
 
 use crate::{DeliveryError, TenantDelivery};
 
@@ -72,33 +72,5 @@ impl TenantDelivery {
         };
         let concerned = spec.sources.iter().filter(concerned);
         Ok(concerned.map(|source| source.name().to_owned()).collect())
-    }
-
-    /// What the files look like that the knowledge bases watch, one digest for each of these: another
-    /// one means that something changed.
-    ///
-    /// # Errors
-    /// If the knowledge bases cannot be read. A source that cannot be listed is left out.
-    pub async fn watched(&self) -> Result<Vec<(ArtifactName, Digest)>, DeliveryError> {
-        let mut watched = Vec::new();
-        for base in self.knowledge_bases().await? {
-            let continuous = base.spec.sources.iter();
-            let continuous = continuous.filter(|source| source.tier() == Some(&Tier::Continuous));
-            let mut digests = Vec::new();
-            for spec in continuous {
-                match source::look(spec, &self.offered, &self.tenant).await {
-                    Ok(digest) => digests.extend(digest),
-                    Err(error) => {
-                        let (knowledge, source) = (base.name.as_str(), spec.name());
-                        tracing::warn!(%error, knowledge, source, "a source cannot be watched");
-                    }
-                }
-            }
-            if !digests.is_empty() {
-                let fields = digests.iter().map(|digest| digest.as_bytes().as_slice());
-                watched.push((base.name, Digest::of_fields(fields)));
-            }
-        }
-        Ok(watched)
     }
 }

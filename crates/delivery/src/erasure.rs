@@ -26,7 +26,8 @@ use release::{AppName, ArtifactName, Digest, PrincipalId, SlotName, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{BlobError, ERASURES, Expect, OPEN, StoreError, Transaction};
 
-use crate::catalog::{BatchCause, KNOWLEDGE, KnowledgeRecord, Versioned, batch_key};
+use crate::catalog::{BatchCause, HOLDS, KNOWLEDGE, KnowledgeRecord, Versioned, batch_key};
+use crate::holds::Hold;
 use crate::refresh::Landing;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -186,6 +187,7 @@ impl TenantDelivery {
                 blobs: BTreeSet::new(),
                 admitted: BTreeSet::new(),
             };
+            self.check_holds(name, &documents).await?;
             // Before the commit: whoever hears of it finds them masked.
             let found = self.whereabouts(name, &documents).await?;
             self.mask(&found).await?;
@@ -207,6 +209,37 @@ impl TenantDelivery {
             }
         }
         Err(erasure_error(name, "batches keep coming between: try again"))
+    }
+
+    /// Refuses to erase what is held.
+    async fn check_holds(
+        &self,
+        name: &ArtifactName,
+        documents: &BTreeSet<String>,
+    ) -> Result<(), DeliveryError> {
+        let holds = self.all::<Hold>(HOLDS, "").await?;
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let found = self.whereabouts(name, documents).await?;
+        let blobs = self.remains(name, documents, &found).await?.blobs;
+        let mut all: BTreeSet<_> = blobs.into_iter().collect();
+        all.extend(found.snapshots.iter().chain(found.segments.keys()));
+        for app in self.apps().await? {
+            for release in self.releases(&app.name).await? {
+                let knowledge = release.slots.get(&SlotName::KNOWLEDGE);
+                if knowledge.is_some_and(|it| found.snapshots.contains(&it.digest)) {
+                    all.insert(release.release.digest());
+                }
+            }
+        }
+        match holds.iter().find(|hold| all.contains(&hold.value.digest)) {
+            Some(Versioned { value: Hold { digest, reason, by, .. }, .. }) => {
+                let why = format!("`{digest}` is held by {by} ({reason}): end that hold first");
+                Err(erasure_error(name, &why))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Lets an erased document come back, when its source has it or it is put again.
@@ -275,7 +308,7 @@ impl TenantDelivery {
         erase: &Erase,
     ) -> Result<BTreeSet<String>, DeliveryError> {
         let mut documents = erase.documents.clone();
-        let snapshots = self.snapshots(name).await?;
+        let snapshots = self.all_snapshots(name).await?;
         let pushed = self.pushed(name).await?;
         let found = self.whereabouts(name, &documents).await?;
         for document in &documents {
@@ -303,7 +336,7 @@ impl TenantDelivery {
     }
 
     /// Every snapshot that a batch of the knowledge base led from or to.
-    async fn snapshots(&self, name: &ArtifactName) -> Result<BTreeSet<Digest>, DeliveryError> {
+    async fn all_snapshots(&self, name: &ArtifactName) -> Result<BTreeSet<Digest>, DeliveryError> {
         let mut snapshots: BTreeSet<_> =
             self.knowledge_base(name).await?.value.snapshot.into_iter().collect();
         for batch in self.batches(name).await? {
@@ -318,7 +351,7 @@ impl TenantDelivery {
         name: &ArtifactName,
         documents: &BTreeSet<String>,
     ) -> Result<Whereabouts, DeliveryError> {
-        Ok(whereabouts(&self.blobs, &self.snapshots(name).await?, documents).await?)
+        Ok(whereabouts(&self.blobs, &self.all_snapshots(name).await?, documents).await?)
     }
 
     /// Everything that still holds `documents`, and the texts of their passages.
@@ -334,7 +367,7 @@ impl TenantDelivery {
             all.blobs.extend(more.blobs);
             all.texts.extend(more.texts);
         }
-        all.blobs.extend(self.vectors().holding(&all.texts).await?);
+        all.blobs.extend(self.embedding_cache().holding(&all.texts).await?);
         if let Some(pushed) = self.pushed(name).await? {
             for document in documents {
                 all.blobs.extend(pushed.blobs_of(document).await?);
@@ -348,7 +381,7 @@ impl TenantDelivery {
         Ok(all)
     }
 
-    /// The ledgers of all batches.
+    /// The ledgers of all batches, and of what sources were last seen to have.
     async fn ledgers(&self, name: &ArtifactName) -> Result<BTreeSet<Digest>, DeliveryError> {
         let batches = self.batches(name).await?.into_iter();
         Ok(batches
@@ -414,7 +447,7 @@ impl TenantDelivery {
         };
         let newest = self.manifest(snapshot).await?;
         let mut without = newest.clone();
-        without.documents.retain(|path, _| !erasure.documents.contains(path));
+        without.retain(|path, _| !erasure.documents.contains(path));
         let bytes = without.bytes()?;
         let landing = Landing {
             cause: BatchCause::Erase { erasure: erasure.number },
@@ -428,6 +461,7 @@ impl TenantDelivery {
                 ..BatchReport::default()
             },
             polls: known.value.polls.clone(),
+            found: self.found_again(&known.value, &without).await?,
         };
         let unchanged = without == newest;
         let landed = self.land_with(known, landing, unchanged, transaction).await?;
@@ -455,8 +489,8 @@ impl TenantDelivery {
         for segment in made.segments().difference(&shared) {
             let Remains { texts, .. } =
                 remains(&self.blobs, *segment, &erased, &embeddings).await?;
-            let pages = self.vectors().holding(&texts).await?;
-            self.vectors().forget(&texts).await?;
+            let pages = self.embedding_cache().holding(&texts).await?;
+            self.embedding_cache().forget(&texts).await?;
             for blob in pages.iter().chain([segment]) {
                 self.blobs.shred(blob).await?;
             }

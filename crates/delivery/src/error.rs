@@ -72,6 +72,9 @@ pub enum DeliveryError {
     /// Backups could not be reached.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// Somebody else does what must be done by one at a time.
+    #[error("{0} is under way already: try again later")]
+    Busy(&'static str),
     /// The app has never had another release there.
     #[error("`{app}` in `{environment}` has no earlier release to return to")]
     NothingToRestore {
@@ -146,7 +149,7 @@ impl DeliveryError {
             | Self::UnknownKnowledge(_) => "Groundcrew.NotFound",
             Self::Environment(EnvironmentError::Held { .. }) => "Groundcrew.Held",
             Self::Unusable { .. } => "Groundcrew.Unusable",
-            Self::Environment(_) | Self::Taken { .. } => "Groundcrew.Conflict",
+            Self::Environment(_) | Self::Taken { .. } | Self::Busy(_) => "Groundcrew.Conflict",
             Self::Knowledge(_) => "Groundcrew.Knowledge",
             _ => "Groundcrew.Failed",
         }

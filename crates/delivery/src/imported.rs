@@ -8,12 +8,12 @@ use crate::catalog::expect;
 use crate::project::Prepared;
 use crate::{DeliveryError, TenantDelivery};
 
-const IMPORTED: Collection = Collection("imported_models");
+pub(crate) const IMPORTED: Collection = Collection("imported_models");
 
 /// Which artifact a name means.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ImportedRecord {
-    model: Digest,
+pub(crate) struct ImportedRecord {
+    pub model: Digest,
 }
 
 /// The artifact of the model that was imported last under `name`.

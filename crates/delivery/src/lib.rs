@@ -18,17 +18,31 @@
 
 mod apply;
 mod catalog;
+mod compact;
+#[cfg(test)]
+mod desk;
 mod documents;
+mod due;
 mod erasure;
 mod error;
+mod freshness;
+mod golden;
 mod history;
+mod holds;
 mod imported;
+#[cfg(test)]
+mod kills;
+mod pins;
 pub mod project;
 mod propose;
+mod prune;
 mod reconcile;
 mod refresh;
+mod report;
+mod retention;
 mod rollout;
 mod tasks;
+mod turns;
 mod versions;
 mod workflows;
 
@@ -42,16 +56,25 @@ pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
+pub use compact::{CompactTask, Compacted};
 pub use erasure::{Completed, Erase, ErasureRecord, Reach, ReachedRelease};
 pub use error::DeliveryError;
+pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
+pub use holds::Hold;
 pub use imported::imported_model;
+pub use pins::Pinned;
 pub use propose::{Proposal, Proposed, ProposedApp};
+pub use prune::{PruneTask, Pruned};
 pub use reconcile::Reconciler;
-pub use refresh::Refreshed;
+pub use refresh::{Refresh, Refreshed};
+pub use report::{DocumentChange, ReportedBatch};
+pub use retention::{Dropped, Retention};
 pub use rollout::{Promotion, Rollback};
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub use versions::Excised;
+
+use turns::Turns;
 
 /// The release path of one installation.
 #[derive(Debug, Clone)]
@@ -61,6 +84,7 @@ pub struct Delivery {
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
     models: Arc<dyn KnowledgeModels>,
+    turns: Turns,
     clock: Arc<dyn Clock>,
     backups: Arc<[Backups]>,
 }
@@ -74,8 +98,8 @@ impl Delivery {
         workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (models, backups) = (Arc::new(NoModels), Arc::new([]));
-        Self { store, blobs, offered, workshop, models, clock, backups }
+        let (models, turns, backups) = (Arc::new(NoModels), Turns::default(), Arc::new([]));
+        Self { store, blobs, offered, workshop, models, turns, clock, backups }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -101,6 +125,7 @@ impl Delivery {
             offered: Arc::clone(&self.offered),
             workshop: Arc::clone(&self.workshop),
             models: Arc::clone(&self.models),
+            turns: self.turns.clone(),
             clock: Arc::clone(&self.clock),
             actor,
         }
@@ -118,6 +143,7 @@ pub struct TenantDelivery {
     offered: Arc<Offered>,
     workshop: Arc<Workshop>,
     models: Arc<dyn KnowledgeModels>,
+    turns: Turns,
     clock: Arc<dyn Clock>,
     actor: PrincipalId,
 }

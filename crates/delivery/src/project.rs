@@ -74,6 +74,8 @@ pub struct Project {
     pub apps: BTreeMap<AppName, App>,
     /// Its knowledge bases.
     pub knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
+    /// What these must find, of those that have golden queries: the files' text.
+    pub golden: BTreeMap<ArtifactName, String>,
     /// Its workflows, and what starts them.
     pub workflows: Workflows,
     /// The artifacts its files make.
@@ -100,6 +102,7 @@ struct Loader {
     prompts: BTreeMap<ArtifactName, Prepared>,
     guardrails: BTreeMap<ArtifactName, Prepared>,
     knowledge: BTreeMap<ArtifactName, KnowledgeSpec>,
+    golden: BTreeMap<ArtifactName, String>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
     named: Vec<Named>,
@@ -127,7 +130,9 @@ impl Loader {
                 Folder::Models => self.model(path, name, text),
                 Folder::Prompts => self.prompt(path, name, text, &fragments),
                 Folder::Guardrails => self.guardrails(path, name, text),
-                Folder::Knowledge => self.knowledge(path, name, text),
+                Folder::Knowledge => self.knowledge(path, name, text, &texts),
+                // Read with the knowledge base that names it.
+                Folder::Golden => {}
                 Folder::Workflows => self.workflow(path, name, text),
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
@@ -150,6 +155,7 @@ impl Loader {
             artifacts: artifacts.chain(configs).collect(),
             apps: apps.into_iter().map(|(name, (app, _))| (name, app)).collect(),
             knowledge: std::mem::take(&mut self.knowledge),
+            golden: std::mem::take(&mut self.golden),
             workflows,
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
@@ -227,7 +233,7 @@ impl Loader {
         }
     }
 
-    fn knowledge(&mut self, path: &str, name: &str, text: &str) {
+    fn knowledge(&mut self, path: &str, name: &str, text: &str, texts: &BTreeMap<String, String>) {
         let read = self.read::<KnowledgeSpec>(path, text);
         let name = self.name(path, name);
         if let (Some(name), Some((document, spec))) = (name, read) {
@@ -238,10 +244,50 @@ impl Loader {
                 let place = document.place("/retrieval/mode");
                 self.found.push(Diagnostic::error(BAD_VALUE, place, message));
             }
-            if let Err(error) = knowledge::source::check(&spec.sources) {
+            for (index, source) in spec.sources.iter().enumerate() {
+                if let Err(why) = crate::due::check(source) {
+                    let place = document.place(&format!("/sources/{index}/tier"));
+                    self.found.push(Diagnostic::error(BAD_VALUE, place, why));
+                }
+            }
+            if let Err(error) = spec.check() {
                 self.error(BAD_VALUE, path, error.to_string());
             }
+            if let Some(file) = &spec.quality.golden {
+                self.golden(&name, &document, file, texts);
+            }
             self.knowledge.insert(name, spec);
+        }
+    }
+
+    /// Reads the golden queries that a knowledge base names.
+    fn golden(
+        &mut self,
+        name: &ArtifactName,
+        document: &Document,
+        file: &str,
+        texts: &BTreeMap<String, String>,
+    ) {
+        let path = format!("knowledge/{file}");
+        let Some(text) = texts.get(&path) else {
+            let unreadable = |broken: &(Folder, String)| {
+                broken.0 == Folder::Golden && Some(broken.1.as_str()) == file.strip_suffix(".jsonl")
+            };
+            if !self.broken.iter().any(unreadable) {
+                let place = document.place("/quality/golden");
+                let finding = Diagnostic::error(DANGLING, place, format!("there is no `{path}`"));
+                self.found.push(finding.hint(format!("add `{path}`")));
+            }
+            return;
+        };
+        match knowledge::read_golden(text) {
+            Ok(_) => {
+                self.golden.insert(name.clone(), text.clone());
+            }
+            Err((line, why)) => {
+                let at = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+                self.found.push(Diagnostic::error(BAD_VALUE, Place::at(&path, text, at), why));
+            }
         }
     }
 

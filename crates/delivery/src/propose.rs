@@ -135,7 +135,8 @@ impl TenantDelivery {
             None => ReleaseRecord {
                 release: release.digest(),
                 app: app.name.clone(),
-                sequence: self.releases(&app.name).await?.len() as u64 + 1,
+                // The newest comes first, and older ones may be gone.
+                sequence: self.releases(&app.name).await?.first().map_or(0, |it| it.sequence) + 1,
                 slots,
                 change: change.id.clone(),
                 created_at: change.proposed_at,

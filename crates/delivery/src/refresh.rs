@@ -1,10 +1,10 @@
 //! Refreshing knowledge: a new snapshot becomes a candidate of every app it grounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use knowledge::{
-    BatchReport, Embedding, EmbeddingCache, KnowledgeSpec, Polls, RefreshInput, Watch,
+    BatchReport, Embedding, EmbeddingCache, KnowledgeSpec, Poll, Polls, RefreshInput, Watch,
 };
 use release::{
     ArtifactName, ArtifactRef, CanonicalJson, Change, DeploymentEntry, Digest, Reproducibility,
@@ -21,11 +21,31 @@ use crate::project::files::Entry;
 use crate::propose::{Proposal, Proposed};
 use crate::{DeliveryError, TenantDelivery};
 
+/// How often sources are read anew because somebody else changed the knowledge base meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// A wish to read a knowledge base's sources anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The knowledge base.
+    pub knowledge: ArtifactName,
+    /// The sources to be read; all if none are named. The others stay as they were.
+    #[serde(default)]
+    pub sources: BTreeSet<String>,
+    /// Whether a person has said that as many documents as are gone are to go.
+    #[serde(default)]
+    pub approved: bool,
+}
+
 /// What a refresh found and led to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refreshed {
     /// The knowledge base.
     pub knowledge: ArtifactName,
+    /// The number of its batch; none if nothing had changed.
+    #[serde(default)]
+    pub batch: Option<u64>,
     /// Its newest snapshot; none if the first batch was rejected.
     pub snapshot: Option<Digest>,
     /// Whether nothing had changed, so that the snapshot is the one before.
@@ -48,22 +68,42 @@ pub(crate) struct Landing {
     pub ledger: Digest,
     pub report: BatchReport,
     pub polls: BTreeMap<String, Polls>,
+    /// What the snapshot finds for the golden queries.
+    pub found: Option<Digest>,
 }
 
 impl TenantDelivery {
     /// Reads the sources of a knowledge base and, if anything changed and the batch passes its gates,
-    /// proposes the new snapshot to every app that it grounds. `approved` says that as many documents
-    /// as are gone are to go.
+    /// proposes the new snapshot to every app that it grounds. One at a time: a second one waits for
+    /// the first.
     ///
     /// # Errors
     /// If the knowledge base is unknown, no source can be read, or a record cannot be written. The
     /// snapshot before keeps serving.
     pub async fn refresh(
         &self,
-        name: &ArtifactName,
-        approved: bool,
+        wish: &Refresh,
         watch: &Arc<Watch>,
     ) -> Result<Refreshed, DeliveryError> {
+        self.knowledge_base(&wish.knowledge).await?;
+        watch.begin("waiting for another refresh to end", "", None);
+        let _turn = self.turns.take(&self.tenant, &wish.knowledge).await;
+        for _ in 1..ATTEMPTS {
+            match self.refresh_once(wish, watch).await {
+                // On another server somebody was faster.
+                Err(DeliveryError::Store(StoreError::Conflict { .. })) => {}
+                done => return done,
+            }
+        }
+        self.refresh_once(wish, watch).await
+    }
+
+    async fn refresh_once(
+        &self,
+        wish: &Refresh,
+        watch: &Arc<Watch>,
+    ) -> Result<Refreshed, DeliveryError> {
+        let name = &wish.knowledge;
         let known = self.knowledge_base(name).await?;
         let record = &known.value;
         let now = self.clock.now();
@@ -73,13 +113,19 @@ impl TenantDelivery {
             offered: Arc::clone(&self.offered),
             parent: record.snapshot,
             ledger: record.ledger,
+            poll: Poll {
+                only: wish.sources.clone(),
+                observed: record.observed,
+                polls: record.polls.clone(),
+            },
             blobs: self.blobs.clone(),
             tenant: self.tenant.clone(),
             now,
-            approved,
+            approved: wish.approved,
             watch: Arc::clone(watch),
             workshop: Arc::clone(&self.workshop),
             embedding: self.embedding(&record.spec).await?,
+            golden: self.must_find(record).await?,
         })
         .await;
         let sources = record.spec.sources.iter().map(|source| source.name().to_owned());
@@ -93,7 +139,11 @@ impl TenantDelivery {
             Ok(batch) => batch,
             // Nothing was read: how old what serves is, nobody knows from here on.
             Err(error) => {
-                polls.values_mut().for_each(|polls| polls.failed(now, error.to_string()));
+                let all = wish.sources.is_empty();
+                polls
+                    .iter_mut()
+                    .filter(|(source, _)| all || wish.sources.contains(*source))
+                    .for_each(|(_, polls)| polls.failed(now, error.to_string()));
                 let failed = KnowledgeRecord { polls, ..record.clone() };
                 let transaction = self.transaction();
                 let transaction =
@@ -102,7 +152,8 @@ impl TenantDelivery {
                 return Err(error.into());
             }
         };
-        for (source, polls) in &mut polls {
+        let read = |source: &String| batch.report.read.contains(source);
+        for (source, polls) in polls.iter_mut().filter(|(source, _)| read(source)) {
             match batch.report.unread.iter().find(|unread| unread.source == *source) {
                 Some(unread) => polls.failed(now, unread.reason.clone()),
                 None => polls.succeeded(now),
@@ -115,6 +166,7 @@ impl TenantDelivery {
             ledger: batch.ledger,
             report: batch.report,
             polls,
+            found: batch.golden,
         };
         self.land(known, landing, batch.unchanged).await
     }
@@ -147,7 +199,7 @@ impl TenantDelivery {
         unchanged: bool,
         transaction: Transaction,
     ) -> Result<(Refreshed, Committed), DeliveryError> {
-        let Landing { cause, snapshot, bytes, ledger, report, polls } = landing;
+        let Landing { cause, snapshot, bytes, ledger, report, polls, found } = landing;
         let (expected, before) = (known.expect(), known.value);
         let (name, now) = (before.name.clone(), self.clock.now());
         let accepted = report.quality.passed();
@@ -162,10 +214,17 @@ impl TenantDelivery {
             refreshed_at: Some(now),
             batches: number,
             polls,
+            found: if accepted && !(unchanged && found.is_none()) { found } else { before.found },
+            observed: match cause {
+                BatchCause::Refresh => Some(ledger),
+                // What the sources have nobody has looked at.
+                _ => before.observed.or(before.ledger),
+            },
             ..before.clone()
         };
         let mut refreshed = Refreshed {
             knowledge: name.clone(),
+            batch: (!unchanged).then_some(number),
             snapshot: newest,
             unchanged,
             accepted,
@@ -174,11 +233,17 @@ impl TenantDelivery {
             promoted: Vec::new(),
         };
         let kind = if accepted { "knowledge.refreshed" } else { "knowledge.rejected" };
-        let mut transaction = transaction.put(KNOWLEDGE, name.as_str(), &record, expected)?.emit(
-            &format!("knowledge/{name}"),
-            kind,
-            &refreshed,
-        )?;
+        let mut transaction = transaction.put(KNOWLEDGE, name.as_str(), &record, expected)?;
+        if accepted {
+            let artifact = snapshot_ref(&name, snapshot);
+            let reproducible = Reproducibility::Bytes;
+            let prepared = Prepared { artifact: artifact.clone(), bytes, reproducible };
+            let parents = before.snapshot.filter(|parent| *parent != snapshot);
+            let lineage = parents.into_iter().collect();
+            (transaction, _) = self.register(&prepared, lineage, transaction).await?;
+            transaction =
+                self.propose_snapshot(&name, artifact, (transaction, &mut refreshed)).await?;
+        }
         if !unchanged {
             let report = CanonicalJson::of(&refreshed.report);
             let report = report.map_err(knowledge::KnowledgeError::from)?.into_bytes();
@@ -194,20 +259,14 @@ impl TenantDelivery {
                 actor: self.actor.clone(),
                 at: now,
                 report: self.blobs.put(report.into()).await?,
+                found,
+                changes: refreshed.changes.iter().map(|change| change.id.clone()).collect(),
+                promoted: refreshed.promoted.clone(),
             };
             let key = batch_key(&name, number);
             transaction = transaction.put(BATCHES, &key, &batch, Expect::Absent)?;
         }
-        if accepted {
-            let artifact = snapshot_ref(&name, snapshot);
-            let reproducible = Reproducibility::Bytes;
-            let prepared = Prepared { artifact: artifact.clone(), bytes, reproducible };
-            let parents = before.snapshot.filter(|parent| *parent != snapshot);
-            let lineage = parents.into_iter().collect();
-            (transaction, _) = self.register(&prepared, lineage, transaction).await?;
-            transaction =
-                self.propose_snapshot(&name, artifact, (transaction, &mut refreshed)).await?;
-        }
+        let transaction = transaction.emit(&format!("knowledge/{name}"), kind, &refreshed)?;
         match self.store.commit(transaction).await {
             Ok(committed) => Ok((refreshed, committed)),
             Err(error) => {
@@ -254,11 +313,12 @@ impl TenantDelivery {
     ) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
-        Ok(Some(Embedding { spec, open, cache: self.vectors() }))
+        let cache = self.embedding_cache();
+        Ok(Some(Embedding { spec, open, cache }))
     }
 
-    /// The tenant's vectors that were made once.
-    pub(crate) fn vectors(&self) -> EmbeddingCache {
+    /// The vectors that were made once.
+    pub(crate) fn embedding_cache(&self) -> EmbeddingCache {
         EmbeddingCache {
             store: self.store.clone(),
             blobs: self.blobs.clone(),

@@ -156,6 +156,8 @@ impl TenantDelivery {
                 let (app, environment) = (app.name.clone(), name.clone());
                 DeliveryError::NothingToRestore { app, environment }
             })?;
+            // What was live long ago may not be kept any more.
+            self.find_release(&app.name, &to.to_string()).await?;
             if !log.iter().any(|entry| makes_stable(entry, to)) {
                 let (app, environment) = (app.name.clone(), name.clone());
                 return Err(DeliveryError::NeverLive { release: to, app, environment });
@@ -295,7 +297,7 @@ where
     once().await
 }
 
-fn makes_stable(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
+pub(crate) fn makes_stable(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
     matches!(entry.r#move, Move::Stable { to, .. } if to == release)
 }
 
@@ -328,7 +330,7 @@ fn record_move(
 
 /// The release that was stable before the present one was promoted. A rollback takes the
 /// promotions after its target back, so rolling back twice goes back two promotions.
-fn restore_point(log: &[DeploymentEntry]) -> Option<ReleaseDigest> {
+pub(crate) fn restore_point(log: &[DeploymentEntry]) -> Option<ReleaseDigest> {
     let mut promoted: Vec<ReleaseDigest> = Vec::new();
     for entry in log {
         if let (Move::Stable { to, .. }, cause) = (&entry.r#move, &entry.cause) {

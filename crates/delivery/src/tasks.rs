@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use knowledge::Watch;
-use release::{AppName, ArtifactName, EnvironmentName};
+use release::{AppName, EnvironmentName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
-use crate::{Delivery, DeliveryError, Promotion, Proposal};
+use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
 
 /// How many documents of a kind the result of a refresh names at most.
 const NAMED: usize = 1_000;
@@ -47,15 +47,6 @@ impl Drop for StopOnDrop {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Refresh {
-    knowledge: ArtifactName,
-    /// Whether as many documents as are gone are to go.
-    #[serde(default)]
-    approved: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Propose {
     app: AppName,
     #[serde(default)]
@@ -80,7 +71,7 @@ impl Task for RefreshTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Refresh { knowledge, approved } = input(&call)?;
+        let wish: Refresh = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let watch = Arc::new(Watch::default());
         // A refresh that is not wanted any more does not read on in its own thread.
@@ -92,10 +83,12 @@ impl Task for RefreshTask {
             }
         };
         let refreshed = tokio::select! {
-            refreshed = delivery.refresh(&knowledge, approved, &watch) => refreshed,
+            refreshed = delivery.refresh(&wish, &watch) => refreshed,
             never = telling => never,
         };
-        let mut refreshed = output(&refreshed.map_err(failed)?)?;
+        let mut refreshed = refreshed.map_err(failed)?;
+        delivery.compact_worn(&mut refreshed).await;
+        let mut refreshed = output(&refreshed)?;
         shorten(&mut refreshed["report"]);
         Ok(refreshed)
     }
@@ -133,13 +126,13 @@ impl Task for PromoteTask {
     }
 }
 
-fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
+pub(crate) fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
     serde_json::from_value(call.input.clone()).map_err(|error| {
         Fault::new("Groundcrew.BadInput", format!("the input does not fit: {error}"))
     })
 }
 
-fn output(value: &impl Serialize) -> Result<Value, Fault> {
+pub(crate) fn output(value: &impl Serialize) -> Result<Value, Fault> {
     serde_json::to_value(value).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
 }
 
@@ -165,7 +158,7 @@ fn shorten(report: &mut Value) {
 }
 
 /// The failure as Retry and Catch see it: what waiting may cure is told apart.
-fn failed(error: DeliveryError) -> Fault {
+pub(crate) fn failed(error: DeliveryError) -> Fault {
     Fault::new(error.name(), error.to_string())
 }
 

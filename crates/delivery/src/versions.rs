@@ -151,7 +151,7 @@ impl TenantDelivery {
             restored.excised.entry(path).or_default().extend(versions);
         }
         restored.erased.clone_from(&newest_ledger.erased);
-        manifest.documents.retain(|path, entry| {
+        manifest.retain(|path, entry| {
             !restored.is_excised(path, &entry.raw) && !restored.erased.contains(path)
         });
         restored.documents.retain(|path, _| manifest.documents.contains_key(path));
@@ -180,6 +180,7 @@ impl TenantDelivery {
             ledger: self.blobs.put_sealed(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
+            found: self.found_again(&known.value, &made).await?,
         };
         let unchanged = made == *newest;
         self.land(known, landing, unchanged).await
@@ -211,4 +212,4 @@ fn no_snapshot(name: &ArtifactName) -> DeliveryError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

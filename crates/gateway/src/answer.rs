@@ -6,6 +6,7 @@
 
 mod client;
 mod output;
+mod passages;
 mod trail;
 
 use std::sync::Arc;
@@ -226,23 +227,7 @@ async fn ground(
         trail.step("rerank", begin);
     }
     trail.retrieved(digest, &found, vector.as_deref());
-    let passages = found.passages.into_iter().map(|found| {
-        let headings = found.headings.join(" › ");
-        let title = match headings.as_str() {
-            "" => found.title,
-            headings if headings.starts_with(&found.title) => headings.to_owned(),
-            headings => format!("{} › {headings}", found.title),
-        };
-        Passage {
-            id: found.id.to_string(),
-            title,
-            text: found.text,
-            source: found.document,
-            start: found.start,
-            start_char: found.start_char,
-        }
-    });
-    let passages = passages.collect();
+    let passages = passages::given(found.passages, bound.loaded.config.max_passage_tokens).into();
     trail.step("ground", begin);
     Ok(Grounded { bound, passages })
 }

@@ -154,12 +154,14 @@ async fn build(home: &Path, passages: usize) {
         parent: None,
         ledger: None,
         now: Timestamp::UNIX_EPOCH,
+        poll: knowledge::Poll::default(),
         approved: false,
         workshop: Arc::clone(&workshop),
         blobs: blobs.tenant(&tenant),
         tenant: tenant.clone(),
         watch: Arc::default(),
         embedding,
+        golden: None,
     };
     let began = Instant::now();
     let refreshed = refresh(input(None)).await.unwrap();

@@ -34,16 +34,21 @@ pub struct Chunk {
     pub gap: String,
 }
 
-/// The passages around one that was found, as one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The passages around one that was found, as one: its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Surrounding {
     /// Their text.
     pub text: String,
     /// Where it starts in the document's text, in bytes.
     pub start: usize,
+    /// Where it ends.
+    pub end: usize,
     /// Where it starts in the document's text, in characters.
     pub start_char: usize,
-    /// The page it starts on.
+    /// Where it ends, in characters.
+    pub end_char: usize,
+    /// The page it starts on, from 1, if the document has pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<usize>,
 }
 
@@ -59,7 +64,8 @@ pub fn surrounding(chunks: &[Chunk], row: usize) -> Option<Surrounding> {
         text.push_str(&chunk.text);
     }
     let Chunk { start, start_char, page, .. } = chunks[first];
-    Some(Surrounding { text, start, start_char, page })
+    let (end, end_char) = (start + text.len(), start_char + text.chars().count());
+    Some(Surrounding { text, start, end, start_char, end_char, page })
 }
 
 /// About how many bytes a token has.

@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use store::TenantBlobs;
 
 use crate::segment::{self, DocumentRows, Segment};
-use crate::{BatchReport, Check, Judged, KnowledgeError, QualityReport, Snapshot, SnapshotCache};
+use crate::{
+    BatchReport, Check, Judged, KnowledgeError, Manifest, QualityReport, Snapshot, SnapshotCache,
+};
 
 use equivalence::Comparison;
 
@@ -30,10 +32,8 @@ const ROWS: u64 = 100_000;
 const LARGE: u64 = ROWS / 2;
 /// From which share of such rows on a segment is worth to be rewritten.
 const WORN: f64 = 0.2;
-/// From how many segments on a snapshot is worth to be compacted by itself.
+/// From how many segments on a snapshot is compacted without being asked for.
 const MANY: usize = 32;
-/// From how many rows that count no more on their share is looked at for that.
-const ENOUGH: u64 = 1_000;
 
 /// How worn a snapshot is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,15 +80,13 @@ pub struct Compacted {
     pub report: BatchReport,
 }
 
-impl Wear {
-    /// Whether compaction is worth it without being asked for.
-    pub fn is_much(&self) -> bool {
-        self.segments > MANY || (self.dead > ENOUGH && self.dead * 2 > self.rows)
-    }
+/// Whether a snapshot is to be compacted without being asked for: questions wait for every segment.
+pub fn is_worn(manifest: &Manifest) -> bool {
+    manifest.segments().len() > MANY
 }
 
 /// How worn a snapshot is.
-pub fn wear(snapshot: &Snapshot) -> Wear {
+fn wear(snapshot: &Snapshot) -> Wear {
     let mut wear = Wear { segments: snapshot.parts().len(), ..Wear::default() };
     for part in snapshot.parts() {
         let rows = u64::from(part.segment.rows());

@@ -22,6 +22,7 @@ mod markdown;
 mod office;
 mod sheet;
 mod table;
+mod text;
 mod worker;
 
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ fn extract(document: &RawDocument) -> Result<Extracted, Refusal> {
         _ => Decoded::default(),
     };
     let mut extracted = match kind {
-        Kind::Text => Extracted { text, ..Extracted::default() },
+        Kind::Text => text::extract(text),
         Kind::Markdown => markdown::extract(&text)?,
         Kind::Html => html::extract(&text)?,
         Kind::Csv => table::extract(&text)?,

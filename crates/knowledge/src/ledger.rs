@@ -32,6 +32,25 @@ pub struct Ledger {
     /// admits them again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub erased: BTreeSet<String>,
+    /// Documents that their sources no longer have, by path: where an older snapshot serves, they
+    /// still do. The newest [`MAX_GONE`] are remembered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, Gone>,
+}
+
+/// How many documents that are gone are remembered.
+pub const MAX_GONE: usize = 10_000;
+
+/// A document that its source no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gone {
+    /// The source it came from.
+    pub source: String,
+    /// When its source was last read and had it: it may have been deleted right after.
+    pub last_seen: Timestamp,
+    /// When it was found to be gone.
+    pub found_at: Timestamp,
 }
 
 /// A document that is known.
@@ -86,8 +105,8 @@ pub struct Facts {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (documents, excised, erased) = Default::default();
-        Self { r#type: FORM.to_owned(), documents, excised, erased }
+        let (documents, excised, erased, gone) = Default::default();
+        Self { r#type: FORM.to_owned(), documents, excised, erased, gone }
     }
 }
 
@@ -137,8 +156,23 @@ impl Ledger {
         for known in self.documents.values_mut() {
             known.facts.copy_of.take_if(|of| erased.contains(of));
         }
+        self.gone.retain(|path, _| !erased.contains(path));
         self.excised.retain(|path, _| !erased.contains(path));
         *self != before
+    }
+
+    /// Remembers what its sources no longer have, of what was there when they were read `before`.
+    pub(crate) fn note_gone(&mut self, before: &Self, mut gone: BTreeMap<String, Gone>) {
+        // What was known to be gone is not gone anew.
+        gone.extend(before.gone.clone());
+        gone.retain(|path, _| !self.documents.contains_key(path));
+        let mut oldest: Vec<_> = gone.iter().map(|(path, gone)| (gone.found_at, path)).collect();
+        oldest.sort_unstable();
+        let surplus = oldest.len().saturating_sub(MAX_GONE);
+        let surplus: BTreeSet<_> =
+            oldest.into_iter().take(surplus).map(|(_, path)| path.clone()).collect();
+        gone.retain(|path, _| !surplus.contains(path));
+        self.gone = gone;
     }
 
     /// Whether a version was taken out.

@@ -18,6 +18,7 @@
 mod analyse;
 mod chunk;
 mod compact;
+mod copies;
 mod document;
 mod embed;
 mod erase;
@@ -38,7 +39,7 @@ mod spec;
 mod watch;
 
 pub use chunk::{Chunk, Surrounding, surrounding};
-pub use compact::{Compacted, Compaction, Wear, compact, wear};
+pub use compact::{Compacted, Compaction, Wear, compact, is_worn};
 pub use document::{Extracted, Heading, Metadata, RawDocument, Seen, Source};
 pub use embed::{
     CacheKey, CallLimits, Embedded, Embedder, Embedding, EmbeddingCache, EmbeddingReport,
@@ -51,15 +52,19 @@ pub use evaluate::{
     Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,
 };
 pub use extract::{Extractor, Kind, Limits, Refusal, serve_documents};
-pub use freshness::{Failing, Freshness, Lag, Lags, Polls, freshness};
-pub use ledger::{Facts, Known, Ledger};
+pub use freshness::{
+    Alert, Backlog, Failing, Freshness, Lag, Lags, Polls, Standing, backlog, lags,
+};
+pub use ledger::{Facts, Gone, Known, Ledger};
 pub use manifest::{Diff, DocumentEntry, Manifest};
 pub use prepare::{
     Finding, NearDuplicate, NoSteps, Prepared, Preparer, Signature, Steps, Workshop,
     near_duplicates,
 };
-pub use quality::{Check, Quality, QualityReport, judge};
-pub use refresh::{BatchReport, RefreshInput, Refreshed, Skipped, refresh};
+pub use quality::{
+    Check, GoldenReport, MAX_GOLDEN, Missed, MustFind, Quality, QualityReport, judge, read_golden,
+};
+pub use refresh::{BatchReport, Poll, RefreshInput, Refreshed, Skipped, refresh};
 pub use retrieve::{
     Ask, Explanation, Filter, Found, Ranked, Reranked, Reranker, Retrieved, TermShare, Test,
     Verdict, WordScore, rerank,
@@ -67,8 +72,8 @@ pub use retrieve::{
 pub use snapshot::{Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, EmbeddingEntry, EmbeddingSpec, FeedSpec, GitSpec,
-    KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec, Scan,
-    SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
+    Asking, BucketSpec, Chunking, DirectorySpec, Duplicates, EmbeddingEntry, EmbeddingSpec,
+    FeedSpec, GitSpec, KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec,
+    RetrievalSpec, Scan, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

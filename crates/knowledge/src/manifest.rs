@@ -54,6 +54,10 @@ pub struct DocumentEntry {
     pub modified_ms: i64,
     /// How many passages it has.
     pub chunks: u64,
+    /// The document that says the same and is found in its place; none if it is found itself. Its
+    /// passages stay in its segment, so that it is back at once when the other goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
 }
 
 /// What is different between two snapshots.
@@ -117,9 +121,21 @@ impl Manifest {
         self.documents.values().filter_map(|entry| entry.segment).collect()
     }
 
-    /// How many passages it has.
+    /// How many passages it has, those of copies aside.
     pub fn chunks(&self) -> u64 {
-        self.documents.values().map(|entry| entry.chunks).sum()
+        let found = self.documents.values().filter(|entry| entry.copy_of.is_none());
+        found.map(|entry| entry.chunks).sum()
+    }
+
+    /// Documents that say the same, the one that is found first.
+    pub fn copies(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut copies: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (path, entry) in &self.documents {
+            if let Some(of) = &entry.copy_of {
+                copies.entry(of).or_insert_with(|| vec![of]).push(path);
+            }
+        }
+        copies
     }
 
     /// The newest change of a document that the snapshot includes.
@@ -167,7 +183,10 @@ impl Manifest {
     pub fn without(&self, document: &str) -> Result<Self, KnowledgeError> {
         let mut without = self.clone();
         match without.documents.remove(document) {
-            Some(_) => Ok(without),
+            Some(_) => {
+                without.settle();
+                Ok(without)
+            }
             None => Err(KnowledgeError::UnknownDocument(document.to_owned())),
         }
     }
@@ -193,7 +212,45 @@ impl Manifest {
                 None => without.documents.remove(path),
             };
         }
+        // What a document was a copy of may say something else now: then it is none.
+        let raw = |of: &Self, path: &str| Some(of.documents.get(path)?.raw);
+        let no_copy = |(path, entry): (&String, &DocumentEntry)| {
+            let of = entry.copy_of.as_deref()?;
+            let from = if self.documents.get(path) == Some(entry) { self } else { before };
+            (raw(&without, of) != raw(from, of)).then(|| path.clone())
+        };
+        let no_copies: Vec<String> = without.documents.iter().filter_map(no_copy).collect();
+        for path in no_copies {
+            if let Some(entry) = without.documents.get_mut(&path) {
+                entry.copy_of = None;
+            }
+        }
+        without.settle();
         without
+    }
+
+    /// Keeps the documents that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(&str, &DocumentEntry) -> bool) {
+        self.documents.retain(|path, entry| keep(path, entry));
+        self.settle();
+    }
+
+    /// Gives copies whose document is gone, or is a copy itself, to the first of them.
+    fn settle(&mut self) {
+        let found =
+            |of: &String| self.documents.get(of).is_some_and(|entry| entry.copy_of.is_none());
+        let lost = self.documents.iter().filter_map(|(path, entry)| {
+            let of = entry.copy_of.as_ref().filter(|of| !found(of))?;
+            Some((path.clone(), of.clone()))
+        });
+        let lost: Vec<_> = lost.collect();
+        let mut heirs: BTreeMap<String, String> = BTreeMap::new();
+        for (path, of) in lost {
+            let heir = heirs.entry(of).or_insert_with(|| path.clone()).clone();
+            if let Some(entry) = self.documents.get_mut(&path) {
+                entry.copy_of = (heir != path).then_some(heir);
+            }
+        }
     }
 }
 

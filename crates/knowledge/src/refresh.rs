@@ -11,7 +11,7 @@
 //! the ledger are written last, and count only once a transaction names them. Until then the snapshot
 //! before is the newest, whatever fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,20 +23,21 @@ use store::TenantBlobs;
 use tokio::sync::mpsc;
 
 use crate::chunk::{Chunk, Origin, chunks};
+use crate::copies;
 use crate::embed::{Embedding, EmbeddingReport};
-use crate::prepare::{Prepared, Preparer, Workshop, near_duplicates};
+use crate::prepare::{Prepared, Preparer, Workshop};
+use crate::quality::{ask_golden, judge_drift};
 use crate::segment::{self, Cut};
 use crate::{
-    Compaction, Diff, DocumentEntry, Facts, KnowledgeError, KnowledgeSpec, Known, Ledger, Manifest,
-    Offered, QualityReport, RawDocument, Refusal, Seen, SourceSpec, Watch, judge, source,
+    Compaction, Diff, DocumentEntry, Facts, GoldenReport, Gone, KnowledgeError, KnowledgeSpec,
+    Known, Ledger, Manifest, MustFind, Offered, Polls, QualityReport, RawDocument, Refusal, Seen,
+    SourceSpec, Watch, judge, source,
 };
 
 /// How many documents are worked on at once.
 const WORKERS: usize = 4;
 /// How many documents a source may be ahead.
 const WAITING: usize = 4;
-/// From which similarity on a document is a copy of another.
-const COPY: f64 = 0.9;
 
 /// What a refresh works on.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct RefreshInput {
     pub parent: Option<Digest>,
     /// What is known of that one's documents.
     pub ledger: Option<Digest>,
+    /// Which of its sources are read, and what they told before.
+    pub poll: Poll,
     /// Where segments and manifests are kept.
     pub blobs: TenantBlobs,
     /// Whose it is.
@@ -65,6 +68,20 @@ pub struct RefreshInput {
     pub workshop: Arc<Workshop>,
     /// What embeds its passages; none if they are found by words alone.
     pub embedding: Option<Embedding>,
+    /// What its snapshots must find; none if there are no golden queries.
+    pub golden: Option<MustFind>,
+}
+
+/// Which sources are read, and what they told before.
+#[derive(Debug, Clone, Default)]
+pub struct Poll {
+    /// The sources to be read; all if none are named. The others stay as they were.
+    pub only: BTreeSet<String>,
+    /// What was known of the documents when sources were last read, also if the gates rejected what
+    /// came of it; the newest snapshot's ledger if absent.
+    pub observed: Option<Digest>,
+    /// How the polls of the sources went.
+    pub polls: BTreeMap<String, Polls>,
 }
 
 /// What a refresh made.
@@ -78,6 +95,8 @@ pub struct Refreshed {
     pub ledger: Digest,
     /// Whether it is the one before.
     pub unchanged: bool,
+    /// What it finds for the golden queries, if it was asked.
+    pub golden: Option<Digest>,
     /// What happened to each document.
     pub report: BatchReport,
 }
@@ -90,6 +109,9 @@ pub struct BatchReport {
     pub diff: Diff,
     /// Documents that could not be read, and why.
     pub skipped: Vec<Skipped>,
+    /// The sources that were read; the others were not due and are as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
     /// Sources that could not be read as a whole, and why: their documents are as they were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
@@ -106,6 +128,9 @@ pub struct BatchReport {
     /// How it did at the gates.
     #[serde(default)]
     pub quality: QualityReport,
+    /// How it did at the golden queries; none if it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<GoldenReport>,
 }
 
 /// A document that could not be read.
@@ -138,9 +163,10 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
         Some(digest) => Some(Manifest::read(digest, &blobs.get(&digest).await?)?),
         None => None,
     };
-    let ledger = match input.ledger {
-        Some(digest) => Ledger::open(blobs, digest).await?,
-        None => Ledger::default(),
+    let ledger = read_ledger(blobs, input.ledger).await?;
+    let observed = match input.poll.observed {
+        Some(digest) if Some(digest) != input.ledger => read_ledger(blobs, Some(digest)).await?,
+        _ => ledger.clone(),
     };
     let same_vectors = |parent: &Manifest| match (&input.embedding, &parent.embedding) {
         (Some(embedding), Some(entry)) => embedding.fits(entry),
@@ -149,9 +175,11 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     };
     // Under another recipe nothing is shared, so that segments never mix.
     let shared = parent.clone().filter(|parent| parent.recipe == recipe && same_vectors(parent));
-    let batch = Batch::new(&input, shared, &ledger, recipe)?;
+    let batch = Batch::new(&input, shared, (&ledger, &observed), recipe)?;
     let Read { mut manifest, ledger: mut known, mut report, cut } = batch.read().await?;
-    mark_copies(&mut known);
+    known.note_gone(&observed, batch.gone(&known, &report));
+    copies::mark(&mut known, &ledger);
+    copies::collapse(&mut manifest, &known, input.spec.preparation.duplicates);
     let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
     if let Some(bytes) = build(cut, (&mut manifest, &mut report), &input).await? {
         let digest = blobs.put_sealed(bytes).await?;
@@ -169,13 +197,27 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     report.quality = judge(&input.spec.quality, (&ledger, &known), &failed, input.approved);
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
+    let digest = blobs.put(Bytes::from(bytes.clone())).await?;
+    judge_drift(&input, digest, &mut report).await?;
+    let golden = ask_golden(&input, digest, &mut report).await?;
     Ok(Refreshed {
-        manifest: blobs.put(Bytes::from(bytes.clone())).await?,
+        manifest: digest,
         bytes,
         ledger: blobs.put_sealed(known.bytes()?.into()).await?,
         unchanged,
+        golden,
         report,
     })
+}
+
+async fn read_ledger(
+    blobs: &TenantBlobs,
+    digest: Option<Digest>,
+) -> Result<Ledger, KnowledgeError> {
+    match digest {
+        Some(digest) => Ledger::open(blobs, digest).await,
+        None => Ok(Ledger::default()),
+    }
 }
 
 /// Embeds new passages and indexes them in a segment; none if there are none.
@@ -203,23 +245,9 @@ async fn build(
     if chunks.is_empty() {
         return Ok(None);
     }
+    input.watch.begin("indexing", "", None);
     let built = tokio::task::spawn_blocking(move || segment::build(&fresh, vectors.as_ref()));
     Ok(Some(built.await.map_err(|_| KnowledgeError::Stopped)??))
-}
-
-/// Notes which documents are copies of others.
-fn mark_copies(ledger: &mut Ledger) {
-    let all = ledger.documents.iter();
-    let signed = all.filter_map(|(path, known)| Some((path.as_str(), known.signature.as_ref()?)));
-    let copies = near_duplicates(signed, COPY);
-    for known in ledger.documents.values_mut() {
-        known.facts.copy_of = None;
-    }
-    for copy in copies {
-        if let Some(known) = ledger.documents.get_mut(&copy.document) {
-            known.facts.copy_of = Some(copy.of);
-        }
-    }
 }
 
 /// A batch: what is known before it, and how its documents are worked on.
@@ -228,6 +256,8 @@ struct Batch<'a> {
     /// The snapshot whose entries may stay; none under another recipe.
     shared: Option<Manifest>,
     ledger: &'a Ledger,
+    /// What was known when sources were last read.
+    observed: &'a Ledger,
     recipe: Digest,
     preparer: Preparer,
 }
@@ -255,16 +285,50 @@ impl<'a> Batch<'a> {
     fn new(
         input: &'a RefreshInput,
         shared: Option<Manifest>,
-        ledger: &'a Ledger,
+        (ledger, observed): (&'a Ledger, &'a Ledger),
         recipe: Digest,
     ) -> Result<Self, KnowledgeError> {
         source::check(&input.spec.sources)?;
+        let known: BTreeSet<_> = input.spec.sources.iter().map(SourceSpec::name).collect();
+        if let Some(unknown) = input.poll.only.iter().find(|name| !known.contains(name.as_str())) {
+            let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            let why = format!("there is no such source; there are {}", names.join(", "));
+            return Err(KnowledgeError::Source { of: unknown.clone(), why });
+        }
         let steps = Arc::clone(&input.workshop.steps);
-        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps);
-        Ok(Self { input, shared, ledger, recipe, preparer })
+        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps)?;
+        Ok(Self { input, shared, ledger, observed, recipe, preparer })
     }
 
-    /// Reads all sources, one after the other.
+    /// Whether a source is read. All are if how documents are worked on has changed: under another
+    /// recipe, one that is not read would have no document.
+    fn reads(&self, source: &str) -> bool {
+        let only = &self.input.poll.only;
+        only.is_empty() || only.contains(source) || self.shared.is_none()
+    }
+
+    /// What the sources that were read do not have any more.
+    fn gone(&self, known: &Ledger, report: &BatchReport) -> BTreeMap<String, Gone> {
+        let unread = report.unread.iter().map(|unread| unread.source.as_str());
+        let unread: BTreeSet<_> = unread.collect();
+        let skipped = report.skipped.iter().map(|skipped| skipped.document.as_str());
+        let skipped: BTreeSet<_> = skipped.collect();
+        let (found_at, polls) = (self.input.now, &self.input.poll.polls);
+        let mut gone = BTreeMap::new();
+        for (path, was) in &self.observed.documents {
+            let source = &was.source;
+            let read = report.read.contains(source) && !unread.contains(source.as_str());
+            // One that was taken out, or cannot be read any more, is still there.
+            if read && !known.documents.contains_key(path) && !skipped.contains(path.as_str()) {
+                let polled = polls.get(source).and_then(|polls| polls.succeeded_at);
+                let last_seen = polled.unwrap_or(was.fetched_at).max(was.fetched_at);
+                gone.insert(path.clone(), Gone { source: source.clone(), last_seen, found_at });
+            }
+        }
+        gone
+    }
+
+    /// Reads the sources, one after the other.
     async fn read(&self) -> Result<Read, KnowledgeError> {
         let mut manifest = Manifest::empty(self.recipe);
         manifest.retrieval = self.input.spec.retrieval.clone();
@@ -276,6 +340,12 @@ impl<'a> Batch<'a> {
         let mut read = Read { manifest, ledger, report, cut: Vec::new() };
         let mut failed = None;
         for spec in &self.input.spec.sources {
+            if !self.reads(spec.name()) {
+                self.keep_all(spec, &mut read);
+                continue;
+            }
+            self.input.watch.begin(format!("reading {}", spec.name()), "documents", None);
+            read.report.read.push(spec.name().to_owned());
             match self.read_source(spec, &mut read).await {
                 Ok(()) => {}
                 Err(KnowledgeError::Stopped) => return Err(KnowledgeError::Stopped),
@@ -288,7 +358,7 @@ impl<'a> Batch<'a> {
             }
         }
         match failed {
-            Some(error) if read.report.unread.len() == self.input.spec.sources.len() => Err(error),
+            Some(error) if read.report.unread.len() == read.report.read.len() => Err(error),
             _ => Ok(read),
         }
     }
@@ -387,6 +457,7 @@ impl<'a> Batch<'a> {
                     segment: None,
                     modified_ms: known.modified_at.as_millisecond(),
                     chunks: chunks.len() as u64,
+                    copy_of: None,
                 };
                 read.manifest.documents.insert(path.clone(), entry);
                 read.ledger.documents.insert(path.clone(), known);
@@ -435,8 +506,19 @@ impl<'a> Batch<'a> {
         prepared: &Prepared,
     ) -> Known {
         let now = self.input.now;
-        // What changes in times to come was changed when it was first seen.
-        let told = document.modified_at.filter(|told| *told <= now);
+        let before = self.observed.documents.get(&document.path);
+        let (modified_at, estimated) = match before {
+            // It may have been seen before without coming further.
+            Some(before) if before.raw == raw => (before.modified_at, before.estimated),
+            // What changes in times to come, or earlier than it did before, was changed when it was
+            // first seen.
+            _ => {
+                let earliest = before.map(|before| before.modified_at);
+                let told = document.modified_at.filter(|told| *told <= now);
+                let told = told.filter(|told| earliest.is_none_or(|earliest| *told >= earliest));
+                (told.unwrap_or(now), told.is_none())
+            }
+        };
         let text = &prepared.content.text;
         let findings = prepared.findings.iter();
         Known {
@@ -444,8 +526,8 @@ impl<'a> Batch<'a> {
             mark: document.mark.clone(),
             raw,
             version: document.version.clone(),
-            modified_at: told.unwrap_or(now),
-            estimated: told.is_none(),
+            modified_at,
+            estimated,
             fetched_at: now,
             facts: Facts {
                 characters: text.chars().count() as u64,

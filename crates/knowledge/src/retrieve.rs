@@ -22,6 +22,7 @@ use std::sync::Arc;
 use release::Digest;
 use serde::Serialize;
 
+use crate::chunk::Surrounding;
 use crate::segment::SmallQuery;
 use crate::snapshot::Part;
 use crate::spec::{Mode, Scan};
@@ -110,9 +111,25 @@ pub struct Retrieved {
     /// The page it starts on, from 1, if the document has pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<usize>,
+    /// The larger passage that it was cut out of, if there is one: what grounds an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Surrounding>,
+    /// Documents that say the same and are not found themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// Why it was found, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Explanation>,
+}
+
+impl Retrieved {
+    /// Whether it is what a query must find: a passage's id, or the path of its document or of one
+    /// that says the same.
+    pub fn answers(&self, wanted: &str) -> bool {
+        self.document == wanted
+            || self.id.to_string() == wanted
+            || self.copies.iter().any(|copy| copy == wanted)
+    }
 }
 
 impl Snapshot {
@@ -139,8 +156,7 @@ impl Snapshot {
     /// unreadable.
     pub fn retrieve(&self, ask: &Ask) -> Result<Found, KnowledgeError> {
         let parts = self.parts();
-        let counting: Vec<Rows> =
-            parts.iter().map(|part| part.counting(&ask.filters, &self.manifest)).collect();
+        let counting = self.counting(&ask.filters);
         let considered = counting.iter().map(Rows::count).sum();
         if ask.limit == 0 || ask.says_nothing() {
             return Ok(Found { considered, ..Found::default() });
@@ -159,7 +175,7 @@ impl Snapshot {
         let mut fused = fuse::fuse(ask.mode, &by_words, &by_vector);
         fused.truncate(ask.limit);
         let passages = fused.iter().map(|hit| {
-            let mut passage = self.passage(hit)?;
+            let mut passage = self.passage(hit, &ask.filters)?;
             if ask.explain {
                 passage.why = Some(self.explain(ask, &words, hit)?);
             }
@@ -196,11 +212,18 @@ impl Snapshot {
         }
     }
 
-    fn passage(&self, hit: &Fused) -> Result<Retrieved, KnowledgeError> {
-        let chunk = self.parts()[hit.part].segment.chunk(hit.row)?;
+    fn passage(&self, hit: &Fused, filters: &[Filter]) -> Result<Retrieved, KnowledgeError> {
+        let segment = &self.parts()[hit.part].segment;
+        let chunk = segment.chunk(hit.row)?;
+        let parent = match chunk.parent {
+            Some(_) => segment.parent(hit.row)?,
+            None => None,
+        };
         Ok(Retrieved {
             id: chunk.id,
+            copies: self.same_as(&chunk.document, filters),
             document: chunk.document,
+            parent,
             title: chunk.title,
             headings: chunk.headings,
             score: hit.score as f32,

@@ -18,7 +18,7 @@ mod files;
 mod rewrite;
 mod vectors;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ use tantivy::{Index, IndexSettings, InvertedIndexReader, ReloadPolicy, TantivyDo
 
 use crate::KnowledgeError;
 use crate::analyse::terms;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Surrounding, surrounding};
 use crate::document::Metadata;
 
 use files::Files;
@@ -362,6 +362,41 @@ impl Segment {
     fn unreadable(&self, row: u32) -> KnowledgeError {
         let why = format!("its passage {row} is unreadable");
         KnowledgeError::Corrupt { part: self.digest, why }
+    }
+
+    /// The parent of the passage in `row`; none if it stands for itself.
+    pub fn parent(&self, row: u32) -> Result<Option<Surrounding>, KnowledgeError> {
+        let rows = &self.document(row).rows;
+        let block = |row: u32| row as usize / BLOCK;
+        let (mut first, mut last) = (block(row), block(row));
+        let mut chunks = VecDeque::from(self.block(first)?);
+        let Some(found) = chunks.get(row as usize % BLOCK).filter(|found| found.parent.is_some())
+        else {
+            return Ok(None);
+        };
+        let (document, parent) = (found.document.clone(), found.parent);
+        let same = |chunk: Option<&Chunk>| {
+            chunk.is_some_and(|chunk| chunk.parent == parent && chunk.document == document)
+        };
+        while first > block(rows.start) && same(chunks.front()) {
+            first -= 1;
+            self.block(first)?.into_iter().rev().for_each(|chunk| chunks.push_front(chunk));
+        }
+        while last < block(rows.end - 1) && same(chunks.back()) {
+            last += 1;
+            chunks.extend(self.block(last)?);
+        }
+        Ok(surrounding(chunks.make_contiguous(), row as usize - first * BLOCK))
+    }
+
+    /// The passages that are packed together in a block.
+    fn block(&self, block: usize) -> Result<Vec<Chunk>, KnowledgeError> {
+        let read = self.unpack(block).and_then(|text| {
+            let chunks = serde_json::Deserializer::from_slice(&text).into_iter();
+            chunks.collect::<Result<_, _>>().ok()
+        });
+        let why = format!("its passages from {} on are unreadable", block * BLOCK);
+        read.ok_or(KnowledgeError::Corrupt { part: self.digest, why })
     }
 
     fn unpack(&self, block: usize) -> Option<Vec<u8>> {

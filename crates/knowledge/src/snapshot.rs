@@ -1,6 +1,6 @@
 //! An open snapshot: the segments it is made of, and which of their rows count.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
@@ -8,7 +8,7 @@ use store::{BlobError, TenantBlobs};
 
 use crate::erase::Standing;
 use crate::retrieve::{Filter, Rows};
-use crate::segment::Segment;
+use crate::segment::{DocumentRows, Segment};
 use crate::{KnowledgeError, Manifest};
 
 /// An open snapshot. Snapshots share the segments they have in common.
@@ -24,6 +24,7 @@ pub struct Snapshot {
     parts: Vec<Part>,
     /// What stood for each of its segments when it was opened.
     standing: BTreeMap<Digest, Standing>,
+    copies: Copies,
 }
 
 /// A segment of a snapshot.
@@ -50,14 +51,83 @@ impl Part {
         }
         let mut rows = Rows::none(self.segment.rows());
         for document in &self.segment.documents {
-            let passes = |filter: &Filter| {
-                filter.passes(manifest.property(document, &filter.key).as_deref())
-            };
-            if self.live.holds(document.rows.start) && filters.iter().all(passes) {
+            if self.live.holds(document.rows.start) && passes(document, filters, manifest) {
                 rows.add(document.rows.clone());
             }
         }
         rows
+    }
+}
+
+fn passes(document: &DocumentRows, filters: &[Filter], manifest: &Manifest) -> bool {
+    let passes =
+        |filter: &Filter| filter.passes(manifest.property(document, &filter.key).as_deref());
+    filters.iter().all(passes)
+}
+
+/// Documents that say the same, each by its part and its number there; the one that is found first.
+#[derive(Debug, Default)]
+struct Copies {
+    groups: Vec<Vec<(usize, usize)>>,
+    /// Which group a path is in.
+    of: HashMap<String, usize>,
+}
+
+impl Copies {
+    fn new(parts: &[Part], manifest: &Manifest) -> Self {
+        let wanted = manifest.copies();
+        let paths: HashSet<&str> = wanted.values().flatten().copied().collect();
+        let mut places = HashMap::new();
+        for (number, part) in parts.iter().enumerate() {
+            for (at, document) in part.segment.documents.iter().enumerate() {
+                let entry = manifest.documents.get(&document.path);
+                let here = entry.is_some_and(|entry| entry.segment == Some(part.segment.digest));
+                if here && paths.contains(document.path.as_str()) {
+                    places.insert(document.path.as_str(), (number, at));
+                }
+            }
+        }
+        let mut copies = Self::default();
+        for group in wanted.values() {
+            let of = group.iter().map(|path| ((*path).to_owned(), copies.groups.len()));
+            copies.of.extend(of);
+            copies.groups.push(group.iter().filter_map(|path| places.get(path).copied()).collect());
+        }
+        copies
+    }
+}
+
+impl Snapshot {
+    /// The rows of each part that count and pass all of `filters`. Of documents that say the same,
+    /// those of the first that passes.
+    pub(crate) fn counting(&self, filters: &[Filter]) -> Vec<Rows> {
+        let parts = self.parts.iter();
+        let mut rows: Vec<Rows> =
+            parts.map(|part| part.counting(filters, &self.manifest)).collect();
+        if filters.is_empty() {
+            return rows;
+        }
+        for group in &self.copies.groups {
+            let passing =
+                group.iter().find(|place| passes(self.document(**place), filters, &self.manifest));
+            if let Some(place) = passing {
+                rows[place.0].add(self.document(*place).rows.clone());
+            }
+        }
+        rows
+    }
+
+    /// The documents that say the same as `path` and pass all of `filters`.
+    pub(crate) fn same_as(&self, path: &str, filters: &[Filter]) -> Vec<String> {
+        let Some(group) = self.copies.of.get(path) else { return Vec::new() };
+        let group = self.copies.groups[*group].iter().map(|place| self.document(*place));
+        let others = group
+            .filter(|document| document.path != path && passes(document, filters, &self.manifest));
+        others.map(|document| document.path.clone()).collect()
+    }
+
+    fn document(&self, (part, number): (usize, usize)) -> &DocumentRows {
+        &self.parts[part].segment.documents[number]
     }
 }
 
@@ -79,7 +149,7 @@ impl SnapshotCache {
         digest: Digest,
     ) -> Result<Snapshot, KnowledgeError> {
         let manifest = Manifest::read(digest, &blobs.get(&digest).await?)?;
-        let (mut parts, mut standing) = (Vec::new(), BTreeMap::new());
+        let (mut segments, mut standing) = (Vec::new(), BTreeMap::new());
         for digest in manifest.segments() {
             let (stands, segment) = self.standing(blobs, digest).await?;
             if let Some(segment) = segment {
@@ -89,17 +159,25 @@ impl SnapshotCache {
                     let why = "its vectors are not those that the snapshot names".to_owned();
                     return Err(KnowledgeError::Corrupt { part: digest, why });
                 }
-                let counts = |path: &str| {
-                    let entry = manifest.documents.get(path);
-                    entry.is_some_and(|entry| entry.segment == Some(digest))
-                        && !stands.hidden.contains(path)
-                };
-                parts.push(Part::new(segment, counts));
+                segments.push(segment);
             }
             standing.insert(digest, stands);
         }
         let erased = manifest.hidden(&standing);
-        Ok(Snapshot { digest, manifest, erased, parts, standing })
+        // What said the same as a document that was erased is found in its place.
+        let mut shown = manifest.clone();
+        shown.retain(|path, _| !erased.contains(path));
+        let part = |segment: Arc<Segment>| {
+            let digest = segment.digest;
+            let counts = |path: &str| {
+                let entry = shown.documents.get(path);
+                entry.is_some_and(|entry| entry.segment == Some(digest) && entry.copy_of.is_none())
+            };
+            Part::new(segment, counts)
+        };
+        let parts: Vec<_> = segments.into_iter().map(part).collect();
+        let copies = Copies::new(&parts, &shown);
+        Ok(Snapshot { digest, manifest, erased, parts, standing, copies })
     }
 
     /// What stands for a segment, and that, open; none if all of it was erased.

@@ -26,7 +26,7 @@ use crate::{KnowledgeError, Seen, Source, SourceSpec};
 
 pub use notice::ObjectChange;
 pub use offered::{Directory, Offer, Offered, OfferedBucket, Repository, SshKey};
-pub use push::{PushedDocument, Pushes, Put};
+pub use push::{PushedDocument, Pushes, Put, pushed_blobs};
 
 /// The most bytes of one document.
 pub const MAX_DOCUMENT: u64 = 16 << 20;
@@ -81,21 +81,25 @@ pub fn check(sources: &[SourceSpec]) -> Result<(), KnowledgeError> {
     Ok(())
 }
 
-/// What a source's files look like, without reading them: another digest means that something
-/// changed. None for a source that only reading can tell of.
+/// What a source of the knowledge base `name` looks like, without reading its documents: another
+/// digest means that something changed. None for a source of which only reading can tell.
 ///
 /// # Errors
-/// If they cannot be listed.
+/// If it cannot be looked at.
 pub async fn look(
     spec: &SourceSpec,
     offered: &Offered,
     tenant: &TenantId,
+    name: &ArtifactName,
 ) -> Result<Option<Digest>, KnowledgeError> {
     match spec {
         SourceSpec::Directory(spec) => {
             directory::Files::open(spec, offered, tenant)?.look().await.map(Some)
         }
-        _ => Ok(None),
+        SourceSpec::Git(spec) => git::Git::open(spec, offered, tenant)?.look().await.map(Some),
+        SourceSpec::Bucket(spec) => bucket::look(spec, offered, tenant).await.map(Some),
+        SourceSpec::Push(_) => offered.pushes(tenant, name)?.look().await.map(Some),
+        SourceSpec::Site(_) | SourceSpec::Sql(_) | SourceSpec::Feed(_) => Ok(None),
     }
 }
 

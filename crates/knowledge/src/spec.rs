@@ -8,6 +8,8 @@ use release::{CanonicalError, CanonicalJson, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::KnowledgeError;
+use crate::prepare::Entities;
 use crate::quality::Quality;
 
 pub use source::{
@@ -15,9 +17,9 @@ pub use source::{
     SqlSpec, Tier,
 };
 
-pub use preparation::{Preparation, StepSpec};
+pub use preparation::{Duplicates, Preparation, StepSpec};
 
-pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
+pub use retrieval::{Asking, EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
 
 /// A knowledge base: `knowledge/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,15 +69,28 @@ impl Default for Chunking {
 
 /// Names the code that extracts, cuts and analyses; changed whenever its results change, so that
 /// a knowledge base is built anew.
-const RECIPE: &str = "extract-2 prepare-1 chunk-2 analyse-1 segment-3";
+const RECIPE: &str = "extract-3 prepare-1 chunk-2 analyse-1 segment-3";
 
 impl KnowledgeSpec {
+    /// Checks what the form of the file alone does not tell.
+    ///
+    /// # Errors
+    /// If sources cannot be told apart, or names cannot be looked for.
+    pub fn check(&self) -> Result<(), KnowledgeError> {
+        crate::source::check(&self.sources)?;
+        Entities::new(&self.preparation.entities)?;
+        Ok(())
+    }
+
     /// The digest of how documents become chunks. Another recipe never shares a segment.
     ///
     /// # Errors
     /// If it has no canonical form.
     pub fn recipe(&self) -> Result<Digest, CanonicalError> {
-        let settings = (&self.preparation, &self.chunking);
+        // Which documents are found in the place of others changes no passage.
+        let preparation =
+            Preparation { duplicates: Duplicates::default(), ..self.preparation.clone() };
+        let settings = (&preparation, &self.chunking);
         Ok(Digest::of_fields([RECIPE.as_bytes(), CanonicalJson::of(&settings)?.as_bytes()]))
     }
 }

@@ -581,6 +581,9 @@ pub struct Citation {
     pub title: String,
     /// Where the document is.
     pub source: String,
+    /// Where documents are that say the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// The words it rests on.
     pub cited_text: String,
     /// Where the cited words stand in the document's text, in bytes.
@@ -602,6 +605,9 @@ pub struct Passage {
     pub text: String,
     /// Where the document is.
     pub source: String,
+    /// Where documents are that say the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// Where the passage starts in the document's text, in bytes.
     pub start: usize,
     /// Where it starts, in characters.
@@ -716,6 +722,15 @@ pub struct EmbedRequest {
     pub input: Vec<String>,
     /// How many dimensions, where the model can choose.
     pub dimensions: Option<u32>,
+}
+
+/// Documents to be ordered by how well they answer a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerankRequest {
+    /// The query.
+    pub query: String,
+    /// The documents.
+    pub documents: Vec<String>,
 }
 
 /// Vectors, one for each text.

@@ -149,6 +149,12 @@ pub struct AppConfig {
     /// How many passages ground an answer.
     #[schemars(range(min = 1, max = 50))]
     pub top_k: u32,
+    /// The most tokens (about four bytes each) that passages may have in all; none by default. A parent
+    /// that does not fit gives way to its passage, and what comes after a passage that does not fit is
+    /// left out. The first passage is always given.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_passage_tokens: Option<u32>,
     /// The request fields that clients may set; others are refused.
     pub overridable: BTreeSet<RequestField>,
     /// What is done with a client's own system message.
@@ -162,6 +168,7 @@ impl Default for AppConfig {
         use RequestField as Field;
         Self {
             top_k: 5,
+            max_passage_tokens: None,
             overridable: BTreeSet::from([
                 Field::Temperature,
                 Field::TopP,

@@ -92,6 +92,10 @@ actions! {
     WriteKnowledge,
     /// Erase documents from everything that was ever made of them, and admit them again.
     EraseKnowledge,
+    /// Drop what is not kept any more.
+    PruneStorage,
+    /// Have contents kept whatever their age, and end that.
+    ManageHolds,
     /// See workflows and their executions.
     ReadWorkflows,
     /// Define workflows.
@@ -174,8 +178,9 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
         Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, ManageBackups,
-        ManageKeys, ManageTenants, ManageUsers, Promote, ReadKnowledge, ReadReleases, ReadStatus,
-        ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, WriteKnowledge,
+        ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge,
+        ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack,
+        RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -186,10 +191,10 @@ fn allowed(role: Role, action: Action) -> bool {
         // The approval itself says who.
         DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.
-        Promote | RollBack | ClearHold | RefreshKnowledge | RunWorkflows => {
+        Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        EraseKnowledge | ManageKeys | ManageUsers | ManageTenants | ManageBackups => {
+        EraseKnowledge | ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
             role == Role::Admin
         }
     }

@@ -4,9 +4,13 @@ mod backups;
 mod batches;
 mod documents;
 mod erasures;
+mod freshness;
+mod progress;
 mod project;
+mod report;
 mod retrieval;
 mod show;
+mod storage;
 mod workflow;
 
 use std::io::Write;
@@ -89,6 +93,9 @@ enum Command {
     /// Workflows: long pieces of work, step by step.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
+    /// Storage: what is kept, why, and what goes.
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -232,14 +239,13 @@ enum ReleaseCommand {
 #[derive(Debug, Subcommand)]
 enum KnowledgeCommand {
     /// Read the sources anew; what changed becomes a candidate release.
-    Refresh {
-        /// The knowledge base.
-        name: String,
-        /// As many documents as are gone are to go.
-        #[arg(long)]
-        approve_removals: bool,
-        #[command(flatten)]
-        waiting: Waiting,
+    Refresh(report::RefreshArguments),
+    /// What a batch did: each document and why, what was not read, the gates, the proposals.
+    Report(report::ReportArguments),
+    /// How fresh it is wherever it serves: what waits, how long, and what is promised.
+    Freshness {
+        /// The knowledge base (default: each).
+        name: Option<String>,
     },
     /// Its batches, the newest first.
     Batches {
@@ -261,10 +267,12 @@ enum KnowledgeCommand {
     },
     /// Let an erased document come back, when its source has it or it is put again.
     Admit(erasures::AdmitArguments),
+    /// Rewrite its segments, without what counts no more; nothing is read or embedded anew.
+    Compact(storage::CompactArguments),
     /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
     /// since. The next refresh brings what the sources have then.
     Restore(batches::RestoreArguments),
-    /// The knowledge bases and their newest snapshots.
+    /// The knowledge bases, their newest snapshots, and how fresh they are.
     Status,
     /// Put documents into a knowledge base that takes them, for its next refresh.
     Put {
@@ -471,6 +479,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
         Command::Release(command) => release(client, command, out).await,
         Command::Knowledge(command) => knowledge(client, command, out).await,
+        Command::Storage(command) => storage::run(client, command, out).await,
         Command::Models(ModelsCommand::Import(asked)) => {
             retrieval::import(client, asked, out).await
         }
@@ -549,15 +558,12 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::Erase(asked) => erasures::erase(client, asked, out).await,
         KnowledgeCommand::Erasures { name } => erasures::list(client, &name, out).await,
         KnowledgeCommand::Admit(asked) => erasures::admit(client, asked, out).await,
+        KnowledgeCommand::Compact(asked) => storage::compact(client, asked, out).await,
         KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
-        KnowledgeCommand::Refresh { name, approve_removals, waiting } => {
-            let approved = if approve_removals { "?approved=true" } else { "" };
-            let path = format!("/api/v1/knowledge/{name}/refresh{approved}");
-            waiting.post(client, (path.as_str(), json!({})), out, show::refreshed).await
-        }
-        KnowledgeCommand::Status => {
-            out.value(&client.get("/api/v1/knowledge", &[]).await?, show::knowledge)
-        }
+        KnowledgeCommand::Refresh(asked) => report::refresh(client, asked, out).await,
+        KnowledgeCommand::Report(asked) => report::report(client, asked, out).await,
+        KnowledgeCommand::Freshness { name } => freshness::show(client, name.as_deref(), out).await,
+        KnowledgeCommand::Status => freshness::status(client, out).await,
         KnowledgeCommand::Put { name, files, path, media_type } => {
             documents::put(client, (&name, &files), (path, media_type), out).await
         }

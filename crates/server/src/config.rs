@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cost::PriceRow;
+use delivery::Retention;
 use delivery::project::document::Document;
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Timers, TokenLimitField};
 use monitoring::Durability;
@@ -41,6 +42,8 @@ pub struct ServerFile {
     pub traces: TracesFile,
     /// How workflows are kept.
     pub workflows: WorkflowsFile,
+    /// For how long things are kept that are not in use any more; they go when somebody prunes.
+    pub retention: Retention,
     /// Where backups go. Without it none are taken.
     pub backup: Option<BackupFile>,
     /// Directories that knowledge may be made from, by name.
@@ -74,6 +77,7 @@ impl Default for ServerFile {
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
             workflows: WorkflowsFile::default(),
+            retention: Retention::default(),
             backup: None,
             directories: BTreeMap::new(),
             repositories: BTreeMap::new(),

@@ -21,6 +21,7 @@ mod clock;
 mod config;
 mod connections;
 mod explain;
+mod freshness;
 mod functions;
 mod knowledge_models;
 mod links;
@@ -28,7 +29,6 @@ mod listen;
 mod outside;
 mod reference;
 mod steps;
-mod watching;
 mod wiring;
 
 use std::process::ExitCode;

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{Completed, Delivery, PromoteTask, ProposeTask, Reconciler, RefreshTask};
+use delivery::{
+    CompactTask, Completed, Delivery, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask,
+};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
@@ -29,7 +31,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{listen, watching};
+use crate::{freshness, listen};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -123,6 +125,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(CompactTask(delivery.clone())),
+        Arc::new(PruneTask::new(delivery.clone(), config.retention)),
         Arc::new(ProposeTask(delivery.clone())),
         Arc::new(PromoteTask(delivery.clone())),
         Arc::new(TakeTask(backups.clone())),
@@ -151,7 +155,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let watched = delivery.clone();
+    let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -183,8 +187,9 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
-    background.spawn(complete_erasures(watched.clone(), Arc::clone(&keys), node));
-    background.spawn(watching::watch(watched, workflows.clone(), Arc::clone(&keys)));
+    background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
+    background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
+    background.spawn(freshness::tell(told, Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 

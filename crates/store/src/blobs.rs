@@ -9,6 +9,7 @@ mod disk;
 mod erasure;
 mod s3;
 mod seal;
+mod sweep;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,13 +17,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
-use release::{Digest, Secret, TenantId};
+use release::{Digest, Secret, TenantId, Timestamp};
 
 pub use bucket::{Bucket, Object, ObjectInfo};
 use disk::Disk;
 pub use erasure::Erasure;
 use s3::S3;
 use seal::Wrap;
+pub use sweep::{Amount, Sweep, Swept};
 
 /// First bytes of every blob: magic and format version.
 const MAGIC: &[u8; 4] = b"gcb\x01";
@@ -65,8 +67,27 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
     async fn exists(&self, key: &str) -> Result<bool, BlobError>;
     async fn delete(&self, key: &str) -> Result<(), BlobError>;
+    /// Moves what is under a key to another one, if it is there. It is then as new as if it had just
+    /// been written.
+    async fn rename(&self, from: &str, to: &str) -> Result<(), BlobError>;
+    /// What is under `prefix`, which ends with `/`.
+    async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError>;
+
     /// The last segments of all keys under `prefix`, which ends with `/`.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError>;
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+        Ok(self.entries(prefix).await?.into_iter().map(|entry| entry.name).collect())
+    }
+}
+
+/// What a place tells of something that it keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The last segment of its key.
+    pub name: String,
+    /// How many bytes it has, header included.
+    pub bytes: u64,
+    /// When it was written or renamed.
+    pub written_at: Timestamp,
 }
 
 /// Where an S3-compatible bucket is and how it is opened.
@@ -189,7 +210,7 @@ impl TenantBlobs {
     /// The bytes of a blob, and whether they are sealed.
     async fn read(&self, digest: &Digest) -> Result<(Bytes, bool), BlobError> {
         let corrupt = |why: String| BlobError::Corrupt { digest: *digest, why };
-        let Some(mut stored) = self.backend.get(&self.key(digest)).await? else {
+        let Some(mut stored) = self.stored(digest).await? else {
             let erased = self.erasure(digest).await?.shredded;
             return Err(if erased {
                 BlobError::Erased(*digest)
@@ -231,7 +252,12 @@ impl TenantBlobs {
     /// # Errors
     /// If the place where blobs are kept failed.
     pub async fn exists(&self, digest: &Digest) -> Result<bool, BlobError> {
-        self.backend.exists(&self.key(digest)).await
+        for key in self.places(digest) {
+            if self.backend.exists(&key).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Deletes a blob; one that is not there is no error.
@@ -241,7 +267,14 @@ impl TenantBlobs {
     pub async fn delete(&self, digest: &Digest) -> Result<(), BlobError> {
         // Its key first: what is left after a crash is nothing, and deleted the next time.
         self.backend.delete(&self.beside_key(digest)).await?;
-        self.backend.delete(&self.key(digest)).await
+        self.delete_bytes(digest).await
+    }
+
+    async fn delete_bytes(&self, digest: &Digest) -> Result<(), BlobError> {
+        for key in self.places(digest) {
+            self.backend.delete(&key).await?;
+        }
+        Ok(())
     }
 
     /// The digests of all blobs of the tenant, in order.
@@ -249,10 +282,12 @@ impl TenantBlobs {
     /// # Errors
     /// If the place where blobs are kept failed.
     pub async fn list(&self) -> Result<Vec<Digest>, BlobError> {
-        let names = self.backend.list(&format!("{}/", self.tenant)).await?;
+        let mut names = self.backend.list(&self.folder()).await?;
+        names.extend(self.backend.list(&self.folder_aside()).await?);
         let digests = names.iter().filter_map(|name| format!("sha256:{name}").parse().ok());
         let mut digests: Vec<_> = digests.collect();
         digests.sort();
+        digests.dedup();
         Ok(digests)
     }
 

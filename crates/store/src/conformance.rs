@@ -4,13 +4,21 @@
 //! runtime. A case panics where the promise is broken.
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite speaks by panicking")]
 
+mod cut;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{BlobError, Blobs, Collection, Erasure, Expect, List, Store, StoreError, Transaction};
+pub use cut::Cut;
+
+use crate::{
+    BlobError, Blobs, Collection, Erasure, Expect, List, Store, StoreError, Sweep, Transaction,
+};
 
 const NOTES: Collection = Collection("notes");
 
@@ -426,6 +434,8 @@ pub async fn blobs(blobs: &Blobs) {
     ours.delete(&digest).await.expect("nothing to delete");
     assert!(!ours.exists(&digest).await.expect("an answer"));
 
+    blobs_that_nobody_needs_go_in_two_steps(blobs).await;
+
     let racers = (0..8).map(|_| {
         let ours = ours.clone();
         tokio::spawn(async move { ours.put(Bytes::from(vec![7; 100_000])).await })
@@ -469,4 +479,43 @@ async fn sealed(blobs: &Blobs) {
     ours.delete(&successor).await.expect("a delete");
     assert!(matches!(ours.get(&successor).await, Err(BlobError::Missing(_))));
     ours.put_sealed(Bytes::from_static(b"no secret")).await.expect("what was only deleted");
+}
+
+/// Set aside first, readable meanwhile; then gone, unless somebody needs it again.
+async fn blobs_that_nobody_needs_go_in_two_steps(blobs: &Blobs) {
+    let ours = blobs.tenant(&tenant("swept"));
+    let put = async |text: &'static str| ours.put(Bytes::from_static(text.as_bytes())).await;
+    let needed = put("needed").await.expect("a put");
+    let gone = put("nobody needs it").await.expect("a put");
+    let pins = BTreeSet::from([needed]);
+    let sweep = async |pins: &BTreeSet<Digest>, hours: u64, dry_run: bool| {
+        // The place tells the time of what is written, so the tests are far in its future.
+        let now = Timestamp::from_second(4_000_000_000).expect("a moment");
+        let grace = Duration::from_secs(3_600 * hours);
+        let swept = ours.sweep(Sweep { pins, now, grace, delete: true, dry_run }).await;
+        swept.expect("a sweep")
+    };
+    // Nothing is as old as a thousand years.
+    assert_eq!(sweep(&pins, 10_000_000, false).await.young.blobs, 1);
+    let would = sweep(&pins, 24, true).await;
+    assert_eq!((would.set_aside.blobs, would.pinned.blobs, would.deleted.blobs), (1, 1, 0));
+    assert_eq!(sweep(&pins, 24, false).await, would);
+    assert!(ours.get(&gone).await.is_ok() && ours.exists(&gone).await.expect("an answer"));
+    assert_eq!(ours.list().await.expect("a list").len(), 2);
+    // Somebody needs it after all.
+    let all = BTreeSet::from([needed, gone]);
+    assert_eq!(sweep(&all, 24, false).await.put_back.blobs, 1);
+    assert_eq!(sweep(&all, 24, false).await.pinned.blobs, 2);
+    // Set aside again, put anew: what is aside goes and what was put stays.
+    assert_eq!(sweep(&pins, 24, false).await.set_aside.blobs, 1);
+    assert_eq!(put("nobody needs it").await.expect("a put"), gone);
+    let swept = sweep(&pins, 10_000_000, false).await;
+    assert_eq!((swept.waiting.blobs, swept.young.blobs), (1, 1));
+    let all = sweep(&all, 24, false).await;
+    assert_eq!((all.put_back.blobs, all.pinned.blobs), (1, 2));
+    assert!(ours.get(&gone).await.is_ok());
+    assert_eq!(sweep(&pins, 24, false).await.set_aside.blobs, 1);
+    assert_eq!(sweep(&pins, 24, false).await.deleted.blobs, 1);
+    assert!(matches!(ours.get(&gone).await, Err(BlobError::Missing(_))));
+    assert_eq!(ours.list().await.expect("a list"), [needed]);
 }

@@ -47,7 +47,10 @@ mod store;
 mod transaction;
 
 pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved, OPEN};
-pub use blobs::{BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, TenantBlobs};
+pub use blobs::{
+    Amount, BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, Sweep, Swept,
+    TenantBlobs,
+};
 pub use database::{Database, Query, Row};
 pub use error::StoreError;
 pub use lease::Lease;

@@ -200,7 +200,7 @@ impl TenantDelivery {
                 self.rewrite_ledgers(&erasure).await?;
             }
             Step::Forget => {
-                self.vectors().forget(&work.texts).await?;
+                self.embedding_cache().forget(&work.texts).await?;
                 if let Some(pushed) = self.pushed(name).await? {
                     for path in erasure.documents.iter().filter_map(|it| pushed.path(it)) {
                         let by = (self.actor.clone(), self.clock.now());

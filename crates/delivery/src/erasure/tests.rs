@@ -16,7 +16,7 @@ use store::{Backups, Blobs, Inventory, Store};
 
 use super::steps::Step;
 use super::*;
-use crate::{Delivery, Excised, Upload};
+use crate::{Delivery, Excised, Refresh, Upload};
 
 #[derive(Debug)]
 struct Noon;
@@ -143,7 +143,9 @@ impl Desk {
     }
 
     async fn refresh(&self, ada: &TenantDelivery) -> crate::Refreshed {
-        ada.refresh(&self.name, true, &Arc::new(Watch::default())).await.unwrap()
+        let (knowledge, sources) = (self.name.clone(), BTreeSet::new());
+        let wish = Refresh { knowledge, sources, approved: true };
+        ada.refresh(&wish, &Arc::new(Watch::default())).await.unwrap()
     }
 
     async fn back_up(&self, delivery: &Delivery) -> Inventory {
@@ -209,7 +211,7 @@ async fn traces(desk: &Desk, data: &str) -> Vec<String> {
         }
     }
     let cache = SnapshotCache::default();
-    for digest in ada.snapshots(&desk.name).await.unwrap() {
+    for digest in ada.all_snapshots(&desk.name).await.unwrap() {
         let snapshot =
             cache.open(&delivery.blobs.tenant(&TenantId::DEFAULT), digest).await.unwrap();
         let mut ask = snapshot.ask("canary sparrow sings", 50);
@@ -234,7 +236,7 @@ async fn from_the_commit_on_no_snapshot_gives_an_erased_document_and_it_stays_ou
     assert_eq!((reach.snapshots, reach.segments, reach.backups.len()), (2, 2, 1));
     assert!(reach.blobs > 4 && reach.texts == 4, "{reach:?}");
 
-    let old = ada.snapshots(&desk.name).await.unwrap();
+    let old = ada.all_snapshots(&desk.name).await.unwrap();
     let (record, _) = ada.erase(&desk.name, &hers()).await.unwrap();
     assert_eq!((record.number, record.done_at), (1, None));
     let newest = ada.knowledge_bases().await.unwrap().remove(0).snapshot.unwrap();
@@ -344,6 +346,8 @@ async fn a_batch_that_read_a_document_before_it_was_erased_does_not_land_and_lea
             watch: Arc::default(),
             workshop: Arc::clone(&ada.workshop),
             embedding: ada.embedding(&record.spec).await.unwrap(),
+            poll: knowledge::Poll::default(),
+            golden: None,
         });
         let read = read.await.unwrap();
         let landing = Landing {
@@ -353,6 +357,7 @@ async fn a_batch_that_read_a_document_before_it_was_erased_does_not_land_and_lea
             ledger: read.ledger,
             report: read.report,
             polls: record.polls.clone(),
+            found: None,
         };
         let landed = ada.land(known, landing, false).await;
         assert!(matches!(landed, Err(DeliveryError::Store(StoreError::Conflict { .. }))));

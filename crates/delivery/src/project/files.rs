@@ -104,6 +104,8 @@ pub enum Folder {
     Guardrails,
     /// `knowledge/NAME.toml`.
     Knowledge,
+    /// `knowledge/NAME.jsonl`: golden queries.
+    Golden,
     /// `workflows/NAME.asl.json`.
     Workflows,
     /// `workflows/NAME.schedule.toml`.
@@ -129,6 +131,7 @@ impl Folder {
             "models" => (Self::Models, ".toml"),
             "prompts" => (Self::Prompts, ".md"),
             "guardrails" => (Self::Guardrails, ".toml"),
+            "knowledge" if file.ends_with(".jsonl") => (Self::Golden, ".jsonl"),
             "knowledge" => (Self::Knowledge, ".toml"),
             "workflows" if file.ends_with(".schedule.toml") => (Self::Schedules, ".schedule.toml"),
             "workflows" if file.ends_with(".rule.toml") => (Self::Rules, ".rule.toml"),

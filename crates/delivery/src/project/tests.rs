@@ -73,6 +73,27 @@ fn mistakes_in_several_files_are_told_together() {
 }
 
 #[test]
+fn golden_queries_are_read_with_the_knowledge_base_that_names_them() {
+    let base = "[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n[quality]\ngolden = ";
+    let named = |file: &str| format!("{base}\"{file}\"\n");
+    let line = "{\"query\": \"x\", \"relevant\": [\"a.md\"]}\n";
+    let told = |file: &str, text: &str| {
+        let base = named(file);
+        let mut all = files(RIGHT);
+        let own = [("knowledge/handbook.toml", base.as_str()), ("knowledge/golden.jsonl", text)];
+        all.extend(files(&own));
+        let found = Project::load(&all).1;
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(told("golden.jsonl", line), "");
+    let missing = told("other.jsonl", line);
+    assert!(missing.contains("there is no `knowledge/other.jsonl`"), "{missing}");
+    let wrong = told("golden.jsonl", &format!("{line}{{\"query\": \"x\"}}\n"));
+    assert!(wrong.contains("knowledge/golden.jsonl:2:1"), "{wrong}");
+    assert!(told("../golden.jsonl", line).contains("golden"));
+}
+
+#[test]
 fn files_that_are_not_text_are_told_with_their_place() {
     let mut all = files(RIGHT);
     all.insert("models/small.toml".to_owned(), b"provider = \"x\"\nmodel = \"\xff\"\n".to_vec());

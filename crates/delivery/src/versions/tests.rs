@@ -1,19 +1,21 @@
+mod django;
+
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use knowledge::source::{Directory, Offer};
-use knowledge::{Extractor, Limits, NoSteps, Offered, Watch, Workshop};
+use knowledge::{Extractor, KnowledgeModels, Limits, NoModels, NoSteps, Offered, Watch, Workshop};
 use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
 use super::Excised;
-use crate::refresh::Refreshed;
+use crate::refresh::{Refresh, Refreshed};
 use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
 
 #[derive(Debug)]
-struct Hours(Mutex<Timestamp>);
+pub(crate) struct Hours(pub Mutex<Timestamp>);
 
 impl Clock for Hours {
     fn now(&self) -> Timestamp {
@@ -21,44 +23,63 @@ impl Clock for Hours {
     }
 }
 
-/// A project with a knowledge base over a directory.
-struct Desk {
-    _home: tempfile::TempDir,
-    docs: PathBuf,
-    clock: Arc<Hours>,
-    ada: TenantDelivery,
-    name: ArtifactName,
+const APP: &str = "[slots]\nmodel = \"small\"\nprompt = \"support\"\nknowledge = \"handbook\"\n";
+
+/// A project with a knowledge base over a directory, and an app that it grounds.
+pub(crate) struct Desk {
+    pub home: tempfile::TempDir,
+    pub docs: PathBuf,
+    pub clock: Arc<Hours>,
+    pub store: Store,
+    pub blobs: Blobs,
+    pub delivery: Delivery,
+    pub ada: TenantDelivery,
+    pub name: ArtifactName,
 }
 
 impl Desk {
-    async fn new(quality: &str) -> Self {
+    pub async fn new(quality: &str) -> Self {
+        Self::with(quality, &[], Arc::new(NoModels)).await
+    }
+
+    /// A project with more files, whose knowledge has models.
+    pub async fn with(
+        quality: &str,
+        more: &[(&str, &str)],
+        models: Arc<dyn KnowledgeModels>,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let docs = home.path().join("docs");
         fs::create_dir(&docs).unwrap();
         let store = Store::open_sqlite(&home.path().join("control.db")).await.unwrap();
         let blobs = Blobs::disk(home.path().join("blobs"));
-        let what = Directory(docs.clone());
-        let docs_offer = Offer { what, tenants: vec![TenantId::DEFAULT] };
-        let offered =
-            Offered { directories: [("docs".to_owned(), docs_offer)].into(), ..Offered::default() };
-        let extractor = Extractor::new("no-program".into(), Limits::default());
-        let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
         let clock = Arc::new(Hours(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
-        let own: Arc<dyn Clock> = clock.clone();
-        let delivery = Delivery::new((store, blobs), Arc::new(offered), workshop, own);
+        let delivery = over((store.clone(), blobs.clone()), &docs, &clock).with_models(models);
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
+        let golden = r#"{"query": "alpha", "relevant": ["a.md"]}"#;
         let files = [
             ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
             ("knowledge/handbook.toml", base.as_str()),
+            ("knowledge/golden.jsonl", golden),
+            ("apps/support.toml", APP),
+            ("models/small.toml", "provider = \"extractive\"\nmodel = \"extractive-1\"\n"),
+            ("prompts/support.md", "Be kind.\n"),
         ];
-        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-        ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
-        Self { _home: home, docs, clock, ada, name: "handbook".parse().unwrap() }
+        let files = files.iter().chain(more);
+        let files = files.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        ada.apply(&Upload { files: files.collect(), ..Upload::default() }).await.unwrap();
+        let name = "handbook".parse().unwrap();
+        Self { home, docs, clock, store, blobs, delivery, ada, name }
+    }
+
+    /// The same release path over something else that keeps what it writes.
+    pub fn over(&self, kept: (Store, Blobs)) -> Delivery {
+        over(kept, &self.docs, &self.clock)
     }
 
     /// Writes documents, none for one that goes, and refreshes an hour later.
-    async fn batch(&self, documents: &[(&str, Option<&str>)], approved: bool) -> Refreshed {
+    pub async fn batch(&self, documents: &[(&str, Option<&str>)], approved: bool) -> Refreshed {
         for (path, text) in documents {
             match text {
                 Some(text) => fs::write(self.docs.join(path), text).unwrap(),
@@ -66,8 +87,24 @@ impl Desk {
             }
         }
         *self.clock.0.lock().unwrap() += Duration::from_secs(3_600);
-        self.ada.refresh(&self.name, approved, &Arc::new(Watch::default())).await.unwrap()
+        let wish = Refresh { knowledge: self.name.clone(), sources: [].into(), approved };
+        self.ada.refresh(&wish, &Arc::new(Watch::default())).await.unwrap()
     }
+}
+
+/// A release path that reads the documents of `docs`.
+fn over(kept: (Store, Blobs), docs: &Path, clock: &Arc<Hours>) -> Delivery {
+    let docs_offer = Offer { what: Directory(docs.to_owned()), tenants: vec![TenantId::DEFAULT] };
+    let directories = [("docs".to_owned(), docs_offer)].into();
+    let offered = Offered {
+        directories,
+        pushed: Some((kept.0.clone(), kept.1.clone())),
+        ..Offered::default()
+    };
+    let extractor = Extractor::new("no-program".into(), Limits::default());
+    let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
+    let clock: Arc<dyn Clock> = clock.clone();
+    Delivery::new(kept, Arc::new(offered), workshop, clock)
 }
 
 #[tokio::test]
@@ -156,4 +193,24 @@ async fn an_earlier_batch_is_the_newest_again_without_what_was_taken_out_since()
     assert!(!next.report.diff.added.contains(&"b.md".to_owned()), "{next:?}");
     let unknown = desk.ada.restore_knowledge(&desk.name, 99).await;
     assert!(matches!(unknown, Err(DeliveryError::Batch { number: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_batch_that_misses_a_golden_query_is_rejected_whole() {
+    let desk = Desk::new("[quality]\ngolden = \"golden.jsonl\"\n").await;
+    let first = desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    assert!(first.accepted);
+    let bad = desk.batch(&[("a.md", Some("Omega.")), ("c.md", Some("Good."))], false).await;
+    assert!(!bad.accepted);
+    assert_eq!(bad.snapshot, first.snapshot);
+    assert_eq!(bad.report.golden.unwrap().missed[0].before, Some(1));
+    // What the newest snapshot finds stays known, and is asked again when something is taken out.
+    let record = async || desk.ada.knowledge_bases().await.unwrap().remove(0);
+    let found = record().await.found.unwrap();
+    desk.ada.excise(&desk.name, &Excised::Document("b.md".to_owned())).await.unwrap();
+    let without = record().await;
+    assert_ne!(without.found, Some(found));
+    let found = desk.ada.must_find(&without).await.unwrap().unwrap().before.unwrap();
+    assert_eq!(Some(found.snapshot), without.snapshot);
+    assert_eq!(found.missed().count(), 0);
 }

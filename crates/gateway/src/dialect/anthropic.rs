@@ -339,7 +339,7 @@ fn usage(usage: &Usage) -> Value {
 }
 
 fn citation(citation: &Citation) -> Value {
-    json!({
+    let mut location = json!({
         "type": "char_location",
         "cited_text": citation.cited_text,
         "document_index": citation.passage,
@@ -349,7 +349,11 @@ fn citation(citation: &Citation) -> Value {
         "file_id": null,
         "source": citation.source,
         "passage_id": citation.id,
-    })
+    });
+    if !citation.copies.is_empty() {
+        location["copies"] = citation.copies.clone().into();
+    }
+    location
 }
 
 /// The kind of the content block that is being written.

@@ -448,7 +448,7 @@ fn annotations(answer: &Answer, text: &str) -> Vec<Value> {
 }
 
 fn annotation(citation: &Citation, (start, end): (usize, usize)) -> Value {
-    json!({
+    let mut annotation = json!({
         "type": "url_citation",
         "url_citation": {
             "start_index": start,
@@ -462,7 +462,11 @@ fn annotation(citation: &Citation, (start, end): (usize, usize)) -> Value {
             "start": citation.start,
             "end": citation.end,
         },
-    })
+    });
+    if !citation.copies.is_empty() {
+        annotation["passage"]["copies"] = citation.copies.clone().into();
+    }
+    annotation
 }
 
 /// Writes `chat.completion.chunk` events.

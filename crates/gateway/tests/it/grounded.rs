@@ -126,12 +126,14 @@ pub async fn snapshot(
         parent: None,
         ledger: None,
         now: Timestamp::UNIX_EPOCH,
+        poll: knowledge::Poll::default(),
         approved: false,
         workshop: Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) }),
         blobs: blobs.tenant(&tenant),
         tenant,
         watch: Arc::default(),
         embedding: Some(Embedding { spec: own, open, cache }),
+        golden: None,
     });
     refreshed.await.unwrap().manifest
 }

@@ -10,8 +10,6 @@ use crate::{DocumentEntry, Judged, KnowledgeError, Snapshot};
 
 /// How many questions are drawn from the passages themselves.
 const DRAWN: usize = 64;
-/// How many words a drawn question has.
-const WORDS: usize = 12;
 /// How many differences are named.
 const NAMED: usize = 20;
 
@@ -38,14 +36,14 @@ pub fn compare(
     if !compared.differences.is_empty() {
         return Ok(compared);
     }
-    let given = questions.iter().map(|query| Question {
-        text: query.query.clone(),
-        vector: query.vector.as_deref().map(Arc::from),
-    });
-    let mut asked: Vec<Question> = given.collect();
-    if asked.is_empty() {
-        asked = drawn(before)?;
-    }
+    let drawn = match questions {
+        [] => before.drawn_queries(DRAWN)?,
+        given => given.to_vec(),
+    };
+    let asked = drawn
+        .into_iter()
+        .map(|judged| Question { text: judged.query, vector: judged.vector.map(Arc::from) });
+    let asked: Vec<_> = asked.collect();
     compared.asked = asked.len();
     for question in &asked {
         let now = found(after, after, question)?;
@@ -111,22 +109,4 @@ fn compare_documents(
         note(differences, format!("{path} was not there"));
     }
     Ok(())
-}
-
-/// Questions that passages ask themselves, spread evenly over all of them: how each begins, with its
-/// own vector.
-fn drawn(snapshot: &Snapshot) -> Result<Vec<Question>, KnowledgeError> {
-    let places = places(snapshot);
-    let rows = places
-        .values()
-        .flat_map(|(segment, document)| document.rows.clone().map(move |row| (*segment, row)));
-    let rows: Vec<_> = rows.collect();
-    let step = rows.len().div_ceil(DRAWN).max(1);
-    let drawn = rows.into_iter().step_by(step).map(|(segment, row)| {
-        let text = segment.chunk(row)?.text;
-        let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
-        let vector = segment.vectors.as_ref().map(|vectors| vectors.values(row..row + 1).collect());
-        Ok(Question { text: words.join(" "), vector })
-    });
-    drawn.collect()
 }

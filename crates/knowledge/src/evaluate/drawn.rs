@@ -24,7 +24,7 @@ impl Snapshot {
             Ok(Judged {
                 query: text.split_whitespace().take(WORDS).collect::<Vec<_>>().join(" "),
                 relevant: Vec::new(),
-                vector: segment.vectors.as_ref().map(|vectors| vectors.exact(*row)),
+                vector: segment.vectors.as_ref().map(|all| all.values(*row..*row + 1).collect()),
             })
         });
         drawn.collect()

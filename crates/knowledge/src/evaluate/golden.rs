@@ -1,5 +1,7 @@
 //! Golden queries: what a snapshot finds, written down so that it can be compared byte for byte.
 
+use std::collections::HashMap;
+
 use release::{CanonicalJson, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +58,7 @@ impl GoldenQueries {
         let recorded = queries.iter().map(|query| {
             let ask = query.ask(snapshot, k);
             let found = snapshot.retrieve(&ask)?.passages;
-            let has = |wanted: &&String| {
-                found.iter().any(|hit| hit.document == **wanted || hit.id.to_string() == **wanted)
-            };
+            let has = |wanted: &&String| found.iter().any(|hit| hit.answers(wanted));
             let missed = query.relevant.iter().filter(|wanted| !has(wanted)).cloned().collect();
             let vector = query.vector.as_ref().filter(|_| ask.needs_vector());
             Ok(Golden {
@@ -86,6 +86,31 @@ impl GoldenQueries {
         let queries: Result<Vec<_>, KnowledgeError> =
             self.queries.iter().map(Golden::judged).collect();
         Self::record(snapshot, &queries?, self.k)
+    }
+
+    /// Whether it was asked exactly these queries.
+    pub fn asks(&self, queries: &[Judged]) -> bool {
+        let same = |(golden, query): (&Golden, &Judged)| {
+            golden.query == query.query && golden.must == query.relevant
+        };
+        self.queries.len() == queries.len() && self.queries.iter().zip(queries).all(same)
+    }
+
+    /// Gives queries that have no vector the one that was recorded for them, if there is one.
+    ///
+    /// # Errors
+    /// If a recorded vector is unreadable.
+    pub fn carry_vectors(&self, queries: &mut [Judged]) -> Result<(), KnowledgeError> {
+        let known: HashMap<&str, &str> = self
+            .queries
+            .iter()
+            .filter_map(|golden| Some((golden.query.as_str(), golden.vector.as_deref()?)))
+            .collect();
+        for query in queries.iter_mut().filter(|query| query.vector.is_none()) {
+            let vector = known.get(query.query.as_str()).map(|vector| vector_from_hex(vector));
+            query.vector = vector.transpose()?;
+        }
+        Ok(())
     }
 
     /// What differs in `other`, a line each; the snapshots' digests aside.

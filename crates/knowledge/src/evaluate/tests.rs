@@ -16,6 +16,8 @@ fn hit(document: &str) -> Retrieved {
         start_char: 0,
         end_char: 0,
         page: None,
+        parent: None,
+        copies: Vec::new(),
         why: None,
     }
 }

@@ -5,7 +5,8 @@ use super::{DocumentEntry, Manifest};
 
 fn entry(version: u8) -> DocumentEntry {
     let digest = Digest::of(&[version]);
-    DocumentEntry { raw: digest, segment: Some(digest), modified_ms: i64::from(version), chunks: 1 }
+    let modified_ms = i64::from(version);
+    DocumentEntry { raw: digest, segment: Some(digest), modified_ms, chunks: 1, copy_of: None }
 }
 
 fn manifest(documents: &[(&str, u8)]) -> Manifest {

@@ -72,39 +72,72 @@ impl Signature {
     }
 }
 
-/// Which documents are at least `similarity` alike to one before them. Of those the first counts, so
-/// that documents that are served already come first in `documents`. Takes time linear in their number.
+/// Which of the `fresh` documents are at least `similarity` alike to one that is `served` already, or
+/// to a fresh one before them, which is none itself. Only the fresh are indexed: what is served is
+/// looked up among them, in time linear in its number, and never compared with itself.
 pub fn near_duplicates<'a>(
-    documents: impl IntoIterator<Item = (&'a str, &'a Signature)>,
+    served: impl IntoIterator<Item = (&'a str, &'a Signature)>,
+    fresh: &[(&'a str, &'a Signature)],
     similarity: f64,
 ) -> Vec<NearDuplicate> {
-    let mut kept: Vec<(&str, &Signature)> = Vec::new();
-    let mut texts: HashMap<Digest, usize> = HashMap::new();
-    let mut bands: HashMap<(usize, &[u32]), Vec<usize>> = HashMap::new();
-    let mut found = Vec::new();
-    for (path, signature) in documents {
-        let mut best = texts.get(&signature.text).map(|other| (*other, 1.0));
-        if best.is_none() {
-            let near = signature.minima.chunks(ROWS).enumerate().filter_map(|key| bands.get(&key));
-            for other in near.flat_map(|near| near.iter().take(MAX_COMPARED)) {
-                let alike = signature.similarity(kept[*other].1);
-                if alike >= similarity && best.is_none_or(|(_, before)| alike > before) {
-                    best = Some((*other, alike));
+    if fresh.is_empty() {
+        return Vec::new();
+    }
+    let mut all = Index::default();
+    fresh.iter().enumerate().for_each(|(at, (_, signature))| all.add(at, signature));
+    let mut best: Vec<Option<(&str, f64)>> = vec![None; fresh.len()];
+    for (path, signature) in served {
+        for at in all.near(signature) {
+            let alike = signature.similarity(fresh[at].1);
+            if alike >= similarity && best[at].is_none_or(|(_, before)| alike > before) {
+                best[at] = Some((path, alike));
+            }
+        }
+    }
+    let (mut kept, mut found) = (Index::default(), Vec::new());
+    for (at, (path, signature)) in fresh.iter().enumerate() {
+        let mut of = best[at];
+        if of.is_none() {
+            for other in kept.near(signature) {
+                let alike = signature.similarity(fresh[other].1);
+                if alike >= similarity && of.is_none_or(|(_, before)| alike > before) {
+                    of = Some((fresh[other].0, alike));
                 }
             }
         }
-        if let Some((other, similarity)) = best {
-            let (document, of) = (path.to_owned(), kept[other].0.to_owned());
-            found.push(NearDuplicate { document, of, similarity });
-            continue;
+        match of {
+            Some((of, similarity)) => {
+                let (document, of) = ((*path).to_owned(), of.to_owned());
+                found.push(NearDuplicate { document, of, similarity });
+            }
+            None => kept.add(at, signature),
         }
-        texts.insert(signature.text, kept.len());
-        for key in signature.minima.chunks(ROWS).enumerate() {
-            bands.entry(key).or_default().push(kept.len());
-        }
-        kept.push((path, signature));
     }
     found
+}
+
+/// Documents by their texts and by their bands.
+#[derive(Default)]
+struct Index<'a> {
+    texts: HashMap<Digest, Vec<usize>>,
+    bands: HashMap<(usize, &'a [u32]), Vec<usize>>,
+}
+
+impl<'a> Index<'a> {
+    fn add(&mut self, at: usize, signature: &'a Signature) {
+        self.texts.entry(signature.text).or_default().push(at);
+        for key in signature.minima.chunks(ROWS).enumerate() {
+            self.bands.entry(key).or_default().push(at);
+        }
+    }
+
+    /// The documents that may say the same, some of them more than once.
+    fn near(&self, signature: &'a Signature) -> impl Iterator<Item = usize> {
+        let equal = self.texts.get(&signature.text).into_iter().flatten();
+        let bands = signature.minima.chunks(ROWS).enumerate();
+        let near = bands.filter_map(|key| self.bands.get(&key));
+        equal.chain(near.flat_map(|near| near.iter().take(MAX_COMPARED))).copied()
+    }
 }
 
 /// 64-bit FNV-1a of a word in lower case.

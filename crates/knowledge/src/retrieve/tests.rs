@@ -132,7 +132,7 @@ async fn many(base: &Base) -> Snapshot {
         for cut in cuts.iter().filter(|cut| !removed.contains(&cut.path)) {
             let modified_ms = 1_700_000_000_000 + 86_400_000 * (manifest.documents.len() as i64);
             let (raw, segment) = (cut.chunks[0].id, Some(digest));
-            let entry = DocumentEntry { raw, segment, modified_ms, chunks: 1 };
+            let entry = DocumentEntry { raw, segment, modified_ms, chunks: 1, copy_of: None };
             manifest.documents.insert(cut.path.clone(), entry);
         }
     }
@@ -281,4 +281,31 @@ async fn a_passage_is_cited_with_its_place_in_bytes_and_characters() {
     assert!(hit.start > hit.start_char, "umlauts have two bytes");
     let metadata: BTreeMap<_, _> = [("title", json!("Über"))].into();
     assert_eq!(snapshot.parts()[0].segment.documents[0].metadata["title"], metadata["title"]);
+}
+
+#[tokio::test]
+async fn a_passage_comes_with_the_parent_that_it_was_cut_out_of() {
+    let paragraphs: Vec<_> = (0..60).map(|n| format!("Paragraph {n} says é {n} times.")).collect();
+    let text = format!("# A\n\n{}\n\n# B\n\nBeta.", paragraphs.join("\n\n"));
+    let base = Base::new(&[("0.md", "Other."), ("a.md", &text), ("b.md", "Paragraph of b.")]);
+    let mut input = base.input(16);
+    input.spec.chunking.parent_tokens = Some(400);
+    let manifest = refresh(input).await.unwrap().manifest;
+    let blobs = base.blobs.tenant(&release::TenantId::DEFAULT);
+    let snapshot = SnapshotCache::default().open(&blobs, manifest).await.unwrap();
+    let found = snapshot.retrieve(&snapshot.ask("paragraph", 100)).unwrap().passages;
+    assert!(found.len() > 25);
+    let whole = paragraphs.join("\n\n");
+    let mut starts = std::collections::BTreeSet::new();
+    for passage in found.iter().filter(|passage| passage.document == "a.md") {
+        let parent = passage.parent.as_ref().unwrap();
+        assert_eq!(parent.text, whole[parent.start..parent.end]);
+        assert_eq!(parent.start_char, whole[..parent.start].chars().count());
+        assert_eq!(parent.end_char, whole[..parent.end].chars().count());
+        assert!(parent.start <= passage.start && passage.end <= parent.end);
+        starts.insert(parent.start);
+    }
+    assert_eq!(starts.len(), 2, "two parents, of more passages than are packed together");
+    let alone = found.iter().find(|passage| passage.document == "b.md").unwrap();
+    assert_eq!(alone.parent.as_ref().unwrap().text, "Paragraph of b.");
 }

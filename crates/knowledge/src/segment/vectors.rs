@@ -118,14 +118,6 @@ impl Vectors {
             && self.scales[row as usize].to_bits() == others.scales[other as usize].to_bits()
     }
 
-    /// The vector of row `row`, in 32 bits.
-    pub fn exact(&self, row: u32) -> Vec<f32> {
-        let width = 4 * self.dimension;
-        let at = row as usize * width;
-        let (cells, _) = self.exact.as_slice()[at..at + width].as_chunks::<4>();
-        cells.iter().map(|cell| f32::from_le_bytes(*cell)).collect()
-    }
-
     /// The similarity of row `row` to `query`, in 32 bits.
     pub fn similarity(&self, row: u32, query: &[f32]) -> f32 {
         let width = 4 * self.dimension;

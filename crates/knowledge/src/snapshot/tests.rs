@@ -34,7 +34,7 @@ impl Base {
         fs::write(path, text).unwrap();
     }
 
-    fn remove(&self, path: &str) {
+    pub fn remove(&self, path: &str) {
         fs::remove_file(self.home.path().join("docs").join(path)).unwrap();
     }
 
@@ -56,12 +56,14 @@ impl Base {
             parent: self.parent,
             ledger: self.ledger,
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            poll: crate::Poll::default(),
             approved: false,
             blobs: self.blobs.tenant(&TenantId::DEFAULT),
             tenant: TenantId::DEFAULT,
             watch: Arc::default(),
             workshop: crate::prepare::tests::workshop(),
             embedding: None,
+            golden: None,
         }
     }
 
@@ -286,7 +288,7 @@ async fn a_refresh_tells_how_far_it_is_and_stops_when_it_is_told_to() {
     let input = base.input(100);
     let watch = Arc::clone(&input.watch);
     refresh(input).await.unwrap();
-    assert_eq!(watch.to_string(), "2 documents");
+    assert_eq!(watch.to_string(), "indexing");
     let input = base.input(100);
     input.watch.stop();
     let stopped = refresh(input).await;

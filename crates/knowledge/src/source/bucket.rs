@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use release::TenantId;
+use release::{Digest, TenantId};
 use store::{Bucket, ObjectInfo};
 use tokio::sync::mpsc;
 
@@ -35,15 +35,45 @@ struct Limits {
     documents: usize,
 }
 
+/// A bucket may also be a folder of this machine.
+enum Place {
+    Folder(Files),
+    Bucket(Objects),
+}
+
 pub fn open(
     spec: &BucketSpec,
     offered: &Offered,
     tenant: &TenantId,
 ) -> Result<Box<dyn Source>, KnowledgeError> {
+    Ok(match place(spec, offered, tenant)? {
+        Place::Folder(files) => Box::new(files),
+        Place::Bucket(objects) => Box::new(objects),
+    })
+}
+
+/// What the objects look like: their keys and ETags.
+pub async fn look(
+    spec: &BucketSpec,
+    offered: &Offered,
+    tenant: &TenantId,
+) -> Result<Digest, KnowledgeError> {
+    match place(spec, offered, tenant)? {
+        Place::Folder(files) => files.look().await,
+        Place::Bucket(objects) => {
+            let listed = objects.list().await?;
+            let fields = listed.iter().flat_map(|(path, info)| [path.as_str(), info.etag.as_str()]);
+            Ok(Digest::of_fields(fields.map(str::as_bytes)))
+        }
+    }
+}
+
+fn place(spec: &BucketSpec, offered: &Offered, tenant: &TenantId) -> Result<Place, KnowledgeError> {
     let wanted = Wanted::new(&spec.include, &spec.exclude)?;
     let bucket = match Offered::find(&offered.buckets, "bucket", &spec.bucket, tenant)? {
         OfferedBucket::Folder(folder) => {
-            return Ok(Box::new(Files::new(folder.resolve(&spec.bucket, &spec.path)?, wanted)));
+            let files = Files::new(folder.resolve(&spec.bucket, &spec.path)?, wanted);
+            return Ok(Place::Folder(files));
         }
         OfferedBucket::S3(bucket) => (**bucket).clone(),
     };
@@ -52,7 +82,7 @@ pub fn open(
         folder => format!("{folder}/"),
     };
     let limits = Limits { listed: MAX_LISTED, documents: MAX_DOCUMENTS };
-    Ok(Box::new(Objects { bucket, folder, wanted, limits }))
+    Ok(Place::Bucket(Objects { bucket, folder, wanted, limits }))
 }
 
 impl Objects {

@@ -137,17 +137,29 @@ impl Git {
         self.git(["cat-file", "-e", &format!("{commit}^{{commit}}")]).done().await.is_ok()
     }
 
+    /// What the repository looks like: the commit that its branch is at.
+    pub async fn look(&self) -> Result<Digest, KnowledgeError> {
+        let (commit, name) = self.head().await?;
+        Ok(Digest::of_fields([commit.as_bytes(), name.as_bytes()]))
+    }
+
+    /// As [`Git::resolve`], with a mirror to do it from.
+    async fn head(&self) -> Result<(String, String), KnowledgeError> {
+        let broken = |why: String| unusable(self.name.as_str(), why);
+        command::prepare(&self.mirror).map_err(broken)?;
+        if !self.mirror.join("HEAD").exists() {
+            self.git(["init", "--quiet", "--bare"]).done().await.map_err(broken)?;
+        }
+        self.resolve().await.map_err(broken)
+    }
+
     async fn tell(
         &self,
         before: &BTreeMap<String, String>,
         seen: &mpsc::Sender<Seen>,
     ) -> Result<(), KnowledgeError> {
         let broken = |why: String| unusable(self.name.as_str(), why);
-        command::prepare(&self.mirror).map_err(broken)?;
-        if !self.mirror.join("HEAD").exists() {
-            self.git(["init", "--quiet", "--bare"]).done().await.map_err(broken)?;
-        }
-        let (commit, name) = self.resolve().await.map_err(broken)?;
+        let (commit, name) = self.head().await?;
         self.fetch(&commit, &name).await.map_err(broken)?;
         let objects = Objects { git: self, commit: &commit };
         let files = objects.files(&self.folder, &self.wanted).await.map_err(broken)?;

@@ -248,6 +248,24 @@ impl Pushes {
         page.iter().map(|record| Ok(record.read()?)).collect()
     }
 
+    /// What was put, as one digest.
+    pub(super) async fn look(&self) -> Result<Digest, KnowledgeError> {
+        let mut marks = Vec::new();
+        loop {
+            let after = marks.last().map(|(path, _): &(String, String)| path.as_str());
+            let page = self.list(after).await?;
+            let last = page.len() < PAGE;
+            for document in page {
+                let mark = document.mark()?;
+                marks.push((document.path, mark));
+            }
+            if last {
+                let fields = marks.iter().flat_map(|(path, mark)| [path, mark]);
+                return Ok(Digest::of_fields(fields.map(String::as_bytes)));
+            }
+        }
+    }
+
     async fn seen(
         &self,
         document: PushedDocument,
@@ -278,6 +296,26 @@ impl Pushes {
             version: None,
             metadata: document.metadata,
         })))
+    }
+}
+
+/// The blobs of all documents that were put into a tenant's knowledge bases, each with the base and
+/// path that it was put under: whoever collects garbage keeps them.
+///
+/// # Errors
+/// If the records cannot be read.
+pub async fn pushed_blobs(store: &TenantStore) -> Result<Vec<(String, Digest)>, KnowledgeError> {
+    let (mut blobs, mut after) = (Vec::new(), None);
+    loop {
+        let list = List { prefix: String::new(), index: None, after, limit: PAGE };
+        let page = store.list(DOCUMENTS, list).await?;
+        for record in &page {
+            blobs.push((record.key.clone(), record.read::<PushedDocument>()?.blob));
+        }
+        if page.len() < PAGE {
+            return Ok(blobs);
+        }
+        after = page.last().map(|record| record.key.clone());
     }
 }
 

@@ -1,5 +1,7 @@
 //! How documents are prepared before they are cut.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use security::guardrails::Entity;
 use serde::{Deserialize, Serialize};
@@ -14,8 +16,29 @@ pub struct Preparation {
     /// Kinds of personal data and secrets that no document may have: one that does is left out, and
     /// the report says why.
     pub drop: Vec<Entity>,
+    /// What is done with documents that say the same: one of them is found, and names the others.
+    pub duplicates: Duplicates,
+    /// Names to look for in every document, by kind, as `product = ["BRK-2204", "Trail 5"]`: whole words,
+    /// in whatever case. What is found becomes metadata, as `entities.product`, that filters can ask
+    /// for. At most ten thousand names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub entities: BTreeMap<String, Vec<String>>,
     /// Steps of your own, one after the other, between extraction and everything else.
     pub steps: Vec<StepSpec>,
+}
+
+/// Which documents count as the same, so that one of them is found in the place of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// None: all are found.
+    Keep,
+    /// Those whose texts are equal.
+    #[default]
+    Equal,
+    /// Those whose texts are nearly equal, too: nine of ten sequences of five words. What differs
+    /// between them, as a number, is not found any more.
+    Near,
 }
 
 /// A step of your own. It is given a document as JSON (`path`, `title`, `text`, `headings`, `pages`,

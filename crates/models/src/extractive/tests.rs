@@ -8,6 +8,7 @@ fn passage(title: &str, text: &str) -> Passage {
         title: title.to_owned(),
         text: text.to_owned(),
         source: format!("{title}.md"),
+        copies: Vec::new(),
         start: 100,
         start_char: 100,
     }

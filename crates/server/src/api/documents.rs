@@ -121,7 +121,7 @@ async fn events(call: Call) -> Result<Value, Problem> {
     if sources.is_empty() {
         return Ok(json!({"sources": [], "execution": null}));
     }
-    let input = json!({"knowledge": name});
+    let input = json!({"knowledge": name, "sources": sources});
     let begun = call.workflows().do_task("knowledge.refresh", input).await?;
     let mut begun = told(&begun);
     begun["sources"] = sources.into();

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, json as to_json,
-    openapi, retrieval, versions, workflows,
+    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
+    json as to_json, openapi, retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -230,10 +230,10 @@ pub fn routes() -> Vec<(Route, Handler)> {
             Method::POST,
             "/api/v1/knowledge/{name}/refresh",
             Action::RefreshKnowledge,
-            "Read a knowledge base's sources anew; `approved` says that as many documents as are \
-             gone are to go.",
+            "Read a knowledge base's sources anew, or each `source` that is named; `approved` says \
+             that as many documents as are gone are to go.",
         )
-        .query(&["wait", "approved"])
+        .query(&["wait", "approved", "source"])
         .to(refresh),
         Route::new(Method::GET, "/api/v1/traces", Action::ReadTraces, "The newest answers.")
             .query(&["app", "environment", "release", "outcome", "since", "limit"])
@@ -283,7 +283,9 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(backups::routes());
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
+    routes.extend(freshness::routes());
     routes.extend(retrieval::routes());
+    routes.extend(storage::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes
@@ -496,7 +498,8 @@ async fn knowledge(call: Call) -> Result<Value, Problem> {
 async fn refresh(call: Call) -> Result<Value, Problem> {
     let name: ArtifactName = call.path("name")?;
     let approved = call.query::<bool>("approved")?.unwrap_or(false);
-    let input = json!({"knowledge": name, "approved": approved});
+    let sources: Vec<_> = call.every("source").collect();
+    let input = json!({"knowledge": name, "sources": sources, "approved": approved});
     match call.done("knowledge.refresh", input).await? {
         Done::Begun(execution) => Ok(execution),
         Done::Result(refreshed) => {

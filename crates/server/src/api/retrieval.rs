@@ -110,7 +110,7 @@ async fn search(call: Call) -> Result<Value, Problem> {
     let mode_of = |snapshot: &Snapshot| mode.unwrap_or(snapshot.ask("", 1).mode);
     let Opened { snapshot, embedder } =
         call.opened(|snapshot| mode_of(snapshot) != Mode::Bm25).await?;
-    let usual = snapshot.manifest.retrieval.k.unwrap_or(5) as usize;
+    let usual = snapshot.manifest.retrieval.limit();
     let limit: usize = call.query("limit")?.unwrap_or(usual).min(MAX_LIMIT);
     let mut ask = Ask { mode: mode_of(&snapshot), ..snapshot.ask(&question, limit) };
     ask.explain = call.query("explain")?.unwrap_or(false);

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::report;
 use super::show::{self, Output};
 use crate::client::Client;
 
@@ -76,12 +77,14 @@ pub async fn diff(client: &Client, asked: DiffArguments, out: &Output) -> Result
 pub async fn excise(client: &Client, asked: ExciseArguments, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{}/excise", asked.name);
     let body: Value = json!({"document": asked.document, "batch": asked.batch});
-    out.value(&client.post(&path, &body).await?, show::refreshed)
+    let excised = client.post(&path, &body).await?;
+    out.value(&excised, |excised| report::told(excised, &Value::Null, 0))
 }
 
 /// Makes an earlier snapshot the newest again.
 pub async fn restore(client: &Client, asked: RestoreArguments, out: &Output) -> Result<()> {
     let path = format!("/api/v1/knowledge/{}/restore", asked.name);
     let body: Value = json!({"batch": asked.batch, "at": asked.at});
-    out.value(&client.post(&path, &body).await?, show::refreshed)
+    let restored = client.post(&path, &body).await?;
+    out.value(&restored, |restored| report::told(restored, &Value::Null, 0))
 }

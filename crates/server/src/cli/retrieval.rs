@@ -3,14 +3,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use embedding::FILES;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::progress::Bar;
 use super::show;
 use crate::client::Client;
+
+/// How many bytes of a model are sent at a time.
+const PIECE: usize = 256 << 10;
 
 /// A question and how it is asked.
 #[derive(Debug, clap::Args)]
@@ -80,9 +86,12 @@ pub async fn evaluate(client: &Client, asked: EvaluateArguments, out: &show::Out
         serde_json::from_str::<Value>(line).with_context(|| format!("{file}, line {}", at + 1))
     });
     let queries = queries.collect::<Result<Vec<_>>>()?;
+    let bar = Bar::new(out, &format!("asking {} queries", queries.len()));
     let body = json!({"queries": queries, "k": asked.k, "modes": asked.mode});
     let path = format!("/api/v1/knowledge/{}/evaluate", asked.name);
-    out.value(&client.post(&path, &body).await?, show::evaluation)
+    let measured = client.post(&path, &body).await;
+    drop(bar);
+    out.value(&measured?, show::evaluation)
 }
 
 /// Sends a model's files to the server, which checks and keeps them.
@@ -107,8 +116,22 @@ pub async fn import(client: &Client, asked: ImportArguments, out: &show::Output)
     let mut body = serde_json::to_vec(&list)?;
     body.push(b'\n');
     body.extend(bytes);
-    let request = client.request(Method::PUT, &format!("/api/v1/models/{name}")).body(body);
-    out.value(&client.send(request).await?, show::imported)
+    let length = body.len();
+    let bar = Bar::of_bytes(out, &format!("sending {name}"), length as u64).map(Arc::new);
+    let counting = bar.clone();
+    let pieces = Bytes::from(body);
+    let pieces = (0..length).step_by(PIECE).map(move |at| {
+        let piece = pieces.slice(at..length.min(at + PIECE));
+        if let Some(bar) = &counting {
+            bar.add(piece.len() as u64);
+        }
+        Ok::<_, std::convert::Infallible>(piece)
+    });
+    let pieces = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
+    let request = client.request(Method::PUT, &format!("/api/v1/models/{name}"));
+    let imported = client.send(request.header("content-length", length).body(pieces)).await;
+    drop(bar);
+    out.value(&imported?, show::imported)
 }
 
 fn named_after(path: &Path) -> Result<String> {

@@ -46,7 +46,7 @@ pub fn column(rows: &Value, field: &str) -> String {
 }
 
 /// A digest's first digits.
-fn short(value: &Value) -> String {
+pub fn short(value: &Value) -> String {
     match value.as_str().and_then(|text| text.strip_prefix("sha256:")) {
         Some(digits) => digits.chars().take(12).collect(),
         None => text(value),
@@ -122,8 +122,12 @@ pub fn applied(applied: &Value) -> String {
     out.join("\n")
 }
 
-fn proposals(value: &Value) -> Vec<String> {
+/// The changes that something proposed, and the moves that were made at once.
+pub fn proposals(value: &Value) -> Vec<String> {
     let changes = rows(&value["changes"]).map(|change| {
+        if change["release"].is_null() {
+            return format!("  change {}", text(&change["id"]));
+        }
         let slots = rows(&change["diff"]).map(|diff| text(&diff["slot"])).collect::<Vec<_>>();
         format!(
             "  change {} proposes release {} ({})",
@@ -302,16 +306,29 @@ pub fn knowledge(bases: &Value) -> String {
 /// Batches of a knowledge base.
 pub fn batches(batches: &Value) -> String {
     let cells = rows(batches).map(|batch| {
-        let cause = &batch["cause"];
-        let what = ["what", "batch", "erasure"].map(|field| &cause[field]).into_iter();
-        let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
-        let cause = format!("{}{}", text(&cause["kind"]), what.collect::<String>());
         let verdict = if batch["accepted"] == true { "accepted" } else { "rejected" };
         let (number, actor) = (text(&batch["number"]), text(&batch["actor"]));
         let (snapshot, at) = (short(&batch["snapshot"]), moment(&batch["at"]));
-        vec![number, at, cause, verdict.to_owned(), snapshot, actor]
+        vec![number, at, cause(batch), verdict.to_owned(), snapshot, actor]
     });
     table(&["BATCH", "AT", "CAUSE", "GATES", "SNAPSHOT", "BY"], cells.collect())
+}
+
+/// What is held.
+pub fn holds(holds: &Value) -> String {
+    let cells = rows(holds).map(|hold| {
+        let (digest, reason) = (text(&hold["digest"]), text(&hold["reason"]));
+        vec![digest, text(&hold["by"]), moment(&hold["at"]), reason]
+    });
+    table(&["DIGEST", "BY", "AT", "REASON"], cells.collect())
+}
+
+/// What a batch was for.
+pub fn cause(batch: &Value) -> String {
+    let cause = &batch["cause"];
+    let what = ["what", "batch", "erasure"].map(|field| &cause[field]).into_iter();
+    let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
+    format!("{}{}", text(&cause["kind"]), what.collect::<String>())
 }
 
 /// What is different between two snapshots.
@@ -322,56 +339,6 @@ pub fn documents_between(diff: &Value) -> String {
     });
     let lines: Vec<_> = lines.collect();
     if lines.is_empty() { "no document is different".to_owned() } else { lines.join("\n") }
-}
-
-/// What a refresh led to.
-pub fn refreshed(refreshed: &Value) -> String {
-    let report = &refreshed["report"];
-    let left_off = |name: &str| report["left_off"][name].as_u64().unwrap_or_default();
-    let count = |name: &str| rows(&report[name]).count() as u64 + left_off(name);
-    let mut out = vec![format!(
-        "{}: snapshot {}{}, {} documents, {} passages ({} added, {} changed, {} removed)",
-        text(&refreshed["knowledge"]),
-        short(&refreshed["snapshot"]),
-        if refreshed["unchanged"] == true { " (unchanged)" } else { "" },
-        text(&report["documents"]),
-        text(&report["chunks"]),
-        count("added"),
-        count("changed"),
-        count("removed")
-    )];
-    let embedding = &report["embedding"];
-    if !embedding.is_null() {
-        let count = |name: &str| text(&embedding[name]);
-        let (embedded, cached, tokens) = (count("embedded"), count("cached"), count("tokens"));
-        out.push(format!("  {embedded} texts embedded ({tokens} tokens), {cached} known before"));
-    }
-    if refreshed["accepted"] == false {
-        out.push("  rejected: the snapshot before stays the newest".to_owned());
-    }
-    for check in rows(&report["quality"]["checks"]).filter(|check| check["passed"] == false) {
-        out.push(format!(
-            "  gate {}: {} measured, {} allowed",
-            text(&check["gate"]),
-            text(&check["measured"]),
-            text(&check["limit"])
-        ));
-    }
-    for unread in rows(&report["unread"]) {
-        out.push(format!(
-            "  source {} could not be read: {}",
-            text(&unread["source"]),
-            text(&unread["reason"])
-        ));
-    }
-    for skipped in rows(&report["skipped"]) {
-        out.push(format!("  skipped {}: {}", text(&skipped["document"]), text(&skipped["reason"])));
-    }
-    if left_off("skipped") > 0 {
-        out.push(format!("  skipped {} more", left_off("skipped")));
-    }
-    out.extend(proposals(refreshed));
-    out.join("\n")
 }
 
 /// What a proposal led to.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
 
 use super::{BackupError, Backups, Inventory};
-use crate::blobs::Backend;
+use crate::blobs::{Backend, Entry};
 use crate::{BlobError, Blobs, Collection, Expect, List, Store, Transaction};
 
 const NOTES: Collection = Collection("notes");
@@ -59,8 +59,13 @@ impl Backend for Mortal {
         self.place.delete(key).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
-        self.place.list(prefix).await
+    async fn rename(&self, from: &str, to: &str) -> Result<(), BlobError> {
+        self.live()?;
+        self.place.rename(from, to).await
+    }
+
+    async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError> {
+        self.place.entries(prefix).await
     }
 }
 
@@ -141,7 +146,7 @@ async fn a_backup_cut_off_at_any_write_is_none_and_the_next_one_completes() {
     let mut cuts = 0;
     while home.take(&Mortal::after(cuts, &home.place), 1).await.is_err() {
         let there = backups(&home.place).list().await.unwrap();
-        assert_eq!(there, [first.clone()], "cut off at write {cuts}");
+        assert_eq!(there, std::slice::from_ref(&first), "cut off at write {cuts}");
         cuts += 1;
     }
     // Each went on with what the one before had left: the new piece, the new blob, the inventory.

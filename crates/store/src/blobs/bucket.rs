@@ -130,12 +130,11 @@ impl Bucket {
     fn info(&self, found: &ObjectMeta) -> ObjectInfo {
         let whole = found.location.as_ref();
         let key = whole.strip_prefix(&self.prefix).unwrap_or(whole);
-        let modified_at = found.last_modified.timestamp_millis();
         ObjectInfo {
             key: key.trim_start_matches('/').to_owned(),
             size: found.size,
             etag: found.e_tag.clone().unwrap_or_default(),
-            modified_at: Timestamp::from_millisecond(modified_at).unwrap_or_default(),
+            modified_at: s3::written_at(found),
         }
     }
 }

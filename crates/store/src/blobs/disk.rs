@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use release::Timestamp;
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 
-use super::{Backend, BlobError};
+use super::{Backend, BlobError, Entry};
+
+/// Now, by the file system's own clock.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
 
 #[derive(Debug)]
 pub struct Disk {
@@ -74,18 +79,47 @@ impl Backend for Disk {
         self.work(key, delete).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+    async fn rename(&self, from: &str, to: &str) -> Result<(), BlobError> {
+        let to = self.root.join(to);
+        let rename = move |from: &Path| match File::open(from) {
+            Ok(file) => {
+                // Its age before its name: a crash in between leaves it where it was, and young.
+                futimens(&file, &Timestamps { last_access: NOW, last_modification: NOW })?;
+                let directory = to.parent().unwrap_or(Path::new("."));
+                make_directories(directory)?;
+                fs::rename(from, &to)?;
+                File::open(directory)?.sync_all()
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.work(from, rename).await
+    }
+
+    async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError> {
         self.work(prefix, |path| {
-            let mut names = Vec::new();
+            let mut found = Vec::new();
             for shard in entries(path)? {
                 for file in entries(&shard)? {
-                    names.extend(file.file_name().and_then(|n| n.to_str()).map(str::to_owned));
+                    found.extend(entry(&file)?);
                 }
             }
-            Ok(names)
+            Ok(found)
         })
         .await
     }
+}
+
+/// What there is of a file; nothing if it has just gone.
+fn entry(file: &Path) -> io::Result<Option<Entry>> {
+    let told = match fs::metadata(file) {
+        Ok(told) => told,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
+    let written_at = Timestamp::try_from(told.modified()?).map_err(io::Error::other)?;
+    Ok(Some(Entry { name: name.to_owned(), bytes: told.len(), written_at }))
 }
 
 fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -78,7 +78,7 @@ impl TenantBlobs {
     /// If something could not be deleted; doing it again goes on.
     pub async fn shred(&self, digest: &Digest) -> Result<(), BlobError> {
         self.change(digest, |erasure| erasure.shredded = true).await?;
-        self.backend.delete(&self.key(digest)).await
+        self.delete_bytes(digest).await
     }
 
     /// The blob that stands for `digest` now: itself, unless something was erased of it.
@@ -130,10 +130,7 @@ impl TenantBlobs {
             erasure.shredded |= other.shredded;
         };
         self.change(digest, take).await?;
-        if other.shredded {
-            self.backend.delete(&self.key(digest)).await?;
-        }
-        Ok(())
+        if other.shredded { self.delete_bytes(digest).await } else { Ok(()) }
     }
 
     async fn change(

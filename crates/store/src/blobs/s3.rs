@@ -5,9 +5,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use release::Timestamp;
 
-use super::{Backend, BlobError, S3Options};
+use super::{Backend, BlobError, Entry, S3Options};
 
 #[derive(Debug)]
 pub struct S3 {
@@ -82,10 +83,30 @@ impl Backend for S3 {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, BlobError> {
+    async fn rename(&self, from: &str, to: &str) -> Result<(), BlobError> {
+        // The copy first: a crash in between leaves both.
+        match self.store.copy(&self.path(from), &self.path(to)).await {
+            Ok(()) => self.delete(from).await,
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError> {
         let path = self.path(prefix);
         let objects: Vec<_> = self.store.list(Some(&path)).try_collect().await.map_err(failed)?;
-        let names = objects.iter().filter_map(|object| object.location.filename());
-        Ok(names.map(str::to_owned).collect())
+        let entries = objects.iter().filter_map(|object| {
+            Some(Entry {
+                name: object.location.filename()?.to_owned(),
+                bytes: object.size,
+                written_at: written_at(object),
+            })
+        });
+        Ok(entries.collect())
     }
+}
+
+/// When an object was written.
+pub fn written_at(object: &ObjectMeta) -> Timestamp {
+    Timestamp::from_millisecond(object.last_modified.timestamp_millis()).unwrap_or_default()
 }

@@ -8,8 +8,21 @@ fn words(seed: usize, count: usize) -> Vec<String> {
 
 fn found(texts: &[(&str, &str)], similarity: f64) -> Vec<(String, String)> {
     let signed: Vec<_> = texts.iter().map(|(path, text)| (*path, Signature::of(text))).collect();
-    let found = near_duplicates(signed.iter().map(|(path, signed)| (*path, signed)), similarity);
-    found.into_iter().map(|near| (near.document, near.of)).collect()
+    let signed: Vec<_> = signed.iter().map(|(path, signed)| (*path, signed)).collect();
+    let names = |found: Vec<NearDuplicate>| {
+        found.into_iter().map(|near| (near.document, near.of)).collect::<Vec<_>>()
+    };
+    let at_once = names(near_duplicates([], &signed, similarity));
+    // What comes later is a copy of what is served, as if all had come together.
+    for (at, _) in signed.iter().enumerate() {
+        let (served, fresh) = signed.split_at(at);
+        let copy = |path: &&str| at_once.iter().any(|(copy, _)| copy == path);
+        let served = served.iter().filter(|(path, _)| !copy(path)).copied();
+        let later = names(near_duplicates(served, fresh, similarity));
+        let expected = at_once.iter().filter(|(copy, _)| fresh.iter().any(|one| one.0 == copy));
+        assert_eq!(later, expected.cloned().collect::<Vec<_>>());
+    }
+    at_once
 }
 
 #[test]

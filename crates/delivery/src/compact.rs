@@ -1,0 +1,122 @@
+//! Compaction as a batch: the same knowledge in fewer segments becomes the newest snapshot.
+
+use async_trait::async_trait;
+use knowledge::{Compaction, Manifest};
+use release::ArtifactName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use workflow::Fault;
+use workflow::engine::{Task, TaskCall};
+
+use crate::catalog::BatchCause;
+use crate::refresh::{Landing, Refreshed};
+use crate::tasks::{failed, input, output};
+use crate::{Delivery, DeliveryError, TenantDelivery};
+
+/// What a compaction did, or would do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Compacted {
+    /// The knowledge base.
+    pub knowledge: ArtifactName,
+    /// What was done, or would be; none if there is nothing to gain.
+    pub compaction: Option<Compaction>,
+    /// What came of it; none if nothing was done.
+    pub batch: Option<Refreshed>,
+}
+
+/// `knowledge.compact`: rewrites a knowledge base's segments. Doing it twice does nothing more.
+#[derive(Debug)]
+pub struct CompactTask(pub Delivery);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compact {
+    knowledge: ArtifactName,
+    /// Whether it is only told what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[async_trait]
+impl Task for CompactTask {
+    fn name(&self) -> &'static str {
+        "knowledge.compact"
+    }
+
+    async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
+        let Compact { knowledge, dry_run } = input(&call)?;
+        let delivery = self.0.tenant(&call.tenant, call.actor);
+        output(&delivery.compact(&knowledge, dry_run).await.map_err(failed)?)
+    }
+}
+
+impl TenantDelivery {
+    /// Makes the newest snapshot of a knowledge base one of fewer segments, without rows that count no
+    /// more, and proposes it. It lands only if it is found to be the same knowledge.
+    ///
+    /// # Errors
+    /// If the knowledge base is unknown or was never refreshed, or something cannot be read or
+    /// written. The snapshot before keeps serving.
+    pub async fn compact(
+        &self,
+        name: &ArtifactName,
+        dry_run: bool,
+    ) -> Result<Compacted, DeliveryError> {
+        let known = self.knowledge_base(name).await?;
+        let (Some(snapshot), Some(ledger)) = (known.value.snapshot, known.value.ledger) else {
+            return Err(DeliveryError::NeverRefreshed(name.clone()));
+        };
+        let compacted = knowledge::compact(&self.blobs, snapshot, Vec::new(), dry_run).await?;
+        let mut told = Compacted { knowledge: name.clone(), compaction: None, batch: None };
+        let Some((compaction, made)) = compacted else { return Ok(told) };
+        told.compaction = Some(compaction);
+        if let Some(made) = made {
+            let manifest = Manifest::read(made.manifest, &made.bytes)?;
+            let landing = Landing {
+                found: self.found_again(&known.value, &manifest).await?,
+                cause: BatchCause::Compact,
+                snapshot: made.manifest,
+                bytes: made.bytes,
+                ledger,
+                report: made.report,
+                polls: known.value.polls.clone(),
+            };
+            told.batch = Some(self.land(known, landing, false).await?);
+        }
+        Ok(told)
+    }
+
+    /// Compacts what a refresh has made if it has many segments, and adds what came of it. The refresh
+    /// stands whatever comes of that.
+    pub(crate) async fn compact_worn(&self, refreshed: &mut Refreshed) {
+        let Some(snapshot) = refreshed.snapshot.filter(|_| !refreshed.unchanged) else { return };
+        let compacted = async {
+            match knowledge::is_worn(&self.manifest(snapshot).await?) {
+                true => {
+                    Ok::<_, DeliveryError>(self.compact(&refreshed.knowledge, false).await?.batch)
+                }
+                false => Ok(None),
+            }
+        };
+        match compacted.await {
+            Ok(Some(batch)) if batch.accepted => {
+                refreshed.snapshot = batch.snapshot;
+                refreshed.report.compaction = batch.report.compaction;
+                refreshed.changes.extend(batch.changes);
+                refreshed.promoted.extend(batch.promoted);
+            }
+            Ok(Some(batch)) => {
+                let (knowledge, checks) = (&refreshed.knowledge, &batch.report.quality.checks);
+                tracing::warn!(%knowledge, ?checks, "a compacted snapshot is not the same knowledge");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let knowledge = &refreshed.knowledge;
+                tracing::warn!(%error, %knowledge, "many segments could not be compacted");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
