@@ -3,6 +3,7 @@
 mod backups;
 mod batches;
 mod documents;
+mod erasures;
 mod freshness;
 mod progress;
 mod project;
@@ -259,6 +260,15 @@ enum KnowledgeCommand {
     Diff(batches::DiffArguments),
     /// Make a snapshot without a document or a batch the newest; nothing is read anew.
     Excise(batches::ExciseArguments),
+    /// Erase documents from everything that was ever made of them, backups included.
+    Erase(erasures::EraseArguments),
+    /// Its erasures, the newest first.
+    Erasures {
+        /// The knowledge base.
+        name: String,
+    },
+    /// Let an erased document come back, when its source has it or it is put again.
+    Admit(erasures::AdmitArguments),
     /// Rewrite its segments, without what counts no more; nothing is read or embedded anew.
     Compact(storage::CompactArguments),
     /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
@@ -547,6 +557,9 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Erase(asked) => erasures::erase(client, asked, out).await,
+        KnowledgeCommand::Erasures { name } => erasures::list(client, &name, out).await,
+        KnowledgeCommand::Admit(asked) => erasures::admit(client, asked, out).await,
         KnowledgeCommand::Compact(asked) => storage::compact(client, asked, out).await,
         KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh(asked) => report::refresh(client, asked, out).await,

@@ -131,6 +131,7 @@ impl From<DeliveryError> for Problem {
                 Self::new(StatusCode::CONFLICT, "GC0302", message)
                     .hint("name a release with --to; `groundcrew release list` shows them")
             }
+            DeliveryError::Erasure { .. } => Self::conflict(message),
             DeliveryError::Workflows(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
             error => Self::of_task(error.name(), message),
