@@ -257,8 +257,9 @@ impl TenantDelivery {
             None => Ledger::default(),
         };
         let found = self.all::<ErasureRecord>(ERASURES, &format!("{name}/")).await?;
-        let named = found.into_iter().filter(|found| found.value.documents.contains(document));
-        let (Some(erasure), true) = (named.last(), ledger.erased.remove(document)) else {
+        let named = |found: &Versioned<ErasureRecord>| found.value.documents.contains(document);
+        let newest = found.into_iter().rev().find(named);
+        let (Some(erasure), true) = (newest, ledger.erased.remove(document)) else {
             return Err(erasure_error(name, &format!("`{document}` was not erased")));
         };
         if erasure.value.done_at.is_none() {
