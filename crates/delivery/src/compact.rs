@@ -80,7 +80,7 @@ impl TenantDelivery {
         told.compaction = Some(compaction);
         if let Some(mut made) = made {
             let manifest = Manifest::read(made.manifest, &made.bytes)?;
-            let found = self.found_without(&known.value, &manifest).await?;
+            let found = self.found_again(&known.value, &manifest).await?;
             if let (Some(before), Some(found)) = (golden.and_then(|must| must.before), found) {
                 let after = GoldenQueries::read(found, &self.blobs.get(&found).await?)?;
                 made.report.quality.checks.push(still_found(&before, &after));

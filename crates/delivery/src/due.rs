@@ -153,12 +153,17 @@ impl Dealt {
                 return false;
             }
         };
-        // Looks are many: that one found nothing new is written down now and then.
+        // None that was started since has read it whole.
+        let unread = polls.succeeded_at < self.last;
+        let same = self.look == Some(look) && !unread;
+        // Looks are many: how they go is written down now and then.
         if self.looks.failing.is_some() || seconds(self.looked_at, now) >= MINUTE {
             self.looked_at = Some(now);
-            self.looks.succeeded(now);
+            match same {
+                true => self.looks.succeeded(now),
+                false => self.looks.failing = None,
+            }
         }
-        let unread = polls.succeeded_at < self.last;
         let again = unread && seconds(self.last, now) >= MINUTE;
         let is_due = self.look != Some(look) || again;
         if is_due {

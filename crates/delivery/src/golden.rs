@@ -31,15 +31,21 @@ impl TenantDelivery {
         Ok(Some(GoldenQueries::read(found, &self.blobs.get(&found).await?)?))
     }
 
-    /// What is found for the golden queries once something was taken out. They were asked before, so
-    /// that no vector has to be made. A person wanted it out: nothing is judged.
-    pub(crate) async fn found_without(
+    /// What is found for the golden queries in a snapshot that was made from others. They were asked
+    /// of the newest, so that no vector has to be made; one of another embedder is not asked. A person
+    /// wanted it so: nothing is judged.
+    pub(crate) async fn found_again(
         &self,
         record: &KnowledgeRecord,
-        without: &Manifest,
+        made: &Manifest,
     ) -> Result<Option<Digest>, DeliveryError> {
-        let Some(before) = self.found(record).await? else { return Ok(None) };
-        let manifest = self.blobs.put(without.bytes()?.into()).await?;
+        let (Some(before), Some(newest)) = (self.found(record).await?, record.snapshot) else {
+            return Ok(None);
+        };
+        if self.manifest(newest).await?.embedding != made.embedding {
+            return Ok(None);
+        }
+        let manifest = self.blobs.put(made.bytes()?.into()).await?;
         let snapshot = SnapshotCache::default().open(&self.blobs, manifest).await?;
         let asked = tokio::task::spawn_blocking(move || before.again(&snapshot)).await;
         let found = asked.map_err(|_| knowledge::KnowledgeError::Stopped)??;

@@ -250,7 +250,7 @@ impl Loader {
                     self.found.push(Diagnostic::error(BAD_VALUE, place, why));
                 }
             }
-            if let Err(error) = knowledge::source::check(&spec.sources) {
+            if let Err(error) = spec.check() {
                 self.error(BAD_VALUE, path, error.to_string());
             }
             if let Some(file) = &spec.quality.golden {

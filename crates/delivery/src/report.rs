@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use knowledge::{BatchReport, Ledger};
 use release::{ArtifactName, Timestamp};
 use serde::{Deserialize, Serialize};
+use store::BlobError;
 
 use crate::{BatchCause, BatchRecord, DeliveryError, TenantDelivery};
 
@@ -64,7 +65,11 @@ impl TenantDelivery {
         })?;
         let after = self.ledger(batch.ledger).await?;
         let before = match batch.parent_ledger {
-            Some(ledger) => self.ledger(ledger).await?,
+            Some(ledger) => match self.ledger(ledger).await {
+                // Batches before this one are not kept for ever.
+                Err(DeliveryError::Blob(BlobError::Missing(_))) => Ledger::default(),
+                ledger => ledger?,
+            },
             None => Ledger::default(),
         };
         let documents = changes(&report, (&before, &after), &batch.cause);

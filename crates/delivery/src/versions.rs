@@ -146,11 +146,7 @@ impl TenantDelivery {
         for (path, versions) in self.ledger(ledger).await?.excised {
             restored.excised.entry(path).or_default().extend(versions);
         }
-        let documents = manifest.documents.iter();
-        let gone = documents.filter(|(path, entry)| restored.is_excised(path, &entry.raw));
-        for path in gone.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
-            manifest = manifest.without(&path)?;
-        }
+        manifest.retain(|path, entry| !restored.is_excised(path, &entry.raw));
         restored.documents.retain(|path, _| manifest.documents.contains_key(path));
         let cause = BatchCause::Restore { batch: number };
         self.land_made(known, (&newest, manifest, restored), cause).await
@@ -177,7 +173,7 @@ impl TenantDelivery {
             ledger: self.blobs.put(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
-            found: self.found_without(&known.value, &made).await?,
+            found: self.found_again(&known.value, &made).await?,
         };
         let unchanged = made == *newest;
         self.land(known, landing, unchanged).await

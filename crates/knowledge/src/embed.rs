@@ -22,6 +22,10 @@ use crate::{KnowledgeError, Reranker, Watch};
 pub use cache::{CacheKey, EmbeddingCache};
 pub use questions::QuestionVectors;
 
+/// How many known texts a batch asks for again, and how alike their vectors must be: providers'
+/// vectors of a text differ a little from call to call.
+const CHECKED: usize = 3;
+const SAME: f32 = 0.98;
 /// The most bytes of a question that are embedded.
 const MAX_QUESTION: usize = 8 << 10;
 
@@ -147,11 +151,18 @@ pub struct EmbeddingReport {
     pub embedded: u64,
     /// How many had a vector already.
     pub cached: u64,
+    /// How many known texts were asked for again, to see that the model is still the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checked: u64,
     /// How many tokens the model read.
     pub tokens: u64,
     /// What that cost; none if it costs nothing or has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An embedder at work on a knowledge base.
@@ -203,6 +214,9 @@ impl Embedding {
         let missing = wanted.iter().filter(|(key, _)| !known.contains_key(*key));
         let mut missing: Vec<(CacheKey, &String)> =
             missing.map(|(key, text)| (*key, *text)).collect();
+        if !missing.is_empty() && self.open.artifact.is_none() {
+            report.checked = self.check_model(&wanted, &known).await?;
+        }
         // Texts of like length together: a model pads each to the longest of its call.
         missing.sort_by_key(|(key, text)| (text.len(), *key));
         watch.begin("embedding", "texts", Some(missing.len() as u64));
@@ -223,6 +237,38 @@ impl Embedding {
         self.cache.keep(identity, &page).await?;
         known.extend(page);
         Ok((self.matrix(&keys, &known)?, report))
+    }
+
+    /// Asks for vectors that are known already: a provider may have changed the model behind its name,
+    /// and vectors of two models must not stand side by side. An imported model cannot change. How many
+    /// texts were asked for.
+    async fn check_model(
+        &self,
+        wanted: &BTreeMap<CacheKey, &String>,
+        known: &HashMap<CacheKey, Vec<f32>>,
+    ) -> Result<u64, KnowledgeError> {
+        let known = wanted.iter().filter_map(|(key, text)| Some((*text, known.get(key)?)));
+        let (texts, before): (Vec<String>, Vec<_>) =
+            known.take(CHECKED).map(|(text, vector)| (text.clone(), vector)).unzip();
+        if texts.is_empty() {
+            return Ok(0);
+        }
+        let made = self.open.embedder.embed(&texts).await?;
+        let made = checked(&self.spec.model, made.vectors, texts.len())?;
+        let alike = |(now, before): (&Vec<f32>, &&Vec<f32>)| match now.len() == before.len() {
+            true => now.iter().zip(before.iter()).map(|(a, b)| a * b).sum(),
+            false => 0.0_f32,
+        };
+        let least = made.iter().zip(&before).map(alike).fold(1.0, f32::min);
+        if least < SAME {
+            let why = format!(
+                "it gives other vectors than before (cosine {least:.3} for a text that is known): \
+                 the provider changed it behind its name; set another `embedding.revision`, so that \
+                 everything is embedded anew"
+            );
+            return Err(KnowledgeError::model(&self.spec.model, why));
+        }
+        Ok(texts.len() as u64)
     }
 
     /// What is embedded of a passage.

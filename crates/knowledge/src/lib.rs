@@ -70,8 +70,8 @@ pub use retrieve::{
 pub use snapshot::{Snapshot, SnapshotCache};
 pub use source::Offered;
 pub use spec::{
-    BucketSpec, Chunking, DirectorySpec, Duplicates, EmbeddingEntry, EmbeddingSpec, FeedSpec,
-    GitSpec, KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec, RetrievalSpec,
-    Scan, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
+    Asking, BucketSpec, Chunking, DirectorySpec, Duplicates, EmbeddingEntry, EmbeddingSpec,
+    FeedSpec, GitSpec, KnowledgeSpec, Mode, Objective, Preparation, PushSpec, RerankSpec,
+    RetrievalSpec, Scan, SiteSpec, SourceSpec, SqlSpec, StepSpec, Tier,
 };
 pub use watch::Watch;

@@ -229,6 +229,12 @@ impl Manifest {
         without
     }
 
+    /// Keeps the documents that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(&str, &DocumentEntry) -> bool) {
+        self.documents.retain(|path, entry| keep(path, entry));
+        self.settle();
+    }
+
     /// Gives copies whose document is gone, or is a copy itself, to the first of them.
     fn settle(&mut self) {
         let found =

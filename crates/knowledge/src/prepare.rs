@@ -1,7 +1,7 @@
 //! From extracted to prepared text: what is cut, embedded and found.
 //!
 //! ```text
-//!  Extracted ─► own steps ─► normalise ─► enrich ─► mask ─► language, signature ─► Prepared
+//!  Extracted ─► own steps ─► normalise ─► enrich ─► mask ─► names, language, signature ─► Prepared
 //! ```
 //!
 //! The order matters: what own steps and metadata bring in is normalised and screened like the text
@@ -9,6 +9,7 @@
 
 mod duplicates;
 mod enrich;
+mod entities;
 mod language;
 mod normalise;
 mod sensitive;
@@ -18,9 +19,12 @@ use std::sync::Arc;
 
 use release::TenantId;
 
+use crate::KnowledgeError;
 use crate::document::{Extracted, RawDocument};
 use crate::extract::{Extractor, Refusal};
 use crate::spec::Preparation;
+
+pub(crate) use entities::Entities;
 
 pub use duplicates::{NearDuplicate, Signature, near_duplicates};
 pub use sensitive::Finding;
@@ -54,14 +58,23 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 pub struct Preparer {
     spec: Arc<Preparation>,
+    entities: Arc<Entities>,
     tenant: TenantId,
     steps: Arc<dyn Steps>,
 }
 
 impl Preparer {
     /// Prepares as `spec` says, for `tenant`.
-    pub fn new(spec: Preparation, tenant: TenantId, steps: Arc<dyn Steps>) -> Self {
-        Self { spec: Arc::new(spec), tenant, steps }
+    ///
+    /// # Errors
+    /// If names to look for cannot be looked for.
+    pub fn new(
+        spec: Preparation,
+        tenant: TenantId,
+        steps: Arc<dyn Steps>,
+    ) -> Result<Self, KnowledgeError> {
+        let entities = Arc::new(Entities::new(&spec.entities)?);
+        Ok(Self { spec: Arc::new(spec), entities, tenant, steps })
     }
 
     /// Prepares a document.
@@ -79,11 +92,12 @@ impl Preparer {
                     .await?;
         }
         let (spec, path) = (Arc::clone(&self.spec), about.path.clone());
-        let told = about.metadata.clone();
+        let (told, entities) = (about.metadata.clone(), Arc::clone(&self.entities));
         let prepared = tokio::task::spawn_blocking(move || {
             normalise::normalise(&mut extracted);
             let tags = enrich::enrich(&mut extracted, &path, told);
             let findings = sensitive::screen(&mut extracted, &spec)?;
+            entities.note(&mut extracted);
             let declared = extracted.metadata.get("language").and_then(|told| told.as_str());
             Ok(Prepared {
                 language: language::of(&extracted.text, declared),

@@ -3,6 +3,7 @@
 //! What is judged is what stands in the ledgers before and after the batch, so a verdict can be had
 //! again at any time. A batch that fails one is rejected whole: the snapshot before stays the newest.
 
+mod drift;
 mod golden;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Facts, Known, Ledger};
 
+pub(crate) use drift::gate as judge_drift;
 pub(crate) use golden::gate as ask_golden;
 pub use golden::{GoldenReport, MAX_GOLDEN, Missed, MustFind, read_golden};
 
@@ -55,6 +57,12 @@ pub struct Quality {
     pub max_findings: Option<u64>,
     /// Metadata that every new and changed document must have.
     pub required: BTreeSet<String>,
+    /// The farthest that the mean vector of all passages may move, as one less the cosine between
+    /// before and after, as 0.02 (default: any distance). Knowledge bases of fewer than fifty passages
+    /// are not judged.
+    #[schemars(range(min = 0, max = 2))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_drift: Option<f64>,
     /// A file of golden queries beside this one, as `handbook.jsonl`: on each line `{"query": "…",
     /// "relevant": [paths of documents or ids of passages]}`. Each must find all that is relevant
     /// to it among the first `retrieval.k` passages.
@@ -79,6 +87,7 @@ impl Default for Quality {
             max_other_languages: 0.05,
             max_findings: None,
             required: BTreeSet::new(),
+            max_drift: None,
             golden: None,
             max_missed: 0.0,
         }

@@ -26,7 +26,7 @@ use crate::chunk::{Chunk, Origin, chunks};
 use crate::copies;
 use crate::embed::{Embedding, EmbeddingReport};
 use crate::prepare::{Prepared, Preparer, Workshop};
-use crate::quality::ask_golden;
+use crate::quality::{ask_golden, judge_drift};
 use crate::segment::{self, Cut};
 use crate::{
     Compaction, Diff, DocumentEntry, Facts, GoldenReport, Gone, KnowledgeError, KnowledgeSpec,
@@ -198,6 +198,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     let bytes = manifest.bytes()?;
     let unchanged = parent.is_some_and(|parent| parent == manifest);
     let digest = blobs.put(Bytes::from(bytes.clone())).await?;
+    judge_drift(&input, digest, &mut report).await?;
     let golden = ask_golden(&input, digest, &mut report).await?;
     Ok(Refreshed {
         manifest: digest,
@@ -295,7 +296,7 @@ impl<'a> Batch<'a> {
             return Err(KnowledgeError::Source { of: unknown.clone(), why });
         }
         let steps = Arc::clone(&input.workshop.steps);
-        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps);
+        let preparer = Preparer::new(input.spec.preparation.clone(), input.tenant.clone(), steps)?;
         Ok(Self { input, shared, ledger, observed, recipe, preparer })
     }
 

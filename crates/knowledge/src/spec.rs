@@ -8,6 +8,8 @@ use release::{CanonicalError, CanonicalJson, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::KnowledgeError;
+use crate::prepare::Entities;
 use crate::quality::Quality;
 
 pub use source::{
@@ -17,7 +19,7 @@ pub use source::{
 
 pub use preparation::{Duplicates, Preparation, StepSpec};
 
-pub use retrieval::{EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
+pub use retrieval::{Asking, EmbeddingEntry, EmbeddingSpec, Mode, RerankSpec, RetrievalSpec, Scan};
 
 /// A knowledge base: `knowledge/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +72,16 @@ impl Default for Chunking {
 const RECIPE: &str = "extract-3 prepare-1 chunk-2 analyse-1 segment-3";
 
 impl KnowledgeSpec {
+    /// Checks what the form of the file alone does not tell.
+    ///
+    /// # Errors
+    /// If sources cannot be told apart, or names cannot be looked for.
+    pub fn check(&self) -> Result<(), KnowledgeError> {
+        crate::source::check(&self.sources)?;
+        Entities::new(&self.preparation.entities)?;
+        Ok(())
+    }
+
     /// The digest of how documents become chunks. Another recipe never shares a segment.
     ///
     /// # Errors

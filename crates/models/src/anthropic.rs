@@ -15,7 +15,7 @@ use crate::sse::SseEvent;
 use crate::tokens::estimate;
 use crate::{
     ChatRequest, Dialect, EmbedRequest, Embeddings, Event, FinishReason, Image, Message, ModelSpec,
-    Part, ProviderError, ResponseFormat, Role, Tool, ToolChoice, Usage,
+    Part, ProviderError, RerankRequest, ResponseFormat, Role, Tool, ToolChoice, Usage,
 };
 
 /// The API version this code speaks.
@@ -60,6 +60,11 @@ impl Provider for Anthropic {
 
     async fn embed(&self, _: &ModelSpec, _: EmbedRequest) -> Result<Embeddings, ProviderError> {
         let (field, provider) = ("embeddings".to_owned(), self.endpoint.name.clone());
+        Err(ProviderError::Unsupported { field, provider })
+    }
+
+    async fn rerank(&self, _: &ModelSpec, _: RerankRequest) -> Result<Vec<f32>, ProviderError> {
+        let (field, provider) = ("rerank".to_owned(), self.endpoint.name.clone());
         Err(ProviderError::Unsupported { field, provider })
     }
 }

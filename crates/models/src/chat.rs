@@ -724,6 +724,15 @@ pub struct EmbedRequest {
     pub dimensions: Option<u32>,
 }
 
+/// Documents to be ordered by how well they answer a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerankRequest {
+    /// The query.
+    pub query: String,
+    /// The documents.
+    pub documents: Vec<String>,
+}
+
 /// Vectors, one for each text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {

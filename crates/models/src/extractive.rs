@@ -12,7 +12,7 @@ use crate::spec::EXTRACTIVE;
 use crate::tokens::estimate;
 use crate::{
     Citation, EmbedRequest, Embeddings, Event, FinishReason, ModelSpec, Passage, ProviderError,
-    ResponseFormat, Usage,
+    RerankRequest, ResponseFormat, Usage,
 };
 
 /// How many sentences answer where the model artifact does not say.
@@ -53,6 +53,11 @@ impl Provider for Extractive {
 
     async fn embed(&self, _: &ModelSpec, _: EmbedRequest) -> Result<Embeddings, ProviderError> {
         let (field, provider) = ("embeddings".to_owned(), EXTRACTIVE.to_owned());
+        Err(ProviderError::Unsupported { field, provider })
+    }
+
+    async fn rerank(&self, _: &ModelSpec, _: RerankRequest) -> Result<Vec<f32>, ProviderError> {
+        let (field, provider) = ("rerank".to_owned(), EXTRACTIVE.to_owned());
         Err(ProviderError::Unsupported { field, provider })
     }
 }

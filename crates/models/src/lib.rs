@@ -39,8 +39,8 @@ mod tokens;
 
 pub use chat::{
     Answer, Block, ChatRequest, Citation, Dialect, EmbedRequest, Embeddings, Event, FinishReason,
-    Function, Image, Message, Part, Passage, ResponseFormat, RestPlace, Role, Sampling, Started,
-    Tool, ToolChoice, Usage, strings,
+    Function, Image, Message, Part, Passage, RerankRequest, ResponseFormat, RestPlace, Role,
+    Sampling, Started, Tool, ToolChoice, Usage, strings,
 };
 pub use error::{ProviderError, Refusal, RefusalKind, Stage};
 pub use extractive::NO_ANSWER;

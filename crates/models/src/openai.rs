@@ -18,7 +18,7 @@ use crate::sse::SseEvent;
 use crate::tokens::estimate;
 use crate::{
     ChatRequest, Dialect, EmbedRequest, Embeddings, Event, FinishReason, Image, Message, ModelSpec,
-    Part, ProviderError, ResponseFormat, RestPlace, Role, Tool, ToolChoice, Usage,
+    Part, ProviderError, RerankRequest, ResponseFormat, RestPlace, Role, Tool, ToolChoice, Usage,
 };
 
 /// A provider that speaks OpenAI's Chat Completions.
@@ -27,6 +27,7 @@ pub struct OpenAi {
     endpoint: Endpoint,
     chat: Url,
     embeddings: Url,
+    rerank: Url,
     token_limit: &'static str,
 }
 
@@ -49,6 +50,7 @@ impl OpenAi {
             endpoint: Endpoint::new(name, binding, headers)?,
             chat: url(name, binding, "/chat/completions")?,
             embeddings: url(name, binding, "/embeddings")?,
+            rerank: url(name, binding, "/rerank")?,
             token_limit,
         })
     }
@@ -83,6 +85,33 @@ impl Provider for OpenAi {
             what: "vectors that do not fit the request".to_owned(),
         })
     }
+
+    async fn rerank(
+        &self,
+        model: &ModelSpec,
+        request: RerankRequest,
+    ) -> Result<Vec<f32>, ProviderError> {
+        let name = &self.endpoint.name;
+        let RerankRequest { query, documents } = request;
+        let count = documents.len();
+        let body = json!({"model": model.id(), "query": query, "documents": documents});
+        let answer = self.endpoint.json(&self.rerank, body.to_string().into_bytes()).await?;
+        relevance(&answer, count).ok_or_else(|| ProviderError::Protocol {
+            provider: name.clone(),
+            what: "scores that do not fit the request".to_owned(),
+        })
+    }
+}
+
+/// The score of each of `count` documents. Cohere and Jina list them as `results`, Voyage as `data`.
+fn relevance(answer: &Value, count: usize) -> Option<Vec<f32>> {
+    let mut scores = vec![None; count];
+    for item in answer.get("results").or_else(|| answer.get("data"))?.as_array()? {
+        let index = usize::try_from(item.get("index")?.as_u64()?).ok()?;
+        let score = item.get("relevance_score")?.as_f64()? as f32;
+        *scores.get_mut(index)? = Some(score).filter(|score| score.is_finite());
+    }
+    scores.into_iter().collect()
 }
 
 fn embeddings(answer: &Value, request: &EmbedRequest) -> Option<Embeddings> {

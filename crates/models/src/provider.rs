@@ -16,6 +16,7 @@ use crate::extractive::Extractive;
 use crate::openai::OpenAi;
 use crate::{
     ChatRequest, EXTRACTIVE, EmbedRequest, Embeddings, Event, ModelSpec, Passage, ProviderError,
+    RerankRequest,
 };
 
 /// An answer as it is made. Dropping it cancels the call.
@@ -45,6 +46,13 @@ pub trait Provider: fmt::Debug + Send + Sync {
         model: &ModelSpec,
         request: EmbedRequest,
     ) -> Result<Embeddings, ProviderError>;
+
+    /// Says how well each document answers a query, in the documents' order; greater is better.
+    async fn rerank(
+        &self,
+        model: &ModelSpec,
+        request: RerankRequest,
+    ) -> Result<Vec<f32>, ProviderError>;
 }
 
 /// The API a provider speaks.

@@ -3,6 +3,7 @@
 
 mod imported;
 mod provided;
+mod ranking;
 mod rating;
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use cost::PriceBook;
 use embedding::SentenceTransformer;
 use knowledge::{
-    EmbeddingSpec, KnowledgeError, KnowledgeModels, OpenEmbedder, RerankSpec, Reranker,
+    Asking, EmbeddingSpec, KnowledgeError, KnowledgeModels, OpenEmbedder, RerankSpec, Reranker,
 };
 use models::{ModelSpec, Providers};
 use release::{ArtifactName, Clock, Digest, EnvironmentName, TenantId};
@@ -22,6 +23,7 @@ pub use imported::open as open_imported;
 
 use imported::Imported;
 use provided::Provided;
+use ranking::Ranking;
 use rating::Rating;
 
 /// How many imported models are kept open at most.
@@ -83,6 +85,7 @@ impl KnowledgeModels for InstalledModels {
             provider: Arc::clone(&bound.map_err(failed)?.provider),
             model: model(provider, &spec.model),
             dimensions: spec.dimensions,
+            revision: spec.revision.clone(),
             prices: self.prices.clone(),
             clock: Arc::clone(&self.clock),
         };
@@ -97,7 +100,11 @@ impl KnowledgeModels for InstalledModels {
         let bound = self.providers.resolve(tenant, &self.environment, spec.provider.as_str());
         let bound = bound.map_err(|error| KnowledgeError::model(&spec.model, error.detail()))?;
         let model = Arc::new(model(&spec.provider, &spec.model));
-        Ok(Arc::new(Rating { provider: Arc::clone(&bound.provider), model }))
+        let provider = Arc::clone(&bound.provider);
+        Ok(match spec.api {
+            Asking::Chat => Arc::new(Rating { provider, model }),
+            Asking::Rerank => Arc::new(Ranking { provider, model }),
+        })
     }
 }
 
@@ -109,6 +116,10 @@ impl InstalledModels {
         artifact: Option<Digest>,
     ) -> Result<OpenEmbedder, KnowledgeError> {
         let wrong = |why: String| KnowledgeError::model(&spec.model, why);
+        if spec.revision.is_some() {
+            let why = "an imported model has no revisions: its files are its name";
+            return Err(wrong(why.to_owned()));
+        }
         if spec.dimensions.is_some() {
             return Err(wrong("an imported model cannot choose its dimensions".to_owned()));
         }

@@ -1,11 +1,12 @@
+use knowledge::Polls;
 use knowledge::source::Put;
-use release::Timestamp;
+use release::{Digest, Timestamp};
 use serde_json::Value;
 use store::{Expect, Transaction};
 use workflow::Status;
 use workflow::engine::{ExecutionKey, Newest, TenantEngine};
 
-use super::{Begun, DUE, DueRecord, WORKFLOW, check, execution};
+use super::{Begun, DUE, Dealt, DueRecord, WORKFLOW, check, execution};
 use crate::DeliveryError;
 use crate::desk::{Desk, at};
 
@@ -128,6 +129,20 @@ async fn a_continuous_source_is_read_when_it_looks_different_also_as_it_did_befo
     look(60).await;
     let read = desk.ada.freshness(&desk.name).await.unwrap().sources.remove(0);
     assert_eq!((read.failing, read.read_at), (None, Some(desk.now())));
+}
+
+#[test]
+fn a_source_that_can_be_looked_at_and_not_read_stays_failing_and_is_tried_again() {
+    let (look, mut polls) = (Digest::of(b"new"), Polls::default());
+    let mut dealt = Dealt::default();
+    assert!(dealt.looked(Ok(look), &polls, at("00:00")));
+    polls.failed(at("00:00"), "access denied".to_owned());
+    assert!(!dealt.looked(Ok(look), &polls, at("00:00")));
+    assert!(dealt.looked(Ok(look), &polls, at("00:01")), "a minute later it is tried again");
+    assert!(polls.and(&dealt.looks).failing.is_some());
+    polls.succeeded(at("00:01"));
+    assert!(!dealt.looked(Ok(look), &polls, at("00:05")));
+    assert_eq!(polls.and(&dealt.looks).succeeded_at, Some(at("00:05")));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Tests of the whole product.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
 
+mod acceptance;
 mod backups;
 mod bad_input;
 mod calls;

@@ -74,6 +74,35 @@ async fn a_providers_vectors_find_explain_filter_and_are_measured() {
     assert!(stage.groundcrew(&args).unwrap().contains("MRR@10 1.000"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reranking_model_orders_what_was_found() {
+    let server = ModelServer::start(Script::default()).await.unwrap();
+    let credential = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(credential.path(), "upstream-secret").unwrap();
+    let provider = format!(
+        "[providers.up]\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"file:{}\"\n",
+        server.openai_url(),
+        credential.path().display()
+    );
+    let rerank = "[retrieval.rerank]\nprovider = \"up\"\nmodel = \"echo\"\napi = \"rerank\"\n";
+    let embedding = "provider = \"up\"\nmodel = \"embed\"\ndimensions = 32\n";
+    let stage = stage(&format!("{embedding}{rerank}"), &provider);
+    stage.groundcrew(&["apply"]).unwrap();
+    stage.groundcrew(&["knowledge", "refresh", "docs"]).unwrap();
+    // Its words are few; the one that has all of them comes first, whatever else was found.
+    let args = ["knowledge", "search", "docs", "trued by hand", "--limit", "2"];
+    let found = stage.json(&args).unwrap();
+    assert_eq!((found["reranked"].as_str(), documents(&found)[0]), (Some("done"), "wheels.md"));
+    let asked = server.requests();
+    let asked = asked.iter().rfind(|attempt| attempt.path == "/v1/rerank").unwrap();
+    let body = &asked.body;
+    assert_eq!(
+        (body["model"].as_str(), body["query"].as_str()),
+        (Some("echo"), Some("trued by hand"))
+    );
+    assert_eq!(body["documents"].as_array().unwrap().len(), 3);
+}
+
 #[test]
 fn an_imported_model_finds_what_shares_no_word_with_the_question() {
     let Ok(folder) = e2e::variable("GROUNDCREW_TEST_MINILM") else {

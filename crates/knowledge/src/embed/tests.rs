@@ -97,7 +97,7 @@ async fn an_unchanged_paragraph_of_a_changed_document_costs_nothing() {
     base.write("a.md", &text(&["One", "Two", "Four", "Three"]));
     let report = refreshed(&mut base, &embedder).await.report.embedding.unwrap();
     assert_eq!((report.embedded, report.cached, report.tokens), (1, 3, 1));
-    assert_eq!(embedder.embedded().len(), 1);
+    assert_eq!((report.checked, embedder.embedded().len()), (3, 4), "and three to be sure");
     // Equal texts of two documents are one.
     base.write("b.md", &text(&["One", "Five"]));
     let report = refreshed(&mut base, &embedder).await.report.embedding.unwrap();
@@ -230,4 +230,24 @@ async fn a_question_is_embedded_once_in_a_short_while_for_each_tenant() {
     tokio::time::advance(std::time::Duration::from_secs(301)).await;
     questions.get(&other, (embedder.as_ref(), &spec), "how?").await.unwrap();
     assert_eq!(embedder.embedded().len(), 1);
+}
+
+#[tokio::test]
+async fn a_model_that_was_changed_behind_its_name_is_found_out_before_anything_is_embedded() {
+    let mut base = Base::new(&[("a.md", "# One\n\nAlpha.\n\n# Two\n\nBeta.")]);
+    refreshed(&mut base, &Counting::new("fake")).await;
+    // The same name, and other vectors.
+    let other = Counting::new("fake");
+    let changed = Arc::new(Counting { dimension: 12, ..Arc::into_inner(other).unwrap() });
+    base.write("a.md", "# One\n\nAlpha.\n\n# Two\n\nGamma.");
+    let embedding = Some(embedding(&base, &changed).await);
+    let input = RefreshInput { embedding, ..base.input(100) };
+    let error = refresh(input.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("embedding.revision"), "{error}");
+    assert_eq!(changed.embedded(), ["One\nAlpha."], "the text that is new was not embedded");
+    // An imported model is named by its files.
+    let mut imported = input;
+    let artifact = Some(Digest::of(b"files"));
+    imported.embedding.as_mut().unwrap().open.artifact = artifact;
+    assert!(refresh(imported).await.unwrap_err().to_string().contains("dimensions"));
 }

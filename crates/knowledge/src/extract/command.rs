@@ -1,8 +1,10 @@
-//! What commands read: PDF (poppler's `pdfinfo` and `pdftotext`) and pictures of pages (`tesseract`).
+//! What commands read: PDF (poppler's `pdfinfo`, `pdftotext`, `pdfimages`, `pdftoppm`) and pictures of
+//! pages (`tesseract`).
 //!
 //! They run with the limits of the process that starts them, read from their input, write to their
 //! output, and find no file but their own.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -13,6 +15,9 @@ use super::{Builder, Extracted, MAX_TEXT, Refusal};
 
 /// The most pages of a document.
 const MAX_PAGES: u64 = 10_000;
+/// The most pages of a PDF that are read as pictures, and how many points their longer side has.
+const MAX_SCANNED: usize = 20;
+const SCANNED_SIDE: &str = "2200";
 /// How much of what a command says aside is kept.
 const ASIDE: u64 = 4 << 10;
 
@@ -28,11 +33,11 @@ pub fn pdf(bytes: &[u8]) -> Result<Extracted, Refusal> {
         return Err(Refusal::TooLarge(many));
     }
     let text = run(&["pdftotext", "-enc", "UTF-8", "-", "-"], "poppler-utils", bytes)?;
-    if text.trim().is_empty() {
-        let why = "it has no text, only pictures of pages; convert it to images to have them read";
-        return Err(Refusal::Unsupported(why.to_owned()));
-    }
     let mut out = Builder::default();
+    let text = recognised(text, bytes, &mut out)?;
+    if text.trim().is_empty() {
+        return Err(Refusal::Malformed("it has no text, and none was recognised".to_owned()));
+    }
     for (name, field) in [
         ("author", "Author"),
         ("created", "CreationDate"),
@@ -47,9 +52,47 @@ pub fn pdf(bytes: &[u8]) -> Result<Extracted, Refusal> {
     Ok(extracted)
 }
 
+/// The text of a PDF's pages with that of those that are pictures: they have an image and no text.
+/// Pages beyond [`MAX_SCANNED`] of them stay empty, which the document tells; one that has nothing else
+/// is refused.
+fn recognised(text: String, bytes: &[u8], out: &mut Builder) -> Result<String, Refusal> {
+    let mut pages: Vec<String> = split(&text).map(str::to_owned).collect();
+    if pages.iter().all(|page| !page.trim().is_empty()) {
+        return Ok(text);
+    }
+    let images = run(&["pdfimages", "-list", "-"], "poppler-utils", bytes)?;
+    // Two lines of heads, then a line for each image that begins with its page.
+    let number = |line: &str| line.split_whitespace().next()?.parse::<usize>().ok();
+    let with_images: BTreeSet<usize> = images.lines().skip(2).filter_map(number).collect();
+    let bare = |number: &usize| {
+        pages.get(number.wrapping_sub(1)).is_some_and(|page| page.trim().is_empty())
+    };
+    let scanned: Vec<usize> = with_images.into_iter().filter(bare).collect();
+    if scanned.len() > MAX_SCANNED {
+        if text.trim().is_empty() {
+            let many =
+                format!("{} of its pages are pictures, more than {MAX_SCANNED}", scanned.len());
+            return Err(Refusal::TooLarge(many));
+        }
+        out.tell("unread_pages", scanned.len() - MAX_SCANNED);
+    }
+    for number in scanned.into_iter().take(MAX_SCANNED) {
+        let page = number.to_string();
+        let draw =
+            ["pdftoppm", "-png", "-gray", "-scale-to", SCANNED_SIDE, "-f", &page, "-l", &page];
+        let picture = run_raw(&[&draw[..], &["-"]].concat(), "poppler-utils", bytes)?;
+        pages[number - 1] = read_image(&picture)?.replace('\x0c', "");
+    }
+    Ok(pages.join("\x0c"))
+}
+
+fn read_image(bytes: &[u8]) -> Result<String, Refusal> {
+    run(&["tesseract", "stdin", "stdout"], "tesseract-ocr", bytes)
+}
+
 /// What stands on a picture.
 pub fn image(bytes: &[u8]) -> Result<Extracted, Refusal> {
-    let text = run(&["tesseract", "stdin", "stdout"], "tesseract-ocr", bytes)?;
+    let text = read_image(bytes)?;
     if text.trim().is_empty() {
         return Err(Refusal::Malformed("no text was recognised on the image".to_owned()));
     }
@@ -60,7 +103,7 @@ pub fn image(bytes: &[u8]) -> Result<Extracted, Refusal> {
 
 /// Pages end with form feeds, paragraphs with blank lines.
 fn pages(text: &str, out: &mut Builder) {
-    for page in text.strip_suffix('\x0c').unwrap_or(text).split('\x0c') {
+    for page in split(text) {
         out.page();
         for paragraph in page.split("\n\n") {
             out.verbatim(paragraph);
@@ -69,8 +112,17 @@ fn pages(text: &str, out: &mut Builder) {
     }
 }
 
-/// Runs a command on `input`, and gives what it writes.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.strip_suffix('\x0c').unwrap_or(text).split('\x0c')
+}
+
+/// Runs a command on `input`, and gives what it writes as text.
 fn run(line: &[&str], package: &str, input: &[u8]) -> Result<String, Refusal> {
+    Ok(String::from_utf8_lossy(&run_raw(line, package, input)?).into_owned())
+}
+
+/// Runs a command on `input`, and gives what it writes.
+fn run_raw(line: &[&str], package: &str, input: &[u8]) -> Result<Vec<u8>, Refusal> {
     let program = line[0];
     let mut command = Command::new(program);
     command.args(&line[1..]);
@@ -110,7 +162,7 @@ fn run(line: &[&str], package: &str, input: &[u8]) -> Result<String, Refusal> {
     }
     read.map_err(|error| Refusal::broken(&error))?;
     if status.success() {
-        return Ok(String::from_utf8_lossy(&text).into_owned());
+        return Ok(text);
     }
     let aside = String::from_utf8_lossy(&aside);
     let said = aside.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");

@@ -140,7 +140,72 @@ fn a_pdf_keeps_its_pages_and_an_image_is_read() {
     let scan = include_bytes!("data/scan.png");
     assert_eq!(extracted("scan", scan).text, "Returns are accepted\nwithin thirty days.");
     assert!(refused("a.pdf", "%PDF-1.4 nothing").starts_with("malformed: `pdfinfo`"));
-    assert!(refused("a.pdf", pdf("1", "", "")).contains("only pictures"));
+    assert!(refused("a.pdf", pdf("1", "", "")).contains("has no text"));
+}
+
+/// A PDF whose pages are these, each with text or as the picture of `scan.png`.
+fn scanned(pages: &[Option<&str>]) -> Vec<u8> {
+    let png = include_bytes!("data/scan.png");
+    let (mut at, mut data, mut head) = (8, Vec::new(), Vec::new());
+    while at < png.len() {
+        let length = u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) as usize;
+        let body = &png[at + 8..at + 8 + length];
+        match &png[at + 4..at + 8] {
+            b"IHDR" => head = body.to_vec(),
+            b"IDAT" => data.extend_from_slice(body),
+            _ => {}
+        }
+        at += 12 + length;
+    }
+    let side = |at: usize| u32::from_be_bytes(head[at..at + 4].try_into().unwrap());
+    let (width, height, depth, colours) =
+        (side(0), side(4), head[8], if head[9] == 2 { 3 } else { 1 });
+    let space = if colours == 3 { "/DeviceRGB" } else { "/DeviceGray" };
+    let mut out = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n".to_vec();
+    let kids: Vec<_> = (0..pages.len()).map(|page| format!("{} 0 R", 10 + 2 * page)).collect();
+    out.extend(
+        format!("2 0 obj<</Type/Pages/Kids[{}]/Count {}>>endobj\n", kids.join(" "), pages.len())
+            .bytes(),
+    );
+    out.extend(b"5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\n");
+    out.extend(
+        format!(
+            "6 0 obj<</Type/XObject/Subtype/Image/Width {width}/Height {height}/ColorSpace{space}\
+             /BitsPerComponent {depth}/Filter/FlateDecode/DecodeParms<</Predictor 15/Colors {colours}\
+             /BitsPerComponent {depth}/Columns {width}>>/Length {}>>stream\n",
+            data.len()
+        )
+        .bytes(),
+    );
+    out.extend(&data);
+    out.extend(b"\nendstream endobj\n");
+    for (page, text) in pages.iter().enumerate() {
+        let (own, content) = (
+            10 + 2 * page,
+            match text {
+                Some(text) => format!("BT /F1 24 Tf 100 100 Td ({text}) Tj ET"),
+                None => format!("{width} 0 0 {height} 0 0 cm /X0 Do"),
+            },
+        );
+        let resources = if text.is_some() { "/Font<</F1 5 0 R>>" } else { "/XObject<</X0 6 0 R>>" };
+        out.extend(format!(
+            "{own} 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 {width} {height}]/Contents {} 0 R\
+             /Resources<<{resources}>>>>endobj\n{} 0 obj<</Length {}>>stream\n{content}\nendstream endobj\n",
+            own + 1, own + 1, content.len()
+        ).bytes());
+    }
+    out.extend(b"trailer<</Root 1 0 R/Size 200>>\n");
+    out
+}
+
+#[test]
+fn pages_of_a_pdf_that_are_pictures_are_recognised_and_keep_their_numbers() {
+    let read = extracted("a.pdf", scanned(&[Some("First page"), None, Some("Last page")]));
+    let words: Vec<_> = read.text.split_whitespace().collect();
+    assert_eq!(words.join(" "), "First page Returns are accepted within thirty days. Last page");
+    assert_eq!(read.pages.len(), 3);
+    let many = refused("a.pdf", scanned(&[None; 21]));
+    assert!(many.contains("21 of its pages are pictures, more than 20"), "{many}");
 }
 
 #[test]

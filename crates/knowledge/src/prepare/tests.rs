@@ -20,7 +20,7 @@ pub fn workshop() -> Arc<Workshop> {
 }
 
 async fn prepared(spec: Preparation, path: &str, text: &str) -> Result<Prepared, Refusal> {
-    let preparer = Preparer::new(spec, TenantId::DEFAULT, Arc::new(NoSteps));
+    let preparer = Preparer::new(spec, TenantId::DEFAULT, Arc::new(NoSteps)).unwrap();
     preparer.prepare(extracted(path, text), &raw(path, text)).await
 }
 
@@ -70,7 +70,8 @@ async fn title_dates_and_tags_come_from_path_front_matter_and_source() {
     let text = "---\npublished: 2026-02-03T10:00:00Z\ncategories: Shop, Returns\n---\nText.\n";
     let mut about = raw("Handbook/Shop/2025-01-02-return-policy.md", text);
     about.metadata = Metadata::from([("title".to_owned(), json!("Returns"))]);
-    let preparer = Preparer::new(Preparation::default(), TenantId::DEFAULT, Arc::new(NoSteps));
+    let preparer =
+        Preparer::new(Preparation::default(), TenantId::DEFAULT, Arc::new(NoSteps)).unwrap();
     let prepared = preparer.prepare(extracted(&about.path, text), &about).await.unwrap();
     assert_eq!(prepared.content.title, "Returns");
     assert_eq!(prepared.content.metadata["created"], "2026-02-03");
@@ -108,7 +109,8 @@ async fn stepped(answer: Result<Value, String>) -> (Result<Prepared, Refusal>, V
     let steps = Arc::new(Scripted(answer, Mutex::default()));
     let step = StepSpec::Function { function: "tidy".to_owned() };
     let spec = Preparation { steps: vec![step], ..masking(&[Entity::Email]) };
-    let preparer = Preparer::new(spec, TenantId::DEFAULT, Arc::clone(&steps) as Arc<dyn Steps>);
+    let preparer =
+        Preparer::new(spec, TenantId::DEFAULT, Arc::clone(&steps) as Arc<dyn Steps>).unwrap();
     let text = "# A\n\nAlpha.\n";
     let prepared = preparer.prepare(extracted("a.md", text), &raw("a.md", text)).await;
     let given = steps.1.lock().unwrap().clone();

@@ -1,5 +1,7 @@
 //! How documents are prepared before they are cut.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use security::guardrails::Entity;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,11 @@ pub struct Preparation {
     pub drop: Vec<Entity>,
     /// What is done with documents that say the same: one of them is found, and names the others.
     pub duplicates: Duplicates,
+    /// Names to look for in every document, by kind, as `product = ["BRK-2204", "Trail 5"]`: whole words,
+    /// in whatever case. What is found becomes metadata, as `entities.product`, that filters can ask
+    /// for. At most ten thousand names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub entities: BTreeMap<String, Vec<String>>,
     /// Steps of your own, one after the other, between extraction and everything else.
     pub steps: Vec<StepSpec>,
 }

@@ -20,6 +20,10 @@ pub struct EmbeddingSpec {
     #[schemars(range(min = 1, max = 8192))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u32>,
+    /// Tells versions of a provider's model apart that have one name: another value and everything is
+    /// embedded anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// Put before every passage that is embedded, for models that want it, as `passage: `.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub passage_prefix: String,
@@ -115,12 +119,33 @@ impl Scan {
 pub struct RerankSpec {
     /// The provider in `server.toml` that serves the model.
     pub provider: ArtifactName,
-    /// A chat model, by the provider's id: it is asked how well each passage answers.
+    /// The model, by the provider's id.
     pub model: String,
+    /// How it is asked.
+    #[serde(default, skip_serializing_if = "Asking::is_chat")]
+    pub api: Asking,
     /// How many passages it is shown.
     #[schemars(range(min = 2, max = 50))]
     #[serde(default = "default_candidates")]
     pub candidates: u32,
+}
+
+/// How a model is asked to order passages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Asking {
+    /// A chat model, in words: how well does each passage answer?
+    #[default]
+    Chat,
+    /// A reranking model, by `/rerank` below the provider's endpoint, as Cohere, Jina and Voyage
+    /// have it.
+    Rerank,
+}
+
+impl Asking {
+    fn is_chat(&self) -> bool {
+        *self == Self::Chat
+    }
 }
 
 fn default_candidates() -> u32 {

@@ -22,6 +22,7 @@ pub struct Provided {
     pub provider: Arc<dyn Provider>,
     pub model: ModelSpec,
     pub dimensions: Option<u32>,
+    pub revision: Option<String>,
     pub prices: PriceBook,
     pub clock: Arc<dyn Clock>,
 }
@@ -30,12 +31,14 @@ pub struct Provided {
 impl Embedder for Provided {
     fn identity(&self) -> Digest {
         let dimensions = self.dimensions.unwrap_or(0).to_be_bytes();
-        Digest::of_fields([
+        let mut fields = vec![
             b"provider/v1".as_slice(),
             self.model.provider.as_str().as_bytes(),
             self.model.id().as_bytes(),
             &dimensions,
-        ])
+        ];
+        fields.extend(self.revision.as_ref().map(String::as_bytes));
+        Digest::of_fields(fields)
     }
 
     fn limits(&self) -> CallLimits {

@@ -6,7 +6,7 @@ mod check;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Call, Conversation, Stop, Usage};
-use super::dialect::{Event, EventKind, Failure};
+use super::dialect::{Event, EventKind, Failure, Refusal};
 use super::embedding;
 use super::faults;
 
@@ -193,6 +193,42 @@ pub(super) fn embeddings(asked: &EmbeddingRequest) -> Value {
         "model": asked.model,
         "usage": { "prompt_tokens": words, "total_tokens": words }
     })
+}
+
+/// The model that a request for reranking names, and the answer in the form of Cohere and Jina, the
+/// best first: by how many of the query's words a document has.
+pub(super) fn rerank(body: &Value) -> Result<(String, Value), Refusal> {
+    let wrong = |field: &str| {
+        let message = format!("'{field}' is missing or of the wrong type.");
+        refusal(422, message, Some(field), None)
+    };
+    let known = ["model", "query", "documents", "top_n", "return_documents"];
+    let unknown =
+        body.as_object().and_then(|body| body.keys().find(|key| !known.contains(&&***key)));
+    if let Some(unknown) = unknown {
+        return Err(wrong(unknown));
+    }
+    let text = |field: &str| body[field].as_str().ok_or_else(|| wrong(field));
+    let (model, query) = (text("model")?, text("query")?);
+    let documents = body["documents"].as_array().filter(|documents| !documents.is_empty());
+    let documents = documents.ok_or_else(|| wrong("documents"))?;
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let asked = words(query);
+    let mut scored = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        let has = words(document.as_str().ok_or_else(|| wrong("documents"))?);
+        let shared = asked.iter().filter(|word| has.contains(word)).count();
+        scored.push((index, shared as f64 / asked.len().max(1) as f64));
+    }
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let results = scored
+        .into_iter()
+        .map(|(index, score)| json!({ "index": index, "relevance_score": score }));
+    let results = results.collect::<Vec<_>>();
+    Ok((model.to_owned(), json!({ "id": "rerank-1", "results": results, "meta": {} })))
 }
 
 /// The list of models.

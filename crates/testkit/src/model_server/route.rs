@@ -25,6 +25,7 @@ pub(super) struct Incoming<'a> {
 enum Endpoint<'a> {
     Chat,
     Embeddings,
+    Rerank,
     Messages,
     CountTokens,
     Models,
@@ -61,7 +62,7 @@ fn answered(
     let Incoming { request, body, number, .. } = *incoming;
     let endpoint = endpoint(request, exchange.dialect)?;
     let dialect = match endpoint {
-        Endpoint::Chat | Endpoint::Embeddings => Dialect::OpenAi,
+        Endpoint::Chat | Endpoint::Embeddings | Endpoint::Rerank => Dialect::OpenAi,
         Endpoint::Messages | Endpoint::CountTokens => Dialect::Anthropic,
         Endpoint::Models | Endpoint::Model(_) => exchange.dialect,
     };
@@ -86,6 +87,11 @@ fn answered(
             let asked = openai::embedding_request(body)?;
             let shape = shape(&asked.model, shared, exchange)?;
             Ok(exchange.plain(&openai::embeddings(&asked), shape))
+        }
+        Endpoint::Rerank => {
+            let (model, scores) = openai::rerank(body)?;
+            let shape = shape(&model, shared, exchange)?;
+            Ok(exchange.plain(&scores, shape))
         }
         Endpoint::CountTokens => {
             let asked = anthropic::conversation(body, Purpose::CountTokens)?;
@@ -120,6 +126,7 @@ fn endpoint<'a>(request: &'a Request, dialect: Dialect) -> Result<Endpoint<'a>, 
     let (endpoint, method) = match path {
         "/v1/chat/completions" => (Endpoint::Chat, "POST"),
         "/v1/embeddings" => (Endpoint::Embeddings, "POST"),
+        "/v1/rerank" => (Endpoint::Rerank, "POST"),
         "/v1/messages" => (Endpoint::Messages, "POST"),
         "/v1/messages/count_tokens" => (Endpoint::CountTokens, "POST"),
         "/v1/models" => (Endpoint::Models, "GET"),

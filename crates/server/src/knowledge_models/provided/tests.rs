@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use models::{Call, Embeddings, EventStream, Refusal, Usage};
+use models::{Call, Embeddings, EventStream, Refusal, RerankRequest, Usage};
 use release::Timestamp;
 
 use super::*;
@@ -20,6 +20,11 @@ impl Provider for Turns {
 
     async fn embed(&self, _: &ModelSpec, _: EmbedRequest) -> Result<Embeddings, ProviderError> {
         self.0.lock().unwrap().remove(0)
+    }
+
+    async fn rerank(&self, _: &ModelSpec, _: RerankRequest) -> Result<Vec<f32>, ProviderError> {
+        let (field, provider) = ("rerank".to_owned(), "p".to_owned());
+        Err(ProviderError::Unsupported { field, provider })
     }
 }
 
@@ -54,6 +59,7 @@ fn over(turns: Vec<Result<Embeddings, ProviderError>>) -> Provided {
         provider: Arc::new(Turns(Mutex::new(turns))),
         model: super::super::model(&"p".parse().unwrap(), "m"),
         dimensions: None,
+        revision: None,
         prices: PriceBook::new(Vec::new()),
         clock: Arc::new(Fixed),
     }
@@ -92,4 +98,12 @@ fn another_model_or_dimension_is_another_identity() {
     assert_ne!(plain.identity(), other.identity());
     assert_ne!(plain.identity(), named.identity());
     assert_eq!(plain.identity(), over(Vec::new()).identity());
+}
+
+#[test]
+fn another_revision_is_another_embedder() {
+    let (none, mut one) = (over(Vec::new()), over(Vec::new()));
+    assert_eq!(none.identity(), one.identity());
+    one.revision = Some("2".to_owned());
+    assert_ne!(none.identity(), one.identity());
 }
