@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use delivery::{Delivery, Excised, Promotion, TenantDelivery, Upload};
+use delivery::{Delivery, Excised, Promotion, Refresh, TenantDelivery, Upload};
 use knowledge::source::{Directory, Offer};
 use knowledge::{
     Ask, CallLimits, Embedded, Embedder, EmbeddingSpec, Extractor, KnowledgeError, KnowledgeModels,
@@ -123,7 +123,8 @@ async fn measure(home: &Path, batches: usize) {
     let began = Instant::now();
     for batch in 0..batches {
         write(&home.join("docs"), batch, PASSAGES / batches / PER_DOCUMENT, &mut draw);
-        delivery.refresh(&name, false, &Arc::new(Watch::default())).await.unwrap();
+        let wish = Refresh { knowledge: name.clone(), sources: [].into(), approved: false };
+        delivery.refresh(&wish, &Arc::new(Watch::default())).await.unwrap();
     }
     println!("\n{PASSAGES} passages in {batches} batches: {:.0} s", began.elapsed().as_secs_f64());
     let tenant = blobs.tenant(&TenantId::DEFAULT);

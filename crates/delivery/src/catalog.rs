@@ -101,6 +101,9 @@ pub struct KnowledgeRecord {
     /// How the polls of its sources went, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<String, Polls>,
+    /// How many erasures there were.
+    #[serde(default)]
+    pub erasures: u64,
     /// Its golden queries, as applied: a blob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<Digest>,
@@ -130,6 +133,7 @@ impl KnowledgeRecord {
             golden,
             found,
             observed,
+            erasures: 0,
         }
     }
 }
@@ -144,6 +148,11 @@ pub enum BatchCause {
     Excise {
         /// The document, or the batch by its number.
         what: String,
+    },
+    /// Documents were erased.
+    Erase {
+        /// The erasure's number.
+        erasure: u64,
     },
     /// Segments were rewritten.
     Compact,
@@ -226,7 +235,9 @@ impl<T> Versioned<T> {
     }
 }
 
-fn versioned<T: serde::de::DeserializeOwned>(record: Record) -> Result<Versioned<T>, StoreError> {
+pub(crate) fn versioned<T: serde::de::DeserializeOwned>(
+    record: Record,
+) -> Result<Versioned<T>, StoreError> {
     Ok(Versioned { value: record.read()?, version: record.version })
 }
 

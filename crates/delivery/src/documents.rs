@@ -27,6 +27,7 @@ impl TenantDelivery {
         name: &ArtifactName,
         put: Put,
     ) -> Result<(PushedDocument, bool), DeliveryError> {
+        self.check_admitted(name, &put.path).await?;
         let by = (self.actor.clone(), self.clock.now());
         Ok(self.pushes(name).await?.put(put, by).await?)
     }

@@ -5,7 +5,7 @@ use release::{
     AppName, ArtifactName, ArtifactRef, Diagnostic, DigestMismatch, EnvironmentError,
     EnvironmentName, InvalidName, ReleaseDigest, ReleaseError,
 };
-use store::{BlobError, StoreError};
+use store::{BackupError, BlobError, StoreError};
 use workflow::engine::EngineError;
 
 /// An error of the release path.
@@ -61,6 +61,17 @@ pub enum DeliveryError {
         /// Why not.
         why: String,
     },
+    /// Documents cannot be erased or admitted as it is asked for.
+    #[error("knowledge base `{name}`: {why}")]
+    Erasure {
+        /// The knowledge base.
+        name: ArtifactName,
+        /// Why not.
+        why: String,
+    },
+    /// Backups could not be reached.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Somebody else does what must be done by one at a time.
     #[error("{0} is under way already: try again later")]
     Busy(&'static str),

@@ -23,6 +23,7 @@ mod compact;
 mod desk;
 mod documents;
 mod due;
+mod erasure;
 mod error;
 mod freshness;
 mod golden;
@@ -49,13 +50,14 @@ use std::sync::Arc;
 
 use knowledge::{KnowledgeModels, NoModels, Offered, Workshop};
 use release::{Clock, PrincipalId, TenantId};
-use store::{Blobs, Store, TenantBlobs, TenantStore};
+use store::{Backups, Blobs, Store, SystemStore, TenantBlobs, TenantStore};
 
 pub use apply::{Applied, Pending, Upload};
 pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
 pub use compact::{CompactTask, Compacted};
+pub use erasure::{Completed, Erase, ErasureRecord, Reach, ReachedRelease};
 pub use error::DeliveryError;
 pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
@@ -84,6 +86,7 @@ pub struct Delivery {
     models: Arc<dyn KnowledgeModels>,
     turns: Turns,
     clock: Arc<dyn Clock>,
+    backups: Arc<[Backups]>,
 }
 
 impl Delivery {
@@ -95,8 +98,8 @@ impl Delivery {
         workshop: Arc<Workshop>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (models, turns) = (Arc::new(NoModels), Turns::default());
-        Self { store, blobs, offered, workshop, models, turns, clock }
+        let (models, turns, backups) = (Arc::new(NoModels), Turns::default(), Arc::new([]));
+        Self { store, blobs, offered, workshop, models, turns, clock, backups }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -105,10 +108,18 @@ impl Delivery {
         Self { models, ..self }
     }
 
+    /// The same, with the places of backups that erasures reach.
+    #[must_use]
+    pub fn with_backups(self, backups: Vec<Backups>) -> Self {
+        Self { backups: backups.into(), ..self }
+    }
+
     /// The release path of one tenant, acting as `actor`.
     pub fn tenant(&self, tenant: &TenantId, actor: PrincipalId) -> TenantDelivery {
         TenantDelivery {
             store: self.store.tenant(tenant),
+            system: self.store.system(),
+            backups: Arc::clone(&self.backups),
             blobs: self.blobs.tenant(tenant),
             tenant: tenant.clone(),
             offered: Arc::clone(&self.offered),
@@ -125,6 +136,8 @@ impl Delivery {
 #[derive(Debug, Clone)]
 pub struct TenantDelivery {
     store: TenantStore,
+    system: SystemStore,
+    backups: Arc<[Backups]>,
     blobs: TenantBlobs,
     tenant: TenantId,
     offered: Arc<Offered>,

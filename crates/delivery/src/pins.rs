@@ -45,6 +45,8 @@ pub struct Pins {
     all: BTreeSet<Digest>,
     /// Blobs that may name others.
     roots: BTreeSet<Digest>,
+    /// Blobs that another may stand for, since documents were erased.
+    erasable: BTreeSet<Digest>,
     /// Those that were not followed yet, each with what first named it.
     ahead: Vec<(Digest, String)>,
     asked: Option<Digest>,
@@ -62,6 +64,12 @@ impl Pins {
         if self.asked == Some(digest) && self.why.len() < TOLD {
             self.why.push(why());
         }
+    }
+
+    /// Adds a blob that another may stand for.
+    fn erasable(&mut self, digest: Digest, why: impl FnOnce() -> String) {
+        self.add(digest, why);
+        self.erasable.insert(digest);
     }
 
     /// Adds a blob that may name others.
@@ -133,7 +141,8 @@ impl TenantDelivery {
             let name = || format!("the newest snapshot of {}", base.name);
             base.snapshot.iter().for_each(|snapshot| pins.root(*snapshot, name));
             let name = || format!("what is known of the documents of {}", base.name);
-            base.ledger.iter().chain(&base.observed).for_each(|ledger| pins.add(*ledger, name));
+            let ledgers = base.ledger.iter().chain(&base.observed);
+            ledgers.for_each(|ledger| pins.erasable(*ledger, name));
             let name = || format!("the golden queries of {}, and what they find", base.name);
             base.golden.iter().chain(&base.found).for_each(|blob| pins.add(*blob, name));
         }
@@ -144,8 +153,11 @@ impl TenantDelivery {
             let of = |what: &str| format!("{what} batch {} of {}", batch.number, batch.knowledge);
             pins.root(batch.snapshot, || of("the snapshot of"));
             batch.parent.iter().for_each(|it| pins.root(*it, || of("the snapshot before")));
-            pins.add(batch.ledger, || of("the ledger of"));
-            batch.parent_ledger.iter().for_each(|it| pins.add(*it, || of("the ledger before")));
+            pins.erasable(batch.ledger, || of("the ledger of"));
+            batch
+                .parent_ledger
+                .iter()
+                .for_each(|it| pins.erasable(*it, || of("the ledger before")));
             pins.add(batch.report, || of("the report of"));
             batch
                 .found
@@ -201,7 +213,7 @@ impl TenantDelivery {
                 Some("knowledge/v2") => {
                     let manifest = Manifest::read(digest, &bytes)?;
                     for segment in manifest.segments() {
-                        pins.add(segment, || format!("{why}: its segment"));
+                        pins.erasable(segment, || format!("{why}: its segment"));
                     }
                     if let Some(model) = manifest.embedding.and_then(|entry| entry.artifact) {
                         pins.root(model, || format!("{why}: its embedder"));
@@ -217,6 +229,14 @@ impl TenantDelivery {
                     }
                 }
                 _ => {}
+            }
+        }
+        for digest in std::mem::take(&mut pins.erasable) {
+            let standing = self.blobs.standing(&digest).await?;
+            if standing != digest {
+                pins.add(standing, || {
+                    format!("it stands for {digest} since documents were erased")
+                });
             }
         }
         Ok(())

@@ -21,6 +21,9 @@ use crate::{Delivery, DeliveryError, TenantDelivery};
 /// How long after a failure the log is read again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The events that tell of erasures: one when documents are masked, one when nothing holds them.
+const TOLD: [&str; 2] = ["knowledge.erased", "knowledge.erasure_completed"];
+
 /// How often a pointer that differs from its log is read.
 const READS: usize = 8;
 
@@ -35,6 +38,8 @@ pub struct Reconciler {
     /// Whether a move was applied that the table does not show yet.
     unpublished: bool,
     table: watch::Sender<Arc<RoutingTable>>,
+    /// The position up to which erasures are told of.
+    erasures: watch::Sender<u64>,
 }
 
 impl Reconciler {
@@ -56,7 +61,9 @@ impl Reconciler {
             }
         }
         let (table, _) = watch::channel(Arc::default());
-        let reconciler = Self { store, position, environments, unpublished: false, table };
+        let erasures = watch::Sender::new(position);
+        let reconciler =
+            Self { store, position, environments, unpublished: false, table, erasures };
         reconciler.publish();
         Ok(reconciler)
     }
@@ -64,6 +71,12 @@ impl Reconciler {
     /// The routing table, now and whenever it changes.
     pub fn table(&self) -> watch::Receiver<Arc<RoutingTable>> {
         self.table.subscribe()
+    }
+
+    /// Changes whenever documents were erased: the position of the log that it was told at, or a later
+    /// one. What is in memory may hold them.
+    pub fn erasures(&self) -> watch::Receiver<u64> {
+        self.erasures.subscribe()
     }
 
     /// Follows the event log until the store closes. A log that cannot be read for a while is read
@@ -87,11 +100,13 @@ impl Reconciler {
     /// # Errors
     /// If the log cannot be read.
     pub async fn catch_up(&mut self) -> Result<(), DeliveryError> {
+        let mut erased = false;
         loop {
             let events = self.store.system().log(self.position, PAGE).await?;
             let complete = events.len() < PAGE;
             for event in events {
                 self.position = event.position.unwrap_or(self.position);
+                erased |= TOLD.contains(&event.kind.as_str());
                 let (Some(tenant), "deployment.moved") = (&event.tenant, event.kind.as_str())
                 else {
                     continue;
@@ -112,6 +127,9 @@ impl Reconciler {
         if self.unpublished {
             self.publish();
             self.unpublished = false;
+        }
+        if erased {
+            self.erasures.send_replace(self.position);
         }
         Ok(())
     }

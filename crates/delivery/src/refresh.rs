@@ -10,7 +10,7 @@ use release::{
     ArtifactName, ArtifactRef, CanonicalJson, Change, DeploymentEntry, Digest, Reproducibility,
 };
 use serde::{Deserialize, Serialize};
-use store::{Expect, StoreError, Transaction};
+use store::{Committed, Expect, StoreError, Transaction};
 
 use crate::catalog::{
     APPS, AppRecord, BATCHES, BatchCause, BatchRecord, Filled, KNOWLEDGE, KnowledgeRecord,
@@ -188,6 +188,17 @@ impl TenantDelivery {
         landing: Landing,
         unchanged: bool,
     ) -> Result<Refreshed, DeliveryError> {
+        Ok(self.land_with(known, landing, unchanged, self.transaction()).await?.0)
+    }
+
+    /// The same in one transaction with what `transaction` holds already; gives what that came to.
+    pub(crate) async fn land_with(
+        &self,
+        known: Versioned<KnowledgeRecord>,
+        landing: Landing,
+        unchanged: bool,
+        transaction: Transaction,
+    ) -> Result<(Refreshed, Committed), DeliveryError> {
         let Landing { cause, snapshot, bytes, ledger, report, polls, found } = landing;
         let (expected, before) = (known.expect(), known.value);
         let (name, now) = (before.name.clone(), self.clock.now());
@@ -222,8 +233,7 @@ impl TenantDelivery {
             promoted: Vec::new(),
         };
         let kind = if accepted { "knowledge.refreshed" } else { "knowledge.rejected" };
-        let mut transaction =
-            self.transaction().put(KNOWLEDGE, name.as_str(), &record, expected)?;
+        let mut transaction = transaction.put(KNOWLEDGE, name.as_str(), &record, expected)?;
         if accepted {
             let artifact = snapshot_ref(&name, snapshot);
             let reproducible = Reproducibility::Bytes;
@@ -257,8 +267,15 @@ impl TenantDelivery {
             transaction = transaction.put(BATCHES, &key, &batch, Expect::Absent)?;
         }
         let transaction = transaction.emit(&format!("knowledge/{name}"), kind, &refreshed)?;
-        self.store.commit(transaction).await?;
-        Ok(refreshed)
+        match self.store.commit(transaction).await {
+            Ok(committed) => Ok((refreshed, committed)),
+            Err(error) => {
+                if matches!(error, StoreError::Conflict { .. }) {
+                    self.discard(&before, snapshot).await?;
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Proposes a snapshot to every app that it grounds.
@@ -290,12 +307,16 @@ impl TenantDelivery {
     }
 
     /// What embeds a knowledge base's passages now; none if nothing does.
-    async fn embedding(&self, spec: &KnowledgeSpec) -> Result<Option<Embedding>, DeliveryError> {
+    pub(crate) async fn embedding(
+        &self,
+        spec: &KnowledgeSpec,
+    ) -> Result<Option<Embedding>, DeliveryError> {
         let Some(spec) = spec.embedding.clone() else { return Ok(None) };
         let open = self.models.embedder(&self.tenant, &spec, None).await?;
         let cache = self.embedding_cache();
         Ok(Some(Embedding { spec, open, cache }))
     }
+
     /// The vectors that were made once.
     pub(crate) fn embedding_cache(&self) -> EmbeddingCache {
         EmbeddingCache {

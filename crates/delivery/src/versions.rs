@@ -100,7 +100,10 @@ impl TenantDelivery {
                     Some(ledger) => self.ledger(ledger).await?,
                     None => Ledger::default(),
                 };
-                (newest.without_batch(&before, &after), restored, format!("batch {number}"))
+                let mut without = newest.without_batch(&before, &after);
+                // What was erased meanwhile does not come back.
+                without.documents.retain(|path, _| !ledger.erased.contains(path));
+                (without, restored, format!("batch {number}"))
             }
         };
         let paths: BTreeSet<_> = newest.documents.keys().chain(without.documents.keys()).collect();
@@ -143,10 +146,14 @@ impl TenantDelivery {
         let newest = self.manifest(snapshot).await?;
         let mut manifest = self.manifest(batch.snapshot).await?;
         let mut restored = self.ledger(batch.ledger).await?;
-        for (path, versions) in self.ledger(ledger).await?.excised {
+        let newest_ledger = self.ledger(ledger).await?;
+        for (path, versions) in newest_ledger.excised {
             restored.excised.entry(path).or_default().extend(versions);
         }
-        manifest.retain(|path, entry| !restored.is_excised(path, &entry.raw));
+        restored.erased.clone_from(&newest_ledger.erased);
+        manifest.retain(|path, entry| {
+            !restored.is_excised(path, &entry.raw) && !restored.erased.contains(path)
+        });
         restored.documents.retain(|path, _| manifest.documents.contains_key(path));
         let cause = BatchCause::Restore { batch: number };
         self.land_made(known, (&newest, manifest, restored), cause).await
@@ -170,7 +177,7 @@ impl TenantDelivery {
             cause,
             snapshot: self.blobs.put(bytes.clone().into()).await?,
             bytes,
-            ledger: self.blobs.put(ledger.bytes()?.into()).await?,
+            ledger: self.blobs.put_sealed(ledger.bytes()?.into()).await?,
             report,
             polls: known.value.polls.clone(),
             found: self.found_again(&known.value, &made).await?,
@@ -196,7 +203,7 @@ impl TenantDelivery {
     }
 
     pub(crate) async fn ledger(&self, digest: Digest) -> Result<Ledger, DeliveryError> {
-        Ok(Ledger::read(digest, &self.blobs.get(&digest).await?)?)
+        Ok(Ledger::open(&self.blobs, digest).await?)
     }
 }
 

@@ -48,6 +48,8 @@ type LoadedOrNot = Result<Arc<Loaded>, String>;
 pub struct Live {
     /// Where every app is live.
     pub table: Arc<RoutingTable>,
+    /// The position of the log up to which what was erased is not in memory any more.
+    pub erasures: u64,
     releases: HashMap<(TenantId, ReleaseDigest), LoadedOrNot>,
 }
 
@@ -65,6 +67,7 @@ pub struct LiveReleases {
     snapshots: SnapshotCache,
     models: Arc<dyn KnowledgeModels>,
     table: watch::Receiver<Arc<RoutingTable>>,
+    erasures: watch::Receiver<u64>,
     live: watch::Sender<Arc<Live>>,
 }
 
@@ -72,7 +75,14 @@ impl LiveReleases {
     /// Follows `table`; releases are read from `blobs`.
     pub fn new(blobs: Blobs, table: watch::Receiver<Arc<RoutingTable>>) -> Self {
         let (snapshots, models) = (SnapshotCache::default(), Arc::new(NoModels));
-        Self { blobs, snapshots, models, table, live: watch::Sender::default() }
+        let (_, erasures) = watch::channel(0);
+        Self { blobs, snapshots, models, table, erasures, live: watch::Sender::default() }
+    }
+
+    /// The same, told of erasures; else nothing in memory is ever looked at again.
+    #[must_use]
+    pub fn with_erasures(self, erasures: watch::Receiver<u64>) -> Self {
+        Self { erasures, ..self }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -94,6 +104,7 @@ impl LiveReleases {
             let whole = self.live.borrow().releases.values().all(Result::is_ok);
             tokio::select! {
                 changed = self.table.changed() => if changed.is_err() { return },
+                Ok(()) = self.erasures.changed() => {}
                 () = tokio::time::sleep(AGAIN), if !whole => {}
             }
         }
@@ -103,6 +114,8 @@ impl LiveReleases {
     pub async fn catch_up(&mut self) {
         let table = Arc::clone(&self.table.borrow_and_update());
         let before = Arc::clone(&self.live.borrow());
+        let erasures = *self.erasures.borrow_and_update();
+        let erased = erasures != before.erasures;
         let mut releases: HashMap<_, LoadedOrNot> = HashMap::new();
         for (tenant, environment) in table.environments() {
             for digest in environment.releases() {
@@ -111,7 +124,9 @@ impl LiveReleases {
                     continue;
                 }
                 let loaded = match before.releases.get(&key) {
-                    Some(Ok(loaded)) => Ok(Arc::clone(loaded)),
+                    Some(Ok(loaded)) if !erased || self.is_current(tenant, loaded).await => {
+                        Ok(Arc::clone(loaded))
+                    }
                     _ => self.load(tenant, digest).await.map(Arc::new),
                 };
                 if let Err(why) = &loaded {
@@ -120,7 +135,20 @@ impl LiveReleases {
                 releases.insert(key, loaded);
             }
         }
-        self.live.send_replace(Arc::new(Live { table, releases }));
+        self.live.send_replace(Arc::new(Live { table, erasures, releases }));
+    }
+
+    /// Whether nothing was erased of a release's snapshot since it was loaded. If that cannot be told
+    /// it is loaded anew: what was erased must not be answered with.
+    async fn is_current(&self, tenant: &TenantId, loaded: &Loaded) -> bool {
+        let Some(snapshot) = &loaded.snapshot else { return true };
+        match snapshot.is_current(&self.blobs.tenant(tenant)).await {
+            Ok(current) => current,
+            Err(error) => {
+                tracing::warn!(%error, %tenant, "what was erased of a release cannot be told");
+                false
+            }
+        }
     }
 
     async fn load(&self, tenant: &TenantId, digest: ReleaseDigest) -> Result<Loaded, String> {

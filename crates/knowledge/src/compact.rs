@@ -130,7 +130,7 @@ pub async fn compact(
         let built = tokio::task::spawn_blocking(move || rewrite(&whole, &own)).await;
         let bytes = built.map_err(|_| KnowledgeError::Stopped)??;
         written += bytes.len() as u64;
-        let segment = blobs.put(bytes).await?;
+        let segment = blobs.put_sealed(bytes).await?;
         for path in paths {
             if let Some(entry) = manifest.documents.get_mut(&path) {
                 entry.segment = Some(segment);

@@ -204,7 +204,8 @@ impl Embedding {
     ) -> Result<(Matrix, EmbeddingReport), KnowledgeError> {
         let embedder = &self.open.embedder;
         let identity = embedder.identity();
-        let texts: Vec<String> = chunks.iter().map(|chunk| self.text(chunk)).collect();
+        let texts: Vec<String> =
+            chunks.iter().map(|chunk| passage_text(&self.spec, chunk)).collect();
         let keys: Vec<CacheKey> = texts.iter().map(|text| CacheKey::of(text)).collect();
         // Equal texts are one.
         let wanted: BTreeMap<CacheKey, &String> = keys.iter().copied().zip(&texts).collect();
@@ -271,19 +272,6 @@ impl Embedding {
         Ok(texts.len() as u64)
     }
 
-    /// What is embedded of a passage.
-    fn text(&self, chunk: &Chunk) -> String {
-        let mut above = vec![chunk.title.as_str()];
-        above.extend(chunk.headings.iter().map(String::as_str));
-        above.dedup();
-        above.retain(|text| !text.is_empty());
-        let (prefix, above) = (&self.spec.passage_prefix, above.join(" › "));
-        match above.as_str() {
-            "" => format!("{prefix}{}", chunk.text),
-            above => format!("{prefix}{above}\n{}", chunk.text),
-        }
-    }
-
     fn matrix(
         &self,
         keys: &[CacheKey],
@@ -299,6 +287,19 @@ impl Embedding {
             matrix.values.extend_from_slice(vector);
         }
         Ok(matrix)
+    }
+}
+
+/// What is embedded of a passage.
+pub(crate) fn passage_text(spec: &EmbeddingSpec, chunk: &Chunk) -> String {
+    let mut above = vec![chunk.title.as_str()];
+    above.extend(chunk.headings.iter().map(String::as_str));
+    above.dedup();
+    above.retain(|text| !text.is_empty());
+    let (prefix, above) = (&spec.passage_prefix, above.join(" › "));
+    match above.as_str() {
+        "" => format!("{prefix}{}", chunk.text),
+        above => format!("{prefix}{above}\n{}", chunk.text),
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use release::{CanonicalJson, Digest, Timestamp};
 use security::guardrails::Entity;
 use serde::{Deserialize, Serialize};
+use store::TenantBlobs;
 
 use crate::{KnowledgeError, Signature};
 
@@ -27,6 +28,10 @@ pub struct Ledger {
     /// same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub excised: BTreeMap<String, BTreeSet<Digest>>,
+    /// Documents that were erased: they do not come back, whatever their bytes, until a person
+    /// admits them again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub erased: BTreeSet<String>,
     /// Documents that their sources no longer have, by path: where an older snapshot serves, they
     /// still do. The newest [`MAX_GONE`] are remembered.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -100,8 +105,8 @@ pub struct Facts {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (documents, excised, gone) = Default::default();
-        Self { r#type: FORM.to_owned(), documents, excised, gone }
+        let (documents, excised, erased, gone) = Default::default();
+        Self { r#type: FORM.to_owned(), documents, excised, erased, gone }
     }
 }
 
@@ -121,6 +126,15 @@ impl Ledger {
         }
     }
 
+    /// Reads a ledger, or the one that stands for it since documents of it were erased.
+    ///
+    /// # Errors
+    /// If it is missing or does not have the form.
+    pub async fn open(blobs: &TenantBlobs, digest: Digest) -> Result<Self, KnowledgeError> {
+        let standing = blobs.standing(&digest).await?;
+        Self::read(standing, &blobs.get(&standing).await?)
+    }
+
     /// The canonical bytes.
     ///
     /// # Errors
@@ -133,6 +147,18 @@ impl Ledger {
     pub fn marks(&self, source: &str) -> BTreeMap<String, String> {
         let own = self.documents.iter().filter(|(_, known)| known.source == source);
         own.map(|(path, known)| (path.clone(), known.mark.clone())).collect()
+    }
+
+    /// Forgets everything that is known of `erased`; whether that was anything.
+    pub fn without(&mut self, erased: &BTreeSet<String>) -> bool {
+        let before = self.clone();
+        self.documents.retain(|path, _| !erased.contains(path));
+        for known in self.documents.values_mut() {
+            known.facts.copy_of.take_if(|of| erased.contains(of));
+        }
+        self.gone.retain(|path, _| !erased.contains(path));
+        self.excised.retain(|path, _| !erased.contains(path));
+        *self != before
     }
 
     /// Remembers what its sources no longer have, of what was there when they were read `before`.

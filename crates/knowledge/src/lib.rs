@@ -21,6 +21,7 @@ mod compact;
 mod copies;
 mod document;
 mod embed;
+mod erase;
 mod error;
 mod evaluate;
 mod extract;
@@ -45,6 +46,7 @@ pub use embed::{
     KnowledgeModels, NoModels, OpenEmbedder, QuestionVectors, question_vectors, vector_from_hex,
     vector_to_hex,
 };
+pub use erase::{Remains, Whereabouts, documents_where, remains, rewrite, whereabouts};
 pub use error::KnowledgeError;
 pub use evaluate::{
     Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,

@@ -182,7 +182,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     copies::collapse(&mut manifest, &known, input.spec.preparation.duplicates);
     let fresh: Vec<String> = cut.iter().map(|document| document.path.clone()).collect();
     if let Some(bytes) = build(cut, (&mut manifest, &mut report), &input).await? {
-        let digest = blobs.put(bytes).await?;
+        let digest = blobs.put_sealed(bytes).await?;
         for path in &fresh {
             if let Some(entry) = manifest.documents.get_mut(path).filter(|entry| entry.chunks > 0) {
                 entry.segment = Some(digest);
@@ -203,7 +203,7 @@ pub async fn refresh(input: RefreshInput) -> Result<Refreshed, KnowledgeError> {
     Ok(Refreshed {
         manifest: digest,
         bytes,
-        ledger: blobs.put(known.bytes()?.into()).await?,
+        ledger: blobs.put_sealed(known.bytes()?.into()).await?,
         unchanged,
         golden,
         report,
@@ -215,7 +215,7 @@ async fn read_ledger(
     digest: Option<Digest>,
 ) -> Result<Ledger, KnowledgeError> {
     match digest {
-        Some(digest) => Ledger::read(digest, &blobs.get(&digest).await?),
+        Some(digest) => Ledger::open(blobs, digest).await,
         None => Ok(Ledger::default()),
     }
 }
@@ -335,6 +335,7 @@ impl<'a> Batch<'a> {
         manifest.embedding = self.shared.as_ref().and_then(|shared| shared.embedding.clone());
         let mut ledger = Ledger::default();
         ledger.excised.clone_from(&self.ledger.excised);
+        ledger.erased.clone_from(&self.ledger.erased);
         let report = BatchReport::default();
         let mut read = Read { manifest, ledger, report, cut: Vec::new() };
         let mut failed = None;
@@ -409,6 +410,10 @@ impl<'a> Batch<'a> {
         };
         let raw = Digest::of(&document.bytes);
         let path = document.path.clone();
+        if self.ledger.erased.contains(&path) {
+            let reason = "it was erased, and is not admitted again".to_owned();
+            return Ok(Worked::Kept { path, reason });
+        }
         if self.ledger.is_excised(&path, &raw) {
             let reason = "this version was taken out".to_owned();
             return Ok(Worked::Kept { path, reason });

@@ -1,11 +1,12 @@
 //! An open snapshot: the segments it is made of, and which of their rows count.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use release::Digest;
-use store::TenantBlobs;
+use store::{BlobError, TenantBlobs};
 
+use crate::erase::Standing;
 use crate::retrieve::{Filter, Rows};
 use crate::segment::{DocumentRows, Segment};
 use crate::{KnowledgeError, Manifest};
@@ -17,7 +18,12 @@ pub struct Snapshot {
     pub digest: Digest,
     /// Its manifest.
     pub manifest: Manifest,
+    /// Documents that it had and that were erased since: they are found no more, and what is found
+    /// in their place may have other scores.
+    pub erased: BTreeSet<String>,
     parts: Vec<Part>,
+    /// What stood for each of its segments when it was opened.
+    standing: BTreeMap<Digest, Standing>,
     copies: Copies,
 }
 
@@ -143,31 +149,63 @@ impl SnapshotCache {
         digest: Digest,
     ) -> Result<Snapshot, KnowledgeError> {
         let manifest = Manifest::read(digest, &blobs.get(&digest).await?)?;
-        let mut parts = Vec::new();
+        let (mut segments, mut standing) = (Vec::new(), BTreeMap::new());
         for digest in manifest.segments() {
-            let segment = self.segment(blobs, digest).await?;
-            let dimension = segment.vectors.as_ref().map(|vectors| vectors.dimension());
-            let wanted = manifest.embedding.as_ref().map(|entry| entry.dimension as usize);
-            if dimension != wanted {
-                let why = "its vectors are not those that the snapshot names".to_owned();
-                return Err(KnowledgeError::Corrupt { part: digest, why });
+            let (stands, segment) = self.standing(blobs, digest).await?;
+            if let Some(segment) = segment {
+                let dimension = segment.vectors.as_ref().map(|vectors| vectors.dimension());
+                let wanted = manifest.embedding.as_ref().map(|entry| entry.dimension as usize);
+                if dimension != wanted {
+                    let why = "its vectors are not those that the snapshot names".to_owned();
+                    return Err(KnowledgeError::Corrupt { part: digest, why });
+                }
+                segments.push(segment);
             }
+            standing.insert(digest, stands);
+        }
+        let erased = manifest.hidden(&standing);
+        // What said the same as a document that was erased is found in its place.
+        let mut shown = manifest.clone();
+        shown.retain(|path, _| !erased.contains(path));
+        let part = |segment: Arc<Segment>| {
+            let digest = segment.digest;
             let counts = |path: &str| {
-                let entry = manifest.documents.get(path);
+                let entry = shown.documents.get(path);
                 entry.is_some_and(|entry| entry.segment == Some(digest) && entry.copy_of.is_none())
             };
-            parts.push(Part::new(segment, counts));
-        }
-        let copies = Copies::new(&parts, &manifest);
-        Ok(Snapshot { digest, manifest, parts, copies })
+            Part::new(segment, counts)
+        };
+        let parts: Vec<_> = segments.into_iter().map(part).collect();
+        let copies = Copies::new(&parts, &shown);
+        Ok(Snapshot { digest, manifest, erased, parts, standing, copies })
     }
 
-    async fn segment(
+    /// What stands for a segment, and that, open; none if all of it was erased.
+    async fn standing(
         &self,
         blobs: &TenantBlobs,
         digest: Digest,
+    ) -> Result<(Standing, Option<Arc<Segment>>), KnowledgeError> {
+        loop {
+            let stands = Standing::of(blobs, digest).await?;
+            let Some(at) = stands.at else { return Ok((stands, None)) };
+            match self.segment(blobs, (digest, at)).await {
+                Ok(segment) => return Ok((stands, Some(segment))),
+                // It was erased this moment: by now something else stands for it.
+                Err(KnowledgeError::Blob(BlobError::Erased(gone)))
+                    if blobs.erasure(&gone).await?.shredded => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The segment that manifests name `digest`, from the blob that stands for it.
+    async fn segment(
+        &self,
+        blobs: &TenantBlobs,
+        (digest, at): (Digest, Digest),
     ) -> Result<Arc<Segment>, KnowledgeError> {
-        let key = (blobs.tenant().clone(), digest);
+        let key = (blobs.tenant().clone(), at);
         let known = || {
             let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
             segments.get(&key).and_then(Weak::upgrade)
@@ -175,7 +213,7 @@ impl SnapshotCache {
         if let Some(segment) = known() {
             return Ok(segment);
         }
-        let bytes = blobs.get(&digest).await?;
+        let bytes = blobs.get(&at).await?;
         let opened = tokio::task::spawn_blocking(move || Segment::open(digest, bytes));
         let segment = Arc::new(opened.await.map_err(|_| KnowledgeError::Stopped)??);
         let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,6 +226,19 @@ impl SnapshotCache {
 impl Snapshot {
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Whether nothing was erased of it since it was opened.
+    ///
+    /// # Errors
+    /// If the place where blobs are kept failed.
+    pub async fn is_current(&self, blobs: &TenantBlobs) -> Result<bool, KnowledgeError> {
+        for (digest, before) in &self.standing {
+            if Standing::of(blobs, *digest).await? != *before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// About how many bytes it has in memory, segments that others share included.

@@ -90,6 +90,8 @@ actions! {
     RefreshKnowledge,
     /// Put documents into knowledge, and remove them.
     WriteKnowledge,
+    /// Erase documents from everything that was ever made of them, and admit them again.
+    EraseKnowledge,
     /// Drop what is not kept any more.
     PruneStorage,
     /// Have contents kept whatever their age, and end that.
@@ -175,10 +177,10 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, ManageBackups, ManageHolds,
-        ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases,
-        ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows,
-        WriteKnowledge,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, ManageBackups,
+        ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge,
+        ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack,
+        RunWorkflows, WriteKnowledge,
     };
     match action {
         Answer => role != Role::Viewer,
@@ -192,7 +194,7 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
+        EraseKnowledge | ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
             role == Role::Admin
         }
     }

@@ -6,6 +6,7 @@
 mod backups;
 mod batches;
 mod documents;
+mod erasures;
 mod freshness;
 mod handlers;
 mod openapi;

@@ -3,6 +3,7 @@
 mod backups;
 mod batches;
 mod documents;
+mod erasures;
 mod freshness;
 mod progress;
 mod project;
@@ -246,6 +247,8 @@ enum KnowledgeCommand {
         /// The knowledge base (default: each).
         name: Option<String>,
     },
+    /// Make a link that starts a refresh, for the push hook of a git forge and the like.
+    RefreshLink(freshness::LinkArguments),
     /// Its batches, the newest first.
     Batches {
         /// The knowledge base.
@@ -257,6 +260,15 @@ enum KnowledgeCommand {
     Diff(batches::DiffArguments),
     /// Make a snapshot without a document or a batch the newest; nothing is read anew.
     Excise(batches::ExciseArguments),
+    /// Erase documents from everything that was ever made of them, backups included.
+    Erase(erasures::EraseArguments),
+    /// Its erasures, the newest first.
+    Erasures {
+        /// The knowledge base.
+        name: String,
+    },
+    /// Let an erased document come back, when its source has it or it is put again.
+    Admit(erasures::AdmitArguments),
     /// Rewrite its segments, without what counts no more; nothing is read or embedded anew.
     Compact(storage::CompactArguments),
     /// Make the snapshot of an earlier batch or moment the newest again, without what was taken out
@@ -545,11 +557,15 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
         KnowledgeCommand::At(asked) => batches::at(client, asked, out).await,
         KnowledgeCommand::Diff(asked) => batches::diff(client, asked, out).await,
         KnowledgeCommand::Excise(asked) => batches::excise(client, asked, out).await,
+        KnowledgeCommand::Erase(asked) => erasures::erase(client, asked, out).await,
+        KnowledgeCommand::Erasures { name } => erasures::list(client, &name, out).await,
+        KnowledgeCommand::Admit(asked) => erasures::admit(client, asked, out).await,
         KnowledgeCommand::Compact(asked) => storage::compact(client, asked, out).await,
         KnowledgeCommand::Restore(asked) => batches::restore(client, asked, out).await,
         KnowledgeCommand::Refresh(asked) => report::refresh(client, asked, out).await,
         KnowledgeCommand::Report(asked) => report::report(client, asked, out).await,
         KnowledgeCommand::Freshness { name } => freshness::show(client, name.as_deref(), out).await,
+        KnowledgeCommand::RefreshLink(asked) => freshness::link(client, asked, out).await,
         KnowledgeCommand::Status => freshness::status(client, out).await,
         KnowledgeCommand::Put { name, files, path, media_type } => {
             documents::put(client, (&name, &files), (path, media_type), out).await

@@ -23,6 +23,7 @@ mod connections;
 mod explain;
 mod freshness;
 mod functions;
+mod hooks;
 mod knowledge_models;
 mod links;
 mod listen;

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
-use delivery::{CompactTask, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask};
+use delivery::{
+    CompactTask, Completed, Delivery, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask,
+};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
@@ -29,10 +31,12 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, listen};
+use crate::{freshness, hooks, listen};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often an erasure that waits for something is tried again.
+const WAIT: Duration = Duration::from_secs(30);
 /// How often old executions are deleted.
 const SWEEP: Duration = Duration::from_secs(15 * 60);
 
@@ -78,8 +82,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         !store.is_half_restored().await?,
         "a restore into this database was cut off: run `groundcrew backup restore` again"
     );
-    let blobs = open_blobs(&config, &data)?;
     let pepper = secret_file(&data.pepper())?;
+    let blobs = open_blobs(&config, &data, &pepper)?;
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
     bootstrap(&keys, &data).await?;
 
@@ -112,14 +116,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     };
     let (stored, node) = ((store.clone(), blobs.clone()), node(&data)?);
     let models = parts.models(&stored);
-    let delivery = parts.delivery(&stored, Arc::clone(&models));
-    let backups = Keeper {
-        places: config.places(base, &pepper)?,
-        data: stored,
-        parts,
-        node: node.clone(),
-        scratch: data.scratch(),
-    };
+    let places = config.places(base, &pepper)?;
+    let reached = places.iter().flat_map(|places| [Some(&places.first), places.replica.as_ref()]);
+    let reached = reached.flatten().map(|place| place.backups.clone()).collect();
+    let delivery = parts.delivery(&stored, Arc::clone(&models)).with_backups(reached);
+    let backups =
+        Keeper { places, data: stored, parts, node: node.clone(), scratch: data.scratch() };
     let tenants = keys.tenant_names().await?;
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(RefreshTask(delivery.clone())),
@@ -134,8 +136,10 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     ];
     let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
     workflows.offer(config.buckets(base)?);
+    delivery.mask_erasures(&tenants).await?;
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let live = LiveReleases::new(blobs.clone(), reconciler.table());
+    let live = live.with_erasures(reconciler.erasures());
     let mut live = live.with_models(Arc::clone(&models));
     live.catch_up().await;
     let live_now = live.watch();
@@ -151,7 +155,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let (read, told) = (delivery.clone(), delivery.clone());
+    let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -169,6 +173,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(gateway.router())
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
+        .merge(hooks::router(Arc::clone(&api)))
         .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
@@ -183,6 +188,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(keep_workflows(workflows.clone(), Arc::clone(&keys)));
     let keep_days = config.workflows.keep_days;
     background.spawn(forget_ended(workflows.clone(), Arc::clone(&keys), keep_days));
+    background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
     background.spawn(async move { workflows.run().await });
@@ -228,6 +234,34 @@ async fn keep_workflows(workflows: Engine, keys: Arc<KeyRing>) {
         };
         if let Err(error) = kept.await {
             tracing::warn!(%error, "schedules and rules could not be kept; trying again");
+        }
+    }
+}
+
+/// Looks every second for erasures that are not completed; after a while only, if one waits for
+/// something.
+async fn complete_erasures(delivery: Delivery, keys: Arc<KeyRing>, node: String) {
+    let mut pause = LOOK;
+    loop {
+        tokio::time::sleep(pause).await;
+        let completed = async {
+            let tenants = keys.tenant_names().await?;
+            anyhow::Ok(delivery.complete_erasures(&tenants, &node).await?)
+        };
+        pause = LOOK;
+        match completed.await {
+            Ok(Completed { done, waiting }) => {
+                if done > 0 {
+                    tracing::info!(done, "erasures are completed");
+                }
+                if waiting > 0 {
+                    pause = WAIT;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "erasures cannot be completed; trying again");
+                pause = WAIT;
+            }
         }
     }
 }
@@ -282,9 +316,13 @@ pub async fn open_store(config: &ServerFile, data: &DataDirectory) -> Result<Sto
     })
 }
 
-/// Opens the blobs that `config` names.
-pub fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
-    Ok(match &config.blobs {
+/// Opens the blobs that `config` names; the keys of sealed ones are wrapped by the installation's.
+pub fn open_blobs(
+    config: &ServerFile,
+    data: &DataDirectory,
+    installation: &Secret,
+) -> Result<Blobs> {
+    let blobs = match &config.blobs {
         BlobsFile::Disk => Blobs::disk(data.0.join("blobs")),
         BlobsFile::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } => {
             Blobs::s3(&S3Options {
@@ -296,7 +334,8 @@ pub fn open_blobs(config: &ServerFile, data: &DataDirectory) -> Result<Blobs> {
                 secret_access_key: secret_access_key.resolve()?,
             })?
         }
-    })
+    };
+    Ok(blobs.with_key(installation))
 }
 
 /// On the first start: the default tenant, an administrator, and its key for this machine.

@@ -8,7 +8,10 @@
 //! A backup is there when its inventory is: one that was cut off is no backup, and the next one goes
 //! on with what it left. Pieces and blobs are named by their content, so each is copied once. The
 //! database is read before blobs are listed: a record names only blobs that were there before it.
+//! What was erased is erased here too, and stays so when an older backup is restored
+//! (`erasures.rs`).
 
+mod erasures;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +26,7 @@ pub use rows::Row;
 
 use crate::batch::Work;
 use crate::{BlobError, Blobs, Collection, Expect, Store, StoreError, TenantBlobs, Transaction};
+pub use erasures::{ERASURES, OPEN};
 use rows::Pieces;
 
 /// Where pieces and inventories are, beside the tenants' blobs: no tenant's name begins with a dot.
@@ -53,6 +57,9 @@ pub enum BackupError {
     /// An inventory is not what was signed.
     #[error("the inventory of backup `{0}` is not what this installation signed")]
     Signature(String),
+    /// The record of an erasure is not what was signed.
+    #[error("the erasure `{0}` beside the backups is not what this installation signed")]
+    Erasure(String),
     /// A piece of the database's copy is not what its digest says.
     #[error("piece `{piece}` of the database's copy is damaged: {why}")]
     Piece {
@@ -137,9 +144,10 @@ pub struct Backups {
 }
 
 impl Backups {
-    /// The backups at `place`, whose inventories are signed with `key`.
+    /// The backups at `place`, whose inventories are signed with `key`, the installation's, which
+    /// also wraps the keys of the blobs there.
     pub fn new(place: Blobs, key: Secret) -> Self {
-        Self { place, key }
+        Self { place: place.with_key(&key), key }
     }
 
     /// Takes a backup of `store` and of the blobs of all tenants that have records. Only what the
@@ -233,9 +241,10 @@ impl Backups {
         let bytes = self.place.backend.get(&key).await?.ok_or_else(unknown)?;
         let wrong = || BackupError::Signature(id.to_owned());
         let signed: Signed = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-        let signature = hex::decode(&signed.signature).map_err(|_| wrong())?;
         let text = canonical(&signed.inventory)?;
-        hmac::verify(&self.signing(), &text, &signature).map_err(|_| wrong())?;
+        if !self.signed(&text, &signed.signature) {
+            return Err(wrong());
+        }
         if signed.inventory.id != id || signed.inventory.r#type != FORM {
             return Err(wrong());
         }
@@ -279,6 +288,7 @@ impl Backups {
             let rows = rows::read(&piece).map_err(damaged)?;
             store.engine.write("", Work::Load(rows)).await?;
         }
+        self.restore_erasures(store, inventory.taken_at).await?;
         system.commit(by().delete(RESTORES, UNFINISHED, Expect::Any)).await?;
         Ok(moved)
     }
@@ -296,6 +306,7 @@ impl Backups {
             let (from, into) = (self.place.tenant(tenant), to.place.tenant(tenant));
             copy_missing((&from, &into), digests, &mut moved).await?;
         }
+        self.copy_erasures(to).await?;
         to.sign(inventory).await?;
         Ok(moved)
     }
@@ -313,8 +324,8 @@ impl Backups {
             kept.into_iter().partition(|inventory| inventory.taken_at < until);
         kept.extend(newest);
         let pieces: BTreeSet<_> = kept.iter().flat_map(|one| &one.pieces).collect();
-        let named = |tenant: &TenantId| -> BTreeSet<_> {
-            kept.iter().filter_map(|one| one.blobs.get(tenant)).flatten().collect()
+        let named = |tenant: &TenantId| -> BTreeSet<Digest> {
+            kept.iter().filter_map(|one| one.blobs.get(tenant)).flatten().copied().collect()
         };
         let mut forgotten = Forgotten {
             backups: old.iter().map(|inventory| inventory.id.clone()).collect(),
@@ -338,8 +349,14 @@ impl Backups {
         }
         let tenants: BTreeSet<_> = old.iter().flat_map(|one| one.blobs.keys()).collect();
         for tenant in tenants {
-            let (blobs, named) = (self.place.tenant(tenant), named(tenant));
-            for digest in blobs.list().await? {
+            let (blobs, mut named) = (self.place.tenant(tenant), named(tenant));
+            let there: BTreeSet<_> = blobs.list().await?.into_iter().collect();
+            // What stands for a blob that was erased is kept in its place.
+            let erased: Vec<_> = named.difference(&there).copied().collect();
+            for digest in erased {
+                named.insert(blobs.standing(&digest).await?);
+            }
+            for digest in there {
                 if !named.contains(&digest) {
                     forgotten.objects += 1;
                     if !dry_run {
@@ -376,13 +393,22 @@ impl Backups {
     }
 
     async fn sign(&self, inventory: &Inventory) -> Result<(), BackupError> {
-        let text = canonical(inventory)?;
-        let signature = hex::encode(hmac::sign(&self.signing(), &text));
+        let signature = self.signature(&canonical(inventory)?);
         let signed = Signed { inventory: inventory.clone(), signature };
         let bytes = serde_json::to_vec(&signed).map_err(|e| BackupError::Form(e.to_string()))?;
         let unknown = || BackupError::Unknown(inventory.id.clone());
         let key = inventory_key(&inventory.id).ok_or_else(unknown)?;
         Ok(self.place.backend.put(&key, Bytes::from(bytes)).await?)
+    }
+
+    fn signature(&self, text: &[u8]) -> String {
+        hex::encode(hmac::sign(&self.signing(), text))
+    }
+
+    /// Whether `text` was signed here, or where the same key is.
+    fn signed(&self, text: &[u8], signature: &str) -> bool {
+        let signature = hex::decode(signature);
+        signature.is_ok_and(|it| hmac::verify(&self.signing(), text, &it).is_ok())
     }
 
     fn signing(&self) -> hmac::Key {
@@ -405,21 +431,20 @@ async fn copy_missing(
     Ok(())
 }
 
-/// Copies a blob, hashed again on its way.
+/// Copies a blob, hashed again on its way. One that was erased stays erased, and what stands for it
+/// is copied.
 async fn copy(
     (from, to): (&TenantBlobs, &TenantBlobs),
     digest: &Digest,
     moved: &mut Moved,
 ) -> Result<(), BlobError> {
-    let bytes = from.get(digest).await?;
-    moved.bytes += bytes.len() as u64;
+    moved.bytes += from.copy(digest, to).await?;
     moved.copied += 1;
-    to.put(bytes).await?;
     Ok(())
 }
 
-fn canonical(inventory: &Inventory) -> Result<Vec<u8>, BackupError> {
-    let json = CanonicalJson::of(inventory);
+fn canonical(value: &impl Serialize) -> Result<Vec<u8>, BackupError> {
+    let json = CanonicalJson::of(value);
     Ok(json.map_err(|error| BackupError::Form(error.to_string()))?.into_bytes())
 }
 

@@ -16,7 +16,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 pub use cut::Cut;
 
-use crate::{BlobError, Blobs, Collection, Expect, List, Store, StoreError, Sweep, Transaction};
+use crate::{
+    BlobError, Blobs, Collection, Erasure, Expect, List, Store, StoreError, Sweep, Transaction,
+};
 
 const NOTES: Collection = Collection("notes");
 
@@ -442,6 +444,41 @@ pub async fn blobs(blobs: &Blobs) {
         let digest = racer.await.expect("a racer").expect("a put");
         assert_eq!(ours.get(&digest).await.expect("a get").len(), 100_000);
     }
+
+    sealed(blobs).await;
+}
+
+/// What is sealed reads as what is not, until it is shredded.
+async fn sealed(blobs: &Blobs) {
+    let ours = blobs.tenant(&tenant("sealing"));
+    let racers = (0..8).map(|_| {
+        let ours = ours.clone();
+        tokio::spawn(async move { ours.put_sealed(Bytes::from(vec![9; 100_000])).await })
+    });
+    for racer in racers.collect::<Vec<_>>() {
+        let digest = racer.await.expect("a racer").expect("a put");
+        assert_eq!(ours.get(&digest).await.expect("a get").len(), 100_000);
+    }
+    let secret = ours.put_sealed(Bytes::from_static(b"a secret")).await.expect("a put");
+    let successor = ours.put_sealed(Bytes::from_static(b"no secret")).await.expect("a put");
+    assert_eq!(ours.erasure(&secret).await.expect("an answer"), Erasure::default());
+    let names = ["letter".to_owned()].into();
+    ours.hide(&secret, &names).await.expect("hidden");
+    ours.succeed(&secret, successor).await.expect("succeeded");
+    assert_eq!(ours.get(&secret).await.expect("still there"), "a secret");
+    ours.shred(&secret).await.expect("shredded");
+    ours.shred(&secret).await.expect("nothing to shred");
+    assert!(matches!(ours.get(&secret).await, Err(BlobError::Erased(_))));
+    let again = ours.put_sealed(Bytes::from_static(b"a secret")).await;
+    assert!(matches!(again, Err(BlobError::Erased(_))), "{again:?}");
+    let erasure = ours.erasure(&secret).await.expect("an answer");
+    assert_eq!((erasure.hidden, erasure.shredded), (names, true));
+    assert_eq!(ours.standing(&secret).await.expect("an answer"), successor);
+    assert!(!ours.list().await.expect("a list").contains(&secret));
+
+    ours.delete(&successor).await.expect("a delete");
+    assert!(matches!(ours.get(&successor).await, Err(BlobError::Missing(_))));
+    ours.put_sealed(Bytes::from_static(b"no secret")).await.expect("what was only deleted");
 }
 
 /// Set aside first, readable meanwhile; then gone, unless somebody needs it again.

@@ -46,9 +46,10 @@ mod schema;
 mod store;
 mod transaction;
 
-pub use backup::{BackupError, Backups, Forgotten, Inventory, Moved};
+pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved, OPEN};
 pub use blobs::{
-    Amount, BlobError, Blobs, Bucket, Object, ObjectInfo, S3Options, Sweep, Swept, TenantBlobs,
+    Amount, BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, Sweep, Swept,
+    TenantBlobs,
 };
 pub use database::{Database, Query, Row};
 pub use error::StoreError;

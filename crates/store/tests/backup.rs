@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
 use store::conformance::Database;
-use store::{BackupError, Backups, BlobError, Blobs, Collection, Expect, List, Store, Transaction};
+use store::{
+    BackupError, Backups, BlobError, Blobs, Collection, ERASURES, Expect, List, Store, Transaction,
+};
 
 const NOTES: Collection = Collection("notes");
 
@@ -228,4 +230,56 @@ async fn old_backups_go_with_what_only_they_name_and_a_copy_stands_alone() {
     let there = second.newest(at(100)).await.unwrap().unwrap();
     second.restore(&there, (&store, &blobs)).await.unwrap();
     assert_eq!(seen(&store).await, seen(&home.store).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_after_a_backup_stays_erased_when_the_backup_is_restored() {
+    let home = Home::new().await;
+    home.note("one", "apple").await;
+    let blobs = home.blobs.tenant(&TenantId::DEFAULT);
+    let letter = Bytes::from_static(b"a letter of Ada and one of Bob");
+    let letters = blobs.put_sealed(letter).await.unwrap();
+    let (inventory, _) = home.take(0).await;
+    let second =
+        Backups::new(Blobs::disk(home.directory.path().join("second")), Secret::new("key"));
+    home.backups().replicate(&inventory, &second).await.unwrap();
+
+    let rest = blobs.put_sealed(Bytes::from_static(b"a letter of Bob")).await.unwrap();
+    blobs.hide(&letters, &["ada".to_owned()].into()).await.unwrap();
+    blobs.succeed(&letters, rest).await.unwrap();
+    blobs.shred(&letters).await.unwrap();
+    for (backups, scratch) in [(home.backups(), "of-place"), (second, "of-copy")] {
+        backups.note_erasure(&TenantId::DEFAULT, "letters/1", &"Ada's").await.unwrap();
+        backups.follow(&blobs, &letters).await.unwrap();
+        // Nothing is deleted that an old backup still needs.
+        backups.forget(at(100), false).await.unwrap();
+        let (store, restored) = home.scratch(scratch).await;
+        let restored = restored.with_key(&Secret::new("key"));
+        backups.restore(&inventory, (&store, &restored)).await.unwrap();
+        let restored = restored.tenant(&TenantId::DEFAULT);
+        assert!(matches!(restored.get(&letters).await, Err(BlobError::Erased(_))));
+        let standing = restored.standing(&letters).await.unwrap();
+        assert_eq!(restored.get(&standing).await.unwrap(), "a letter of Bob");
+        let record = store.tenant(&TenantId::DEFAULT).get(ERASURES, "letters/1").await.unwrap();
+        assert_eq!(record.unwrap().read::<String>().unwrap(), "Ada's");
+    }
+    // The next backup goes on as ever.
+    home.take(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_blob_opens_with_the_key_of_its_installation_only() {
+    let home = Home::new().await;
+    let own = home.blobs.clone().with_key(&Secret::new("own"));
+    let digest = own.tenant(&TenantId::DEFAULT).put_sealed(Bytes::from_static(b"a canary")).await;
+    let digest = digest.unwrap();
+    let all: Vec<u8> = files(&home.directory.path().join("blobs"))
+        .iter()
+        .flat_map(|file| fs::read(file).unwrap())
+        .collect();
+    assert!(!all.windows(6).any(|some| some == b"canary"));
+    for other in [home.blobs.clone(), home.blobs.clone().with_key(&Secret::new("another"))] {
+        let opened = other.tenant(&TenantId::DEFAULT).get(&digest).await;
+        assert!(matches!(opened, Err(BlobError::Corrupt { .. })), "{opened:?}");
+    }
 }

@@ -136,6 +136,7 @@ async fn every_content_that_any_record_names_is_kept() {
         "knowledge.batches",
         "projects",
         "pushed_documents",
+        "pushed_documents.blobs",
         "releases",
     ];
     assert_eq!(collections.iter().map(String::as_str).collect::<Vec<_>>(), kinds);

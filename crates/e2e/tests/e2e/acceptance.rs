@@ -112,7 +112,8 @@ async fn a_refresh_without_a_change_publishes_nothing_and_a_changed_recipe_never
 /// `server.toml` with the scripted provider `up`.
 fn provider(server: &ModelServer) -> String {
     format!(
-        "[providers.up]\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"env:HOME\"\n",
+        "[providers.up]\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"env:HOME\"\n\
+         tenants = [\"default\", \"other\"]\n",
         server.openai_url()
     )
 }

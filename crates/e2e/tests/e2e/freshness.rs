@@ -109,3 +109,48 @@ fn what_is_due_is_read_by_itself_and_a_broken_promise_is_told_once_until_it_is_k
     let unknown = unknown.unwrap_err().to_string();
     assert!(unknown.contains("`directory`, `push`"), "{unknown}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_starts_its_refresh_and_nothing_else_until_it_ends_or_its_keys_are_revoked() {
+    let stage = desk();
+    let batches = ["knowledge", "batches", "handbook"];
+    wait(&stage, &batches, |told| told[0]["number"] == 1);
+    let forge = ["service:forge", "--role", "operator"];
+    stage.groundcrew(&[&["user", "create"], &forge[..]].concat()).unwrap();
+    let made = stage.json(&["key", "create", "service:forge"]).unwrap();
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let link = |rest: &[&str]| {
+        let made = [&["knowledge", "refresh-link", "handbook", "--json"], rest].concat();
+        let made: Value = serde_json::from_str(&stage.groundcrew_as(key, &made).unwrap()).unwrap();
+        made["url"].as_str().unwrap().to_owned()
+    };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    // As a forge sends it: with a body, and no key.
+    let call = async |url: &str| {
+        let answer = client.post(url).body("{\"ref\": \"refs/heads/main\"}").send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let url = link(&["--source", "directory"]);
+    stage.write("docs/b.md", "Pushed words.").unwrap();
+    let (status, begun) = call(&url).await;
+    assert_eq!(status, 202, "{begun}");
+    let told = wait(&stage, &batches, |told| told[0]["number"] == 2);
+    assert_eq!(told[0]["actor"], "service:forge");
+    let other = url.replace("/hooks/refresh/", "/approve/");
+    assert_eq!(client.get(other).send().await.unwrap().status(), 403);
+    let (status, refused) = call(&format!("{url}x")).await;
+    assert!(status == 403 && refused.contains("no link"), "{status} {refused}");
+
+    let short = link(&["--expires", "1s"]);
+    let start = Instant::now();
+    while call(&short).await.0 == 202 {
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not end");
+    }
+    assert!(call(&short).await.1.contains("expired"));
+    let unknown = ["knowledge", "refresh-link", "handbook", "--source", "wiki"];
+    let unknown = stage.groundcrew(&unknown).unwrap_err().to_string();
+    assert!(unknown.contains("no source `wiki`"), "{unknown}");
+    stage.groundcrew(&["key", "revoke", id]).unwrap();
+    let (status, refused) = call(&url).await;
+    assert!(status == 403 && refused.contains("any more"), "{status} {refused}");
+}

@@ -8,6 +8,7 @@ mod calls;
 mod crash;
 mod doors;
 mod engines;
+mod erasure;
 mod freshness;
 mod full_disk;
 mod kept;

@@ -1,7 +1,7 @@
 //! Vectors that were made once, in pages: a blob with the vectors, and a record that says of which
 //! texts they are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -79,7 +79,7 @@ impl EmbeddingCache {
             }
             let bytes = match self.blobs.get(&page.blob).await {
                 Ok(bytes) => bytes,
-                Err(BlobError::Missing(_) | BlobError::Corrupt { .. }) => {
+                Err(BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::Erased(_)) => {
                     tracing::warn!(blob = %page.blob, "kept vectors are gone and are made anew");
                     continue;
                 }
@@ -106,7 +106,12 @@ impl EmbeddingCache {
         let Some((_, first)) = page.first() else { return Ok(()) };
         let numbers = page.iter().flat_map(|(_, vector)| vector);
         let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
-        let blob = self.blobs.put(Bytes::from(bytes)).await?;
+        let blob = match self.blobs.put_sealed(Bytes::from(bytes)).await {
+            Ok(blob) => blob,
+            // The very same page was erased once: these vectors are made anew each time.
+            Err(BlobError::Erased(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let keys = page.iter().map(|(key, _)| hex::encode(key.0)).collect();
         let record = PageRecord { dimension: first.len(), keys };
         let key = format!("{}/{}", identity.to_hex(), blob.to_hex());
@@ -124,21 +129,42 @@ impl EmbeddingCache {
         Ok(self.pages("").await?.into_iter().map(|page| page.blob).collect())
     }
 
-    /// Forgets the vectors of these texts, by every embedder, and those that share a page with them:
-    /// what was erased must not be found here either. How many pages went.
+    /// The blobs that hold vectors of these texts, by any embedder.
     ///
     /// # Errors
-    /// If a record or blob cannot be deleted.
-    pub async fn forget(&self, keys: &[CacheKey]) -> Result<usize, KnowledgeError> {
+    /// If the records cannot be read.
+    pub async fn holding(&self, texts: &BTreeSet<CacheKey>) -> Result<Vec<Digest>, KnowledgeError> {
         let mut pages = self.pages("").await?;
-        pages.retain(|page| page.keys.iter().any(|key| keys.contains(key)));
+        pages.retain(|page| page.keys.iter().any(|key| texts.contains(key)));
+        Ok(pages.into_iter().map(|page| page.blob).collect())
+    }
+
+    /// Forgets the vectors of these texts, by every embedder. Others of the same pages are kept, in
+    /// new pages. The blobs that held them are still there, named by nothing: whoever calls has them
+    /// from [`EmbeddingCache::holding`].
+    ///
+    /// # Errors
+    /// If a page cannot be read or a record cannot be written.
+    pub async fn forget(&self, texts: &BTreeSet<CacheKey>) -> Result<(), KnowledgeError> {
+        let mut pages = self.pages("").await?;
+        pages.retain(|page| page.keys.iter().any(|key| texts.contains(key)));
         for page in &pages {
+            let identity = page.record.split('/').next().unwrap_or_default();
+            let identity = format!("sha256:{identity}").parse::<Digest>();
+            if let (Ok(identity), Ok(bytes)) = (identity, self.blobs.get(&page.blob).await) {
+                let (numbers, _) = bytes.as_chunks::<4>();
+                let rows = numbers.chunks_exact(page.dimension.max(1));
+                let kept = page.keys.iter().zip(rows).filter(|(key, _)| !texts.contains(key));
+                let kept = kept.map(|(key, row)| {
+                    (*key, row.iter().map(|number| f32::from_le_bytes(*number)).collect())
+                });
+                self.keep(identity, &kept.collect::<Vec<_>>()).await?;
+            }
             let transaction = Transaction::new(self.actor.clone(), self.clock.now());
             let transaction = transaction.delete(PAGES, &page.record, Expect::Any);
             self.store.commit(transaction).await?;
-            self.blobs.delete(&page.blob).await?;
         }
-        Ok(pages.len())
+        Ok(())
     }
 
     async fn pages(&self, prefix: &str) -> Result<Vec<Page>, KnowledgeError> {

@@ -165,8 +165,23 @@ async fn a_damaged_page_of_vectors_is_made_anew_and_erased_texts_are_forgotten()
     let report = refreshed(&mut base, &embedder).await.report.embedding.unwrap();
     assert_eq!(report.embedded, 1);
     let text = embedder.embedded().pop().unwrap();
-    assert_eq!(cache.forget(&[CacheKey::of(&text)]).await.unwrap(), 1);
+    let texts = [CacheKey::of(&text)].into();
+    assert_eq!(cache.holding(&texts).await.unwrap().len(), 1);
+    cache.forget(&texts).await.unwrap();
     assert!(cache.blobs().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn forgetting_a_text_keeps_the_vectors_beside_it() {
+    let mut base = Base::new(&[("a.md", "Alpha."), ("b.md", "Beta.")]);
+    let embedder = Counting::new("fake");
+    refreshed(&mut base, &embedder).await;
+    let cache = embedding(&base, &embedder).await.cache;
+    let alpha = embedder.embedded().into_iter().find(|text| text.contains("Alpha")).unwrap();
+    cache.forget(&[CacheKey::of(&alpha)].into()).await.unwrap();
+    base.parent = None;
+    let report = refreshed(&mut base, &embedder).await.report.embedding.unwrap();
+    assert_eq!((report.embedded, report.cached), (1, 1));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Documents that are put through the API.
 //!
 //! A document counts as put when its bytes are a blob and its record is committed. Blobs are not
-//! deleted here: what a record names is in use, and whoever clears blobs away asks for that.
+//! deleted here: what a record names is in use, and whoever clears blobs away asks for that. Each
+//! blob is one document's: equal bytes of two are two blobs, so that one can be erased alone. Which
+//! blobs were ever one's is kept, for the day it must be erased.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +15,11 @@ use store::{BlobError, Collection, Expect, List, TenantBlobs, TenantStore, Trans
 use tokio::sync::mpsc;
 
 use super::{MAX_DOCUMENTS, failed, tell, too_large, unfit, unusable};
-use crate::{KnowledgeError, Metadata, RawDocument, Seen, Source};
+use crate::{Filter, KnowledgeError, Metadata, RawDocument, Seen, Source};
 
 const DOCUMENTS: Collection = Collection("pushed_documents");
+/// The blobs that ever were a document's.
+const BLOBS: Collection = Collection("pushed_documents.blobs");
 /// How many records are read at a time.
 const PAGE: usize = 1_000;
 /// The most bytes of a document's metadata.
@@ -51,6 +55,8 @@ pub struct PushedDocument {
     pub path: String,
     /// The digest of its bytes.
     pub digest: Digest,
+    /// The blob that holds them, after a line that says whose they are.
+    pub blob: Digest,
     /// How many it has.
     pub bytes: u64,
     /// What kind of content it was said to be.
@@ -104,9 +110,12 @@ impl Pushes {
         if CanonicalJson::of(&put.metadata)?.as_bytes().len() > MAX_METADATA {
             return Err(refused(format!("its metadata have more than {MAX_METADATA} bytes")));
         }
+        let mut bytes = self.head(&put.path, now)?;
+        bytes.extend_from_slice(&put.bytes);
         let document = PushedDocument {
             path: put.path.clone(),
             digest: Digest::of(&put.bytes),
+            blob: Digest::of(&bytes),
             bytes: put.bytes.len() as u64,
             media_type: put.media_type.clone(),
             modified_at: put.modified_at,
@@ -115,15 +124,17 @@ impl Pushes {
         };
         if let Some(present) = self.find(&put.path).await?
             && present.mark()? == document.mark()?
-            && self.blobs.exists(&present.digest).await?
+            && self.blobs.exists(&present.blob).await?
         {
             return Ok((present, false));
         }
         // The bytes first: a record never names what is not there.
-        self.blobs.put(put.bytes).await?;
+        self.blobs.put_sealed(bytes.into()).await?;
+        let ever = format!("{}{}", self.ever(&document.path), document.blob.to_hex());
         let told = serde_json::json!({"path": document.path, "digest": document.digest});
         let transaction = Transaction::new(actor, now)
             .put(DOCUMENTS, &self.key(&document.path), &document, Expect::Any)?
+            .put(BLOBS, &ever, &now, Expect::Any)?
             .emit(&format!("knowledge/{}", self.name), "knowledge.document_put", &told)?;
         self.store.commit(transaction).await?;
         Ok((document, true))
@@ -147,6 +158,79 @@ impl Pushes {
             .emit(&format!("knowledge/{}", self.name), "knowledge.document_removed", &told)?;
         self.store.commit(transaction).await?;
         Ok(true)
+    }
+
+    /// The line before a document's bytes: it makes the blob this document's, put at this moment.
+    fn head(&self, path: &str, now: Timestamp) -> Result<Vec<u8>, KnowledgeError> {
+        let head = serde_json::json!({"knowledge": self.name, "path": path, "put_at": now});
+        let mut head = CanonicalJson::of(&head)?.into_bytes();
+        head.push(b'\n');
+        Ok(head)
+    }
+
+    /// The beginning of the keys of the blobs that ever were a document's. Paths have slashes: the
+    /// digest of one ends where it ends.
+    fn ever(&self, path: &str) -> String {
+        format!("{}/{}/", self.name, Digest::of(path.as_bytes()).to_hex())
+    }
+
+    /// The blobs that ever held a document's bytes.
+    ///
+    /// # Errors
+    /// If the records cannot be read.
+    pub async fn blobs_of(&self, path: &str) -> Result<Vec<Digest>, KnowledgeError> {
+        let mut found: Vec<_> = self.find(path).await?.iter().map(|it| it.blob).collect();
+        let prefix = self.ever(path);
+        let mut after = None;
+        loop {
+            let list = List { prefix: prefix.clone(), index: None, after, limit: PAGE };
+            let page = self.store.list(BLOBS, list).await?;
+            after = page.last().map(|record| record.key.clone());
+            let named = page.iter().filter_map(|record| record.key.strip_prefix(&prefix));
+            found.extend(named.filter_map(|hex| format!("sha256:{hex}").parse::<Digest>().ok()));
+            if page.len() < PAGE {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The documents whose metadata, as they were put, pass all of `filters`.
+    ///
+    /// # Errors
+    /// If the records cannot be read.
+    pub async fn paths_where(&self, filters: &[Filter]) -> Result<Vec<String>, KnowledgeError> {
+        let (mut found, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = self.list(after.as_deref()).await?;
+            after = page.last().map(|document| document.path.clone());
+            let last = page.len() < PAGE;
+            let fits = |document: &PushedDocument| {
+                filters.iter().all(|filter| filter.passes(document.metadata.get(&filter.key)))
+            };
+            found.extend(page.into_iter().filter(fits).map(|document| document.path));
+            if last {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Forgets a document and which blobs were ever its own.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub async fn forget(
+        &self,
+        path: &str,
+        (actor, now): (PrincipalId, Timestamp),
+    ) -> Result<(), KnowledgeError> {
+        let mut transaction =
+            Transaction::new(actor, now).delete(DOCUMENTS, &self.key(path), Expect::Any);
+        for blob in self.blobs_of(path).await? {
+            let key = format!("{}{}", self.ever(path), blob.to_hex());
+            transaction = transaction.delete(BLOBS, &key, Expect::Any);
+        }
+        self.store.commit(transaction).await?;
+        Ok(())
     }
 
     /// What was put, a page at a time in the order of the paths, after the path `after`.
@@ -191,9 +275,14 @@ impl Pushes {
         if before.get(&document.path) == Some(&mark) {
             return Ok(Seen::Same(document.path));
         }
-        let bytes = match self.blobs.get(&document.digest).await {
-            Ok(bytes) => bytes,
-            Err(error @ (BlobError::Missing(_) | BlobError::Corrupt { .. })) => {
+        let bytes = match self.blobs.get(&document.blob).await {
+            Ok(bytes) => {
+                let head = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                bytes.slice(head..)
+            }
+            Err(
+                error @ (BlobError::Missing(_) | BlobError::Corrupt { .. } | BlobError::Erased(_)),
+            ) => {
                 return Ok(failed(document.path, error.to_string()));
             }
             Err(error) => return Err(error.into()),
@@ -221,7 +310,7 @@ pub async fn pushed_blobs(store: &TenantStore) -> Result<Vec<(String, Digest)>, 
         let list = List { prefix: String::new(), index: None, after, limit: PAGE };
         let page = store.list(DOCUMENTS, list).await?;
         for record in &page {
-            blobs.push((record.key.clone(), record.read::<PushedDocument>()?.digest));
+            blobs.push((record.key.clone(), record.read::<PushedDocument>()?.blob));
         }
         if page.len() < PAGE {
             return Ok(blobs);

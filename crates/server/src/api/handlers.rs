@@ -8,7 +8,8 @@ use axum::http::Method;
 use delivery::{Rollback, Upload};
 use monitoring::{Filter, TraceId};
 use release::{
-    AppName, ArtifactName, DeploymentEntry, EnvironmentName, PrincipalId, TenantId, Timestamp,
+    AppName, ArtifactName, DeploymentEntry, EnvironmentName, PrincipalId, SlotName, TenantId,
+    Timestamp,
 };
 use schemars::{JsonSchema, schema_for};
 use security::{Action, Role};
@@ -17,8 +18,8 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, documents, freshness, json as to_json,
-    openapi, retrieval, storage, versions, workflows,
+    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
+    json as to_json, openapi, retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -281,6 +282,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(documents::routes());
     routes.extend(backups::routes());
     routes.extend(batches::routes());
+    routes.extend(erasures::routes());
     routes.extend(freshness::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
@@ -408,7 +410,11 @@ async fn release_show(call: Call) -> Result<Value, Problem> {
     let changes = delivery.changes(&app).await?;
     let changes: Vec<_> = changes.into_iter().filter(|c| c.release == record.release).collect();
     let canonical = String::from_utf8_lossy(release.bytes()).into_owned();
-    Ok(json!({"release": record, "changes": changes, "canonical": canonical}))
+    let snapshot = record.slots.get(&SlotName::KNOWLEDGE).map(|artifact| artifact.digest);
+    let redacted = erasures::redacted(&call, snapshot.into_iter()).await?;
+    Ok(json!({
+        "release": record, "changes": changes, "canonical": canonical, "redacted": redacted,
+    }))
 }
 
 async fn changes(call: Call) -> Result<Value, Problem> {
@@ -524,7 +530,8 @@ async fn trace(call: Call) -> Result<Value, Problem> {
     let shown = tokio::task::spawn_blocking(move || log.show(&tenant, id)).await;
     let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
     let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
-    to_json(&shown.ok_or_else(|| Problem::not_found(format!("there is no trace `{id}`")))?)
+    let shown = shown.ok_or_else(|| Problem::not_found(format!("there is no trace `{id}`")))?;
+    erasures::masked(&call, shown).await
 }
 
 /// Whether a principal is one the caller manages: of the same tenant, or any for the installation.

@@ -42,6 +42,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "GC0110", message)
     }
 
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "GC0403", message)
+    }
+
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "GC0404", message)
     }
@@ -127,6 +131,7 @@ impl From<DeliveryError> for Problem {
                 Self::new(StatusCode::CONFLICT, "GC0302", message)
                     .hint("name a release with --to; `groundcrew release list` shows them")
             }
+            DeliveryError::Erasure { .. } => Self::conflict(message),
             DeliveryError::Workflows(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
             error => Self::of_task(error.name(), message),

@@ -118,7 +118,8 @@ pub async fn hold(
     };
     let scratch = Scratch::new(keeper.scratch.clone())?;
     let store = Store::open_sqlite(&scratch.0.join("control.db")).await?;
-    let restored = (store, Blobs::disk(scratch.0.join("blobs")));
+    let blobs = Blobs::disk(scratch.0.join("blobs")).with_key(&keeper.parts.installation);
+    let restored = (store, blobs);
     if let Err(trouble) = prove(keeper, (place, &inventory), &restored, &mut drilled).await {
         drilled.faults.push(chain(&trouble));
     }

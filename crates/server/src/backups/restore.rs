@@ -45,8 +45,10 @@ pub async fn restore(config: &ServerFile, base: &Path, asked: RestoreArguments) 
     let place = if asked.replica { places.replica()? } else { &places.first };
     let at = asked.at.unwrap_or_else(|| SystemClock.now());
     let inventory = place.find(asked.backup.as_deref(), at).await?;
-    let (store, blobs) =
-        (wiring::open_store(config, &data).await?, wiring::open_blobs(config, &data)?);
+    let (store, blobs) = (
+        wiring::open_store(config, &data).await?,
+        wiring::open_blobs(config, &data, &installation)?,
+    );
     let moved = place.backups.restore(&inventory, (&store, &blobs)).await?;
     Ok(json!({
         "backup": inventory.id,

@@ -1,10 +1,36 @@
 //! How fresh knowledge is.
 
 use anyhow::Result;
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::show::{Output, moment, rows, short, table, text};
+use super::workflow::seconds;
 use crate::client::Client;
+
+#[derive(Debug, Args)]
+pub struct LinkArguments {
+    /// The knowledge base.
+    name: String,
+    /// Read only this source. May be given several times.
+    #[arg(long)]
+    source: Vec<String>,
+    /// How long it counts, as `24h` or `90d` (at most 3650d).
+    #[arg(long, default_value = "365d", value_parser = seconds)]
+    expires: u32,
+}
+
+/// Makes a link that starts a refresh.
+pub async fn link(client: &Client, asked: LinkArguments, out: &Output) -> Result<()> {
+    let path = format!("/api/v1/knowledge/{}/refresh-link", asked.name);
+    let body = json!({"sources": asked.source, "expires_seconds": asked.expires});
+    let mut made = client.post(&path, &body).await?;
+    made["url"] = format!("{}{}", client.url(), text(&made["path"])).into();
+    out.value(&made, |made| {
+        let (principal, until) = (text(&made["principal"]), moment(&made["expires_at"]));
+        format!("{}\nstarts a refresh as {principal} until {until}", text(&made["url"]))
+    })
+}
 
 /// How fresh a knowledge base is, or each of them.
 pub async fn show(client: &Client, name: Option<&str>, out: &Output) -> Result<()> {

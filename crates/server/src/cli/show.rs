@@ -239,8 +239,11 @@ pub fn release(value: &Value) -> String {
             reason.map_or_else(String::new, |reason| format!(": {reason}"))
         )
     });
+    let gone = rows(&value["redacted"]).flat_map(|redacted| rows(&redacted["documents"])).map(text);
+    let gone = gone.collect::<Vec<_>>().join(", ");
+    let redacted = if gone.is_empty() { gone } else { format!(" (redacted: {gone} erased)") };
     format!(
-        "release #{} of {}\n{}\n\n{}\n\nproposed by\n{}",
+        "release #{} of {}{redacted}\n{}\n\n{}\n\nproposed by\n{}",
         text(&record["sequence"]),
         text(&record["app"]),
         text(&record["release"]),
@@ -323,7 +326,7 @@ pub fn holds(holds: &Value) -> String {
 /// What a batch was for.
 pub fn cause(batch: &Value) -> String {
     let cause = &batch["cause"];
-    let what = ["what", "batch"].map(|field| &cause[field]).into_iter();
+    let what = ["what", "batch", "erasure"].map(|field| &cause[field]).into_iter();
     let what = what.filter(|what| !what.is_null()).map(|what| format!(" {}", text(what)));
     format!("{}{}", text(&cause["kind"]), what.collect::<String>())
 }
@@ -511,15 +514,17 @@ pub fn trace(trace: &Value) -> String {
         out.push(format!("failed: {message}"));
     }
     if let Some(snapshot) = trace["retrieval"]["snapshot"].as_str() {
-        out.push(format!("knowledge {snapshot}"));
+        let redacted = if trace["redacted"] == true { "  [redacted]" } else { "" };
+        out.push(format!("knowledge {snapshot}{redacted}"));
         for chunk in rows(&trace["retrieval"]["chunks"]) {
             out.push(format!(
-                "  {:>7.3}  {} [{}..{}]  chunk {}",
+                "  {:>7.3}  {} [{}..{}]  chunk {}{}",
                 chunk["score"].as_f64().unwrap_or_default(),
                 text(&chunk["document"]),
                 text(&chunk["start"]),
                 text(&chunk["end"]),
-                short(&chunk["id"])
+                short(&chunk["id"]),
+                if chunk["redacted"] == true { "  erased since" } else { "" }
             ));
         }
     }

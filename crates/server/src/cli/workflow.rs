@@ -394,7 +394,7 @@ fn drawn(graph: &Graph) -> String {
 }
 
 /// A length of time such as `30m`, `24h` or `7d`, in seconds.
-fn seconds(text: &str) -> Result<u32, String> {
+pub fn seconds(text: &str) -> Result<u32, String> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
     let known = units.iter().find_map(|(unit, seconds)| {
         let count: u32 = text.strip_suffix(*unit)?.parse().ok()?;

@@ -24,7 +24,7 @@ struct Mortal {
 impl Mortal {
     fn after(changes: usize, place: &Blobs) -> Blobs {
         let (place, left) = (Arc::clone(&place.backend), AtomicUsize::new(changes));
-        Blobs { backend: Arc::new(Self { place, left }) }
+        Blobs { backend: Arc::new(Self { place, left }), wrap: Default::default() }
     }
 
     fn live(&self) -> Result<(), BlobError> {
@@ -39,6 +39,11 @@ impl Backend for Mortal {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
         self.live()?;
         self.place.put(key, bytes).await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, BlobError> {
+        self.live()?;
+        self.place.create(key, bytes).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {

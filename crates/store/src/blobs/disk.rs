@@ -40,7 +40,22 @@ impl Disk {
 #[async_trait]
 impl Backend for Disk {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
-        self.work(key, move |path| write(path, &bytes)).await
+        self.work(key, move |path| write(path, &bytes, |aside| fs::rename(aside, path))).await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, BlobError> {
+        // A link is made only where nothing is.
+        let link = move |path: &Path| {
+            let linked = write(path, &bytes, |aside| {
+                fs::hard_link(aside, path)?;
+                fs::remove_file(aside)
+            });
+            match linked {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+                linked => linked.map(|()| true),
+            }
+        };
+        self.work(key, link).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
@@ -115,8 +130,13 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Temporary file, sync, rename, sync of the directory: after a crash the blob is whole or absent.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Temporary file, sync, into place, sync of the directory: after a crash the blob is whole or
+/// absent.
+fn write(
+    path: &Path,
+    bytes: &[u8],
+    into_place: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     static UNIQUE: AtomicU64 = AtomicU64::new(0);
     let directory = path.parent().unwrap_or(Path::new("."));
     make_directories(directory)?;
@@ -124,7 +144,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension(format!("{}-{unique}.tmp", std::process::id()));
     let mut file = File::create(&aside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
+    if let Err(error) = written.and_then(|()| into_place(&aside)) {
         // The first error is the one to tell; what is left aside is never read.
         let _left = fs::remove_file(&aside);
         return Err(error);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use release::Timestamp;
 
 use super::{Backend, BlobError, Entry, S3Options};
@@ -49,6 +49,15 @@ impl Backend for S3 {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
         // Equal keys have equal bytes, so that writing twice is harmless.
         self.store.put(&self.path(key), bytes.into()).await.map(|_| ()).map_err(failed)
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, BlobError> {
+        let only_new = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&self.path(key), bytes.into(), only_new).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {

@@ -12,7 +12,8 @@
 //! writer interleave, the blob is there as long as the writer commits within the grace after its put:
 //! a blob that was put before it was set aside is set aside for at least the grace, is read from there
 //! meanwhile, and the pins of the sweep that would delete it name it. One that is put after that is
-//! written to its place anew. No lock, and no clock that two machines would have to share.
+//! written to its place anew. No lock, and no clock that two machines would have to share. The key of
+//! a sealed blob stays when its bytes go: whoever puts it anew may have read the key already.
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;

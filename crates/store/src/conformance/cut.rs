@@ -94,6 +94,10 @@ impl Backend for Mortal<dyn Backend> {
         self.cut.around("a put", self.inner.put(key, bytes)).await
     }
 
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, BlobError> {
+        self.cut.around("a put of a key", self.inner.create(key, bytes)).await
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
         self.inner.get(key).await
     }

@@ -33,6 +33,8 @@ impl Sqlite {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", "on")?;
+        // What is deleted is overwritten: an erased record is not left in free pages.
+        connection.pragma_update(None, "secure_delete", "on")?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
         let last: i64 = connection.query_row(schema::LAST_POSITION, [], |row| row.get(0))?;
