@@ -174,11 +174,14 @@ impl TenantBlobs {
         self.write(bytes, true).await
     }
 
-    async fn write(&self, bytes: Bytes, sealed: bool) -> Result<Digest, BlobError> {
+    async fn write(&self, bytes: Bytes, mut sealed: bool) -> Result<Digest, BlobError> {
         let digest = Digest::of(&bytes);
+        // One that was set aside is put to its place anew: a sweep may be deleting it.
+        let in_place = self.backend.exists(&self.key(&digest)).await?;
         match self.read(&digest).await {
-            Ok((_, is_sealed)) if is_sealed || !sealed => return Ok(digest),
-            Ok(_) | Err(BlobError::Missing(_) | BlobError::Corrupt { .. }) => {}
+            Ok((_, is_sealed)) if in_place && (is_sealed || !sealed) => return Ok(digest),
+            Ok((_, is_sealed)) => sealed |= is_sealed,
+            Err(BlobError::Missing(_) | BlobError::Corrupt { .. }) => {}
             Err(error) => return Err(error),
         }
         let mut stored = Vec::with_capacity(bytes.len() + 64);

@@ -55,3 +55,23 @@ async fn a_base_of_many_segments_is_compacted_after_a_refresh() {
     assert!(newest.accepted && newest.cause == BatchCause::Compact);
     assert_eq!(desk.ada.knowledge_bases().await.unwrap()[0].snapshot, Some(newest.snapshot));
 }
+
+#[tokio::test]
+async fn a_compaction_must_find_what_golden_queries_found() {
+    let desk = Desk::new("[quality]\ngolden = \"golden.jsonl\"\n").await;
+    desk.batch(&[("a.md", Some("Alpha.")), ("b.md", Some("Beta."))], false).await;
+    desk.batch(&[("b.md", Some("Beta again."))], false).await;
+    let done = desk.ada.compact(&desk.name, false).await.unwrap();
+    let report = done.batch.unwrap().report;
+    let gates: Vec<_> = report.quality.checks.iter().map(|it| (&*it.gate, it.passed)).collect();
+    assert_eq!(gates, [("same_knowledge", true), ("golden_queries", true)]);
+    let record = desk.ada.knowledge_bases().await.unwrap().remove(0);
+    let before = desk.ada.must_find(&record).await.unwrap().unwrap().before.unwrap();
+    assert_eq!(Some(before.snapshot), record.snapshot, "the next batch compares with this one");
+    // What was found before and is not now rejects it; what was missed before does not.
+    let mut after = before.clone();
+    after.queries[0].missed.push("a.md".to_owned());
+    let check = super::still_found(&before, &after);
+    assert!(!check.passed && check.documents == ["a.md"]);
+    assert!(super::still_found(&after, &after).passed);
+}

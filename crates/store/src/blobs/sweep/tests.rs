@@ -30,7 +30,8 @@ async fn a_blob_that_is_put_again_while_it_is_swept_is_there_when_its_record_is(
         for aside_before in [false, true] {
             let home = tempfile::tempdir().unwrap();
             let blobs = Blobs::disk(home.path().to_owned()).tenant(&TenantId::DEFAULT);
-            let digest = blobs.put(bytes.clone()).await.unwrap();
+            // Sealed, as what may have to be erased is.
+            let digest = blobs.put_sealed(bytes.clone()).await.unwrap();
             let mut records = BTreeSet::new();
             if aside_before {
                 sweep(&blobs, &records).await;
@@ -38,7 +39,7 @@ async fn a_blob_that_is_put_again_while_it_is_swept_is_there_when_its_record_is(
             let mut pins = BTreeSet::new();
             for step in 0..3 {
                 if puts == step {
-                    blobs.put(bytes.clone()).await.unwrap();
+                    blobs.put_sealed(bytes.clone()).await.unwrap();
                 }
                 if commits == step {
                     records.insert(digest);
