@@ -288,9 +288,11 @@ impl TenantDelivery {
         path: &str,
     ) -> Result<(), DeliveryError> {
         let known = self.knowledge_base(name).await?.value;
+        // Most knowledge bases never had one erased: their ledgers are not read for each document.
+        let ledger = known.ledger.filter(|_| known.erasures > 0);
         let prefix = self.pushed(name).await?.map(|pushed| pushed.prefix).unwrap_or_default();
         let document = format!("{prefix}{path}");
-        match known.ledger {
+        match ledger {
             Some(digest) if self.ledger(digest).await?.erased.contains(&document) => {
                 let why = format!(
                     "`{document}` was erased and is not taken again: `groundcrew knowledge admit \
