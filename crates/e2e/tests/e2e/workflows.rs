@@ -312,7 +312,8 @@ fn workflows_schedules_and_rules_are_applied_and_pruned_with_their_project() {
     assert!(kept.contains("schedule fresh-handbook: not in the files"), "{kept}");
     let pruned = stage.json(&["apply", "--prune"]).unwrap();
     assert_eq!(pruned["removed"], serde_json::json!(["schedule fresh-handbook"]));
-    assert_eq!(stage.json(&["workflow", "schedules"]).unwrap(), serde_json::json!([]));
+    let left = names(&stage.json(&["workflow", "schedules"]).unwrap());
+    assert!(!left.contains(&"fresh-handbook".to_owned()), "{left:?}");
 
     let other = stage.path().join("other");
     std::fs::create_dir_all(other.join("workflows")).unwrap();
