@@ -51,7 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost", &["monitoring"]),
     ("jsonschema", &["delivery"]),
     ("aws-lc-rs", &["security", "store"]),
-    ("aho-corasick", &["security"]),
+    ("aho-corasick", &["security", "knowledge"]),
     ("regex", &["security"]),
     ("reqwest", &["security", "models", "knowledge", "server", "e2e"]),
     ("clap", &["server", "testkit", "xtask"]),

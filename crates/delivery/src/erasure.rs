@@ -257,8 +257,9 @@ impl TenantDelivery {
             None => Ledger::default(),
         };
         let found = self.all::<ErasureRecord>(ERASURES, &format!("{name}/")).await?;
-        let named = found.into_iter().filter(|found| found.value.documents.contains(document));
-        let (Some(erasure), true) = (named.last(), ledger.erased.remove(document)) else {
+        let named = |found: &Versioned<ErasureRecord>| found.value.documents.contains(document);
+        let newest = found.into_iter().rev().find(named);
+        let (Some(erasure), true) = (newest, ledger.erased.remove(document)) else {
             return Err(erasure_error(name, &format!("`{document}` was not erased")));
         };
         if erasure.value.done_at.is_none() {
@@ -287,9 +288,11 @@ impl TenantDelivery {
         path: &str,
     ) -> Result<(), DeliveryError> {
         let known = self.knowledge_base(name).await?.value;
+        // Most knowledge bases never had one erased: their ledgers are not read for each document.
+        let ledger = known.ledger.filter(|_| known.erasures > 0);
         let prefix = self.pushed(name).await?.map(|pushed| pushed.prefix).unwrap_or_default();
         let document = format!("{prefix}{path}");
-        match known.ledger {
+        match ledger {
             Some(digest) if self.ledger(digest).await?.erased.contains(&document) => {
                 let why = format!(
                     "`{document}` was erased and is not taken again: `groundcrew knowledge admit \

@@ -256,16 +256,12 @@ impl TenantDelivery {
     ) -> Result<(), DeliveryError> {
         let place = key(&base.name, environment);
         let known = before.as_ref().map(|before| before.value.clone());
-        let (record, promises, serves) = match self.stands(base, environment, known.clone()).await?
-        {
-            Some(record) => (record, promises.clone(), true),
-            None => match known.clone() {
-                Some(record) => (record, Promises::new(), false),
-                None => return Ok(()),
-            },
-        };
-        let mut record = record;
-        let transaction = record.tell(&promises, self.clock.now(), self.transaction())?;
+        let stands = self.stands(base, environment, known.clone()).await?;
+        let (serves, nothing) = (stands.is_some(), Promises::new());
+        let Some(mut record) = stands.or_else(|| known.clone()) else { return Ok(()) };
+        // Where it does not serve any more nothing is promised.
+        let promises = if serves { promises } else { &nothing };
+        let transaction = record.tell(promises, self.clock.now(), self.transaction())?;
         let transaction = match (serves, expect(&before)) {
             (true, _) if known.as_ref() == Some(&record) => return Ok(()),
             (true, expected) => transaction.put(SERVING, &place, &record, expected)?,

@@ -20,7 +20,7 @@ const HELD: Duration = Duration::from_secs(600);
 
 /// What is done, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+enum Step {
     /// Hide the documents, and take them out of the newest snapshot: both were done when the erasure
     /// was asked for, unless a backup was restored since.
     Mask,
@@ -39,7 +39,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 7] = [
+    const ALL: [Self; 7] = [
         Self::Mask,
         Self::Tell,
         Self::Note,
@@ -60,8 +60,8 @@ pub struct Completed {
 }
 
 /// An erasure at work.
-pub(super) struct Work {
-    pub record: Versioned<ErasureRecord>,
+struct Work {
+    record: Versioned<ErasureRecord>,
     found: Whereabouts,
     texts: BTreeSet<CacheKey>,
     /// Why backups could not be reached.
@@ -117,7 +117,7 @@ impl Delivery {
 }
 
 impl TenantDelivery {
-    pub(super) async fn open_erasures(
+    pub(crate) async fn open_erasures(
         &self,
     ) -> Result<Vec<Versioned<ErasureRecord>>, DeliveryError> {
         let index = Some(("state", OPEN.to_owned()));
@@ -155,16 +155,13 @@ impl TenantDelivery {
         Ok(true)
     }
 
-    pub(super) async fn work(
-        &self,
-        record: Versioned<ErasureRecord>,
-    ) -> Result<Work, DeliveryError> {
+    async fn work(&self, record: Versioned<ErasureRecord>) -> Result<Work, DeliveryError> {
         let ErasureRecord { knowledge, documents, .. } = &record.value;
         let found = self.whereabouts(knowledge, documents).await?;
         Ok(Work { record, found, texts: BTreeSet::new(), away: None })
     }
 
-    pub(super) async fn step(&self, step: Step, work: &mut Work) -> Result<(), DeliveryError> {
+    async fn step(&self, step: Step, work: &mut Work) -> Result<(), DeliveryError> {
         let erasure = work.record.value.clone();
         let name = &erasure.knowledge;
         match step {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use delivery::Reconciler;
 use gateway::LiveReleases;
-use knowledge::{GoldenQueries, KnowledgeError, SnapshotCache};
+use knowledge::{GoldenQueries, KnowledgeError, Snapshot, SnapshotCache};
 use release::{Digest, PrincipalId, TenantId, Timestamp};
 use security::KeyRing;
 use serde::{Deserialize, Serialize};
@@ -56,9 +56,11 @@ pub struct Drilled {
     pub releases: u64,
     /// How many snapshots of knowledge were opened.
     pub snapshots: u64,
-    /// How many queries found the same passages with the same scores as in the original.
+    /// How many queries found the same passages with the same scores: golden queries as when they
+    /// were recorded, others as in the original.
     pub queries: u64,
-    /// Snapshots that the original does not have any more: they were opened but not compared.
+    /// Snapshots that the original does not have any more, or of which something was erased since:
+    /// they were opened but not compared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub not_compared: BTreeSet<Digest>,
     /// What is wrong; nothing if the backup is good.
@@ -143,6 +145,7 @@ async fn prove(
     let tenants = keys.tenant_names().await?;
     let models = parts.models(restored);
     let delivery = parts.delivery(restored, Arc::clone(&models));
+    delivery.mask_erasures(&tenants).await?;
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let mut live = LiveReleases::new(restored.1.clone(), reconciler.table()).with_models(models);
     live.catch_up().await;
@@ -168,8 +171,18 @@ async fn prove(
     drop(live);
     for tenant in &tenants {
         let bases = delivery.tenant(tenant, PrincipalId::system("drill")).knowledge_bases().await?;
-        let newest = bases.into_iter().filter_map(|base| base.snapshot);
-        snapshots.extend(newest.map(|digest| (tenant.clone(), digest)));
+        for base in bases {
+            snapshots.extend(base.snapshot.map(|digest| (tenant.clone(), digest)));
+            if let Some(found) = base.found {
+                let blobs = restored.1.tenant(tenant);
+                let bytes = blobs.get(&found).await.map_err(KnowledgeError::from)?;
+                let golden = GoldenQueries::read(found, &bytes)?;
+                let copy = SnapshotCache::default().open(&blobs, golden.snapshot).await?;
+                if copy.erased.is_empty() {
+                    ask(move || Ok((golden, copy)), tenant, drilled).await?;
+                }
+            }
+        }
     }
     for (tenant, digest) in snapshots {
         let both = (&keeper.data.1, &restored.1);
@@ -196,15 +209,32 @@ async fn compare(
         }
         Err(error) => return Err(error.into()),
     };
-    let asked = tokio::task::spawn_blocking(move || {
+    // Others are weighed otherwise once something is gone.
+    if !(original.erased.is_empty() && copy.erased.is_empty()) {
+        drilled.not_compared.insert(digest);
+        return Ok(());
+    }
+    let recorded = move || {
         let queries = original.drawn_queries(QUERIES)?;
-        let golden = GoldenQueries::record(&original, &queries, PASSAGES)?;
-        let differences = golden.differences(&golden.again(&copy)?);
-        Ok::<_, KnowledgeError>((queries.len(), differences))
+        Ok((GoldenQueries::record(&original, &queries, PASSAGES)?, copy))
+    };
+    ask(recorded, tenant, drilled).await
+}
+
+/// Asks a restored snapshot what was asked of it before.
+async fn ask(
+    recorded: impl FnOnce() -> Result<(GoldenQueries, Snapshot), KnowledgeError> + Send + 'static,
+    tenant: &TenantId,
+    drilled: &mut Drilled,
+) -> Result<(), BackupTrouble> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let (golden, copy) = recorded()?;
+        Ok::<_, KnowledgeError>((golden.differences(&golden.again(&copy)?), golden))
     });
-    let (queries, differences) = asked.await.map_err(|_| BackupTrouble::Stopped)??;
-    drilled.queries += (queries - differences.len().min(queries)) as u64;
-    let named = differences.iter().map(|why| format!("snapshot `{digest}` of `{tenant}`: {why}"));
+    let (differences, golden) = asked.await.map_err(|_| BackupTrouble::Stopped)??;
+    drilled.queries += golden.queries.len().saturating_sub(differences.len()) as u64;
+    let snapshot = golden.snapshot;
+    let named = differences.iter().map(|why| format!("snapshot `{snapshot}` of `{tenant}`: {why}"));
     drilled.faults.extend(named);
     Ok(())
 }
