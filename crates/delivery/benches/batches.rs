@@ -1,5 +1,6 @@
 //! What many batches cost: how long questions take with 10 and with 100 segments, compacting these, and
-//! how fast a batch is taken out and a release published at 100,000 passages.
+//! how fast a batch is taken out and a release published, at 100,000 passages (or as many as
+//! `GROUNDCREW_BENCH_PASSAGES` says).
 //!
 //! Text is drawn from 20,000 words, vectors (384 numbers) are drawn too. Run it with
 //! `cargo bench -p delivery --bench batches`.
@@ -23,7 +24,6 @@ use knowledge::{
 use release::{ArtifactName, Clock, Digest, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
-const PASSAGES: usize = 100_000;
 const BATCHES: [usize; 2] = [10, 100];
 const DIMENSION: usize = 384;
 const PER_DOCUMENT: usize = 10;
@@ -109,24 +109,26 @@ impl KnowledgeModels for Drawn {
 
 #[tokio::main]
 async fn main() {
+    let passages = std::env::var("GROUNDCREW_BENCH_PASSAGES").ok();
+    let passages = passages.map_or(100_000, |number| number.parse().unwrap());
     for batches in BATCHES {
         let home = tempfile::tempdir().unwrap();
-        measure(home.path(), batches).await;
+        measure(home.path(), passages, batches).await;
     }
 }
 
-async fn measure(home: &Path, batches: usize) {
+async fn measure(home: &Path, passages: usize, batches: usize) {
     let blobs = Blobs::disk(home.join("blobs"));
     let delivery = open(home, &blobs).await;
     let name: ArtifactName = "bench".parse().unwrap();
     let mut draw = Draw(7);
     let began = Instant::now();
     for batch in 0..batches {
-        write(&home.join("docs"), batch, PASSAGES / batches / PER_DOCUMENT, &mut draw);
+        write(&home.join("docs"), batch, passages / batches / PER_DOCUMENT, &mut draw);
         let wish = Refresh { knowledge: name.clone(), sources: [].into(), approved: false };
         delivery.refresh(&wish, &Arc::new(Watch::default())).await.unwrap();
     }
-    println!("\n{PASSAGES} passages in {batches} batches: {:.0} s", began.elapsed().as_secs_f64());
+    println!("\n{passages} passages in {batches} batches: {:.0} s", began.elapsed().as_secs_f64());
     let tenant = blobs.tenant(&TenantId::DEFAULT);
     let newest = async || {
         let digest = delivery.knowledge_bases().await.unwrap()[0].snapshot.unwrap();

@@ -102,7 +102,7 @@ impl TenantDelivery {
                 };
                 let mut without = newest.without_batch(&before, &after);
                 // What was erased meanwhile does not come back.
-                without.documents.retain(|path, _| !ledger.erased.contains(path));
+                without.retain(|path, _| !ledger.erased.contains(path));
                 (without, restored, format!("batch {number}"))
             }
         };

@@ -175,7 +175,8 @@ async fn prove(
             snapshots.extend(base.snapshot.map(|digest| (tenant.clone(), digest)));
             if let Some(found) = base.found {
                 let blobs = restored.1.tenant(tenant);
-                let golden = GoldenQueries::read(found, &blobs.get(&found).await?)?;
+                let bytes = blobs.get(&found).await.map_err(KnowledgeError::from)?;
+                let golden = GoldenQueries::read(found, &bytes)?;
                 let copy = SnapshotCache::default().open(&blobs, golden.snapshot).await?;
                 if copy.erased.is_empty() {
                     ask(move || Ok((golden, copy)), tenant, drilled).await?;
