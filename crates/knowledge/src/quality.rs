@@ -27,7 +27,8 @@ const FEW: usize = 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quality {
-    /// The largest share of the documents that may go in one batch (default 0.2; ten may always).
+    /// The largest share of the documents that may go in one batch (default 0.2; ten may always,
+    /// unless none is left).
     #[schemars(range(min = 0, max = 1))]
     pub max_removed: f64,
     /// The largest share of the documents that may have failed (default 0.1; one may always).
@@ -150,8 +151,10 @@ pub fn judge(
     };
     let gone = before.documents.keys().filter(|path| !after.documents.contains_key(*path));
     let allowed = if approved { 1.0 } else { quality.max_removed };
-    let gone = gone.map(String::as_str).collect();
-    share("max_removed", allowed, before.documents.len(), FEW, gone);
+    let gone: Vec<_> = gone.map(String::as_str).collect();
+    // A few may go, but not the last ones: an empty place looks like that when it is not mounted.
+    let few = if after.documents.is_empty() { 0 } else { FEW };
+    share("max_removed", allowed, before.documents.len(), few, gone);
     let all = after.documents.len() + failed.len();
     share("max_failed", quality.max_failed, all, 1, failed.iter().map(String::as_str).collect());
     share("max_empty", quality.max_empty, fresh.len(), 1, named(&|facts| facts.characters == 0));

@@ -241,6 +241,20 @@ impl Snapshot {
         Ok(true)
     }
 
+    /// Whether something was erased of its segments before it was opened: then scores may differ from
+    /// those of before.
+    pub fn is_redacted(&self) -> bool {
+        let redacted = |(digest, stands): (&Digest, &Standing)| {
+            stands.at != Some(*digest) || !stands.hidden.is_empty()
+        };
+        self.standing.iter().any(redacted)
+    }
+
+    /// Whether the same stands for its segments as for those of another opening of it.
+    pub fn stands_as(&self, other: &Self) -> bool {
+        self.standing == other.standing
+    }
+
     /// About how many bytes it has in memory, segments that others share included.
     pub fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.segment.bytes).sum()

@@ -62,10 +62,16 @@ fn a_drill_passes_on_a_whole_backup_and_names_the_blob_of_which_a_byte_is_flippe
     // The copy at the second place is whole.
     let replica = stage.json(&["backup", "drill", "--replica"]).unwrap();
     assert_eq!((&replica["bucket"], &replica["faults"]), (&json!("second"), &json!([])));
+    // Something is erased, there and here: what is left is compared.
+    let erase = ["knowledge", "erase", "handbook", "loyalty/gift-cards.md", "--reason", "a test"];
+    stage.groundcrew(&erase).unwrap();
+    let redacted = stage.json(&["backup", "drill", "--replica"]).unwrap();
+    assert_eq!(redacted["faults"], json!([]));
+    assert!(redacted["queries"].as_u64().unwrap() >= 20, "{redacted}");
     let drills = stage.json(&["backup", "list"]).unwrap();
     let verdicts = drills["drills"].as_array().unwrap().iter();
     let passed: Vec<_> = verdicts.map(|drill| drill["faults"] == json!([])).collect();
-    assert_eq!(passed, [true, false, true]);
+    assert_eq!(passed, [true, true, false, true]);
 }
 
 #[test]

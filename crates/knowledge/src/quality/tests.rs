@@ -48,6 +48,15 @@ fn a_flood_of_deletions_waits_for_a_persons_word() {
     assert_eq!(report.checks[0].documents.len(), 20);
     assert_eq!(report.checks[0].documents[0], "070.md");
     assert!(judge(&Quality::default(), (&before, &after), &[], true).passed());
+    // A few may always go, but not all there are.
+    let (three, two, none) = (
+        ledger(3, "text", &Facts::default()),
+        ledger(2, "text", &Facts::default()),
+        Ledger::default(),
+    );
+    assert!(judge(&Quality::default(), (&three, &two), &[], false).passed());
+    let report = judge(&Quality::default(), (&three, &none), &[], false);
+    assert_eq!(failed(&report), ["max_removed"]);
 }
 
 #[test]

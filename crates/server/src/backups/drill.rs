@@ -59,8 +59,8 @@ pub struct Drilled {
     /// How many queries found the same passages with the same scores: golden queries as when they
     /// were recorded, others as in the original.
     pub queries: u64,
-    /// Snapshots that the original does not have any more, or of which something was erased since:
-    /// they were opened but not compared.
+    /// Snapshots that the original does not have any more, or of which something was erased in one
+    /// place and not yet in the other: they were opened but not compared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub not_compared: BTreeSet<Digest>,
     /// What is wrong; nothing if the backup is good.
@@ -178,7 +178,7 @@ async fn prove(
                 let bytes = blobs.get(&found).await.map_err(KnowledgeError::from)?;
                 let golden = GoldenQueries::read(found, &bytes)?;
                 let copy = SnapshotCache::default().open(&blobs, golden.snapshot).await?;
-                if copy.erased.is_empty() {
+                if !copy.is_redacted() {
                     ask(move || Ok((golden, copy)), tenant, drilled).await?;
                 }
             }
@@ -209,8 +209,8 @@ async fn compare(
         }
         Err(error) => return Err(error.into()),
     };
-    // Others are weighed otherwise once something is gone.
-    if !(original.erased.is_empty() && copy.erased.is_empty()) {
+    // What is left is weighed otherwise where something was erased.
+    if !copy.stands_as(&original) {
         drilled.not_compared.insert(digest);
         return Ok(());
     }
