@@ -1,7 +1,7 @@
 //! Finding passages: by words, by vectors, or by both.
 //!
 //! ```text
-//!  Ask ─► rows that count (tombstones, filters) ─┬─► bm25 ───┐
+//!  Ask ─► rows that count (documents, filters) ──┬─► bm25 ───┐
 //!                                                └─► vectors ┴─► fuse ─► passages, explained
 //! ```
 //!

@@ -23,6 +23,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use self::progress::Bar;
 use crate::backups::restore;
 use crate::client::{Client, Target};
 use crate::{config, explain, reference, wiring};
@@ -156,7 +157,9 @@ impl Waiting {
     ) -> Result<()> {
         let query = [("wait", !self.no_wait)];
         let request = client.request(Method::POST, path).query(&query).json(&body);
+        let bar = if self.no_wait { None } else { Bar::new(out, "waiting until it is done") };
         let answer = client.send(request).await?;
+        drop(bar);
         match self.no_wait {
             true => out.value(&answer, |begun| show::text(&begun["execution"])),
             false => out.value(&answer, shown),

@@ -37,6 +37,7 @@ pub fn run(peers: &[String]) -> Result<()> {
     corpora.extend(model.as_ref().map(|model| ("GROUNDCREW_TEST_MINILM", model)));
     corpora.extend(django.as_ref().map(|django| ("GROUNDCREW_TEST_DJANGO", django)));
     bench("delivery", "corpora", &corpora)?;
+    bench("delivery", "batches", &[])?;
     if let Some(model) = model {
         bench("embedding", "tokens", &[("GROUNDCREW_TEST_MINILM", &model)])?;
         if wanted("numpy") {

@@ -90,9 +90,10 @@ fn pruned(pruned: &Value) -> String {
     let dry_run = pruned["dry_run"] == true;
     let (would, swept) = (if dry_run { "would be " } else { "" }, &pruned["swept"]);
     let mut out = Vec::new();
-    for kind in ["releases", "batches", "artifacts"] {
-        for name in pruned["dropped"][kind].as_array().into_iter().flatten() {
-            out.push(format!("{} {} {would}dropped", kind.trim_end_matches("es"), text(name)));
+    for (kinds, kind) in [("releases", "release"), ("batches", "batch"), ("artifacts", "artifact")]
+    {
+        for name in pruned["dropped"][kinds].as_array().into_iter().flatten() {
+            out.push(format!("{kind} {} {would}dropped", text(name)));
         }
     }
     let kinds = [
