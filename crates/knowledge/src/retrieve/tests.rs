@@ -154,7 +154,7 @@ async fn a_filter_that_one_in_a_hundred_passes_still_fills_what_is_wanted() {
     assert!(german.passages.iter().all(|hit| hit.document.ends_with("00.md")));
     let verdict = &german.passages[0].why.as_ref().unwrap().filters[0];
     assert_eq!((verdict.value.as_str(), verdict.passed), (Some("de"), true));
-    // Tombstones count for nothing, filter or not.
+    // What counts no more counts for nothing, filter or not.
     assert_eq!(found(&[]).considered, 2_850);
     assert_eq!(found(&["path^=000"]).considered, 9);
     assert_eq!(found(&["tags=0|1", "tags=all", "year>=2019"]).considered, 100);
