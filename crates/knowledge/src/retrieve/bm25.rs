@@ -2,8 +2,8 @@
 //!
 //! `score = Σ idf · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / average length))` with
 //! `idf = ln(1 + (N − df + 0.5) / (df + 0.5))` (Robertson and Zaragoza, 2009). N, df and the average
-//! are those of the whole snapshot, rows that count no more included, so that scores do not depend on how it is
-//! split into segments. Terms are summed in the question's order.
+//! are those of the whole snapshot, rows that count no more included, so that scores do not depend on
+//! how it is split into segments. Terms are summed in the question's order.
 
 use std::collections::HashSet;
 
