@@ -193,6 +193,8 @@ pub struct Filter {
     pub outcome: Option<String>,
     /// Only since this moment.
     pub since: Option<Timestamp>,
+    /// Only those that were grounded on this document.
+    pub document: Option<String>,
 }
 
 impl Filter {
@@ -202,6 +204,13 @@ impl Filter {
             && self.release.is_none_or(|release| release == summary.release)
             && self.outcome.as_ref().is_none_or(|outcome| *outcome == summary.outcome)
             && self.since.is_none_or(|since| since <= summary.started_at)
+    }
+
+    /// Whether a record was grounded on the document that is wanted, if one is.
+    fn grounded(&self, record: &AnswerRecord) -> bool {
+        let Some(document) = &self.document else { return true };
+        let chunks = record.retrieval.iter().flat_map(|retrieval| &retrieval.chunks);
+        chunks.into_iter().any(|chunk| chunk.document == *document)
     }
 }
 
@@ -315,12 +324,14 @@ impl TraceLog {
             let newest = state.index.newest(tenant).filter(|summary| filter.admits(summary));
             (newest.take(limit).cloned().collect::<Vec<_>>(), state.index.complete())
         };
-        if complete || found.len() >= limit {
+        // The index does not know documents.
+        if filter.document.is_none() && (complete || found.len() >= limit) {
             return Ok(found);
         }
         found.clear();
         for segment in segments(&self.shared.directory)?.into_iter().rev() {
-            let summaries = records(&segment, tenant)?.map(|record| Summary::of(&record));
+            let grounded = records(&segment, tenant)?.filter(|record| filter.grounded(record));
+            let summaries = grounded.map(|record| Summary::of(&record));
             let older: Vec<_> = summaries.filter(|summary| filter.admits(summary)).collect();
             found.extend(older.into_iter().rev());
             if found.len() >= limit {

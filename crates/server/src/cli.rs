@@ -337,6 +337,9 @@ enum TraceCommand {
         /// Only since this moment (RFC 3339).
         #[arg(long)]
         since: Option<String>,
+        /// Only those that were grounded on this document: who was told what it says.
+        #[arg(long)]
+        document: Option<String>,
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -588,9 +591,14 @@ async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Outpu
 
 async fn trace(client: &Client, command: TraceCommand, out: &show::Output) -> Result<()> {
     match command {
-        TraceCommand::List { app, env, outcome, since, limit } => {
-            let given =
-                [("app", app), ("environment", env), ("outcome", outcome), ("since", since)];
+        TraceCommand::List { app, env, outcome, since, document, limit } => {
+            let given = [
+                ("app", app),
+                ("environment", env),
+                ("outcome", outcome),
+                ("since", since),
+                ("document", document),
+            ];
             let query = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
             let query: Vec<_> = query.chain([("limit", limit.to_string())]).collect();
             out.value(&client.get("/api/v1/traces", &query).await?, show::traces)

@@ -225,3 +225,30 @@ async fn no_tenant_sees_anothers_chunks_or_cache_hits() {
     other(&["knowledge", "refresh", "handbook"]).unwrap();
     assert_eq!(found(&stage, "handbook"), ["about.md"], "what one forgets the other keeps");
 }
+
+#[test]
+fn who_was_told_what_a_planted_document_says_is_found_as_by_reading_every_trace() {
+    let stage = Stage::support_desk().unwrap();
+    let (path, planted) = ("handbook/returns/planted.md", "returns/planted.md");
+    stage.write(path, "# Helmets\n\nA helmet can be returned for 99 days.\n").unwrap();
+    stage.groundcrew(&["knowledge", "refresh", "handbook"]).unwrap();
+    stage.groundcrew(&["release", "promote", "support", "--env", "prod"]).unwrap();
+    for question in ["Can a helmet be returned?", "What does a full service cost?", "Helmet?"] {
+        stage.groundcrew(&["ask", "support", question]).unwrap();
+    }
+    let traces = |more: &[&str]| -> Vec<String> {
+        let listed = stage.json(&[&["trace", "list", "--limit", "1000"], more].concat()).unwrap();
+        let listed = listed.as_array().unwrap().iter();
+        listed.map(|listed| listed["trace"].as_str().unwrap().to_owned()).collect()
+    };
+    let told = |trace: &String| {
+        let shown = stage.json(&["trace", "show", trace]).unwrap();
+        let chunks = shown["retrieval"]["chunks"].as_array().unwrap().clone();
+        chunks.iter().any(|chunk| chunk["document"] == planted)
+    };
+    let all = traces(&[]);
+    let by_hand: Vec<_> = all.iter().filter(|trace| told(trace)).cloned().collect();
+    assert!(!by_hand.is_empty() && by_hand.len() < all.len(), "{by_hand:?} of {all:?}");
+    assert_eq!(traces(&["--document", planted]), by_hand);
+    assert!(traces(&["--document", planted, "--since", "2999-01-01T00:00:00Z"]).is_empty());
+}

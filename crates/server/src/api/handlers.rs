@@ -236,7 +236,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
         .query(&["wait", "approved", "source"])
         .to(refresh),
         Route::new(Method::GET, "/api/v1/traces", Action::ReadTraces, "The newest answers.")
-            .query(&["app", "environment", "release", "outcome", "since", "limit"])
+            .query(&["app", "environment", "release", "outcome", "since", "document", "limit"])
             .to(traces),
         Route::new(
             Method::GET,
@@ -516,6 +516,7 @@ async fn traces(call: Call) -> Result<Value, Problem> {
         release: call.query("release")?,
         outcome: call.query("outcome")?,
         since: call.query("since")?,
+        document: call.query("document")?,
     };
     let limit: usize = call.query("limit")?.unwrap_or(20).min(1_000);
     let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
