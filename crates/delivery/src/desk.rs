@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use knowledge::source::{Directory, Offer};
-use knowledge::{Extractor, Limits, NoSteps, Offered, Watch, Workshop};
-use release::{ArtifactName, Clock, PrincipalId, Secret, TenantId, Timestamp};
+use knowledge::{
+    Embedder, EmbeddingSpec, Extractor, KnowledgeError, KnowledgeModels, Limits, NoModels, NoSteps,
+    Offered, OpenEmbedder, RerankSpec, Reranker, Watch, Workshop,
+};
+use release::{ArtifactName, Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use store::{Blobs, Store};
 use workflow::engine::{Engine, TenantEngine};
 
@@ -19,11 +23,36 @@ use crate::{
 
 /// A clock that is set by hand.
 #[derive(Debug)]
-pub struct Hands(Mutex<Timestamp>);
+pub struct Hands(pub Mutex<Timestamp>);
 
 impl Clock for Hands {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
+    }
+}
+
+/// Models that embed with one embedder, and order nothing.
+#[derive(Debug)]
+pub struct Embeds<E>(pub Arc<E>);
+
+#[async_trait]
+impl<E: Embedder + 'static> KnowledgeModels for Embeds<E> {
+    async fn embedder(
+        &self,
+        _: &TenantId,
+        _: &EmbeddingSpec,
+        artifact: Option<Digest>,
+    ) -> Result<OpenEmbedder, KnowledgeError> {
+        let embedder: Arc<dyn Embedder> = self.0.clone();
+        Ok(OpenEmbedder { embedder, artifact })
+    }
+
+    async fn reranker(
+        &self,
+        tenant: &TenantId,
+        spec: &RerankSpec,
+    ) -> Result<Arc<dyn Reranker>, KnowledgeError> {
+        NoModels.reranker(tenant, spec).await
     }
 }
 
@@ -156,7 +185,8 @@ impl Desk {
     }
 }
 
-fn server((store, blobs): (&Store, &Blobs), offered: &Offered, clock: &Arc<Hands>) -> Delivery {
+/// A release path over what keeps it, which reads what is offered.
+pub fn server((store, blobs): (&Store, &Blobs), offered: &Offered, clock: &Arc<Hands>) -> Delivery {
     let extractor = Extractor::new("no-program".into(), Limits::default());
     let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
     let clock: Arc<dyn Clock> = clock.clone();

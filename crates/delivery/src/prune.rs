@@ -4,25 +4,17 @@
 //!  lease ─► doom (retention) ─► drop the records ─► pins ─► sweep the blobs ─► event
 //! ```
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use release::{PrincipalId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Lease, Sweep, Swept};
+use store::{Backups, Lease, Sweep, Swept};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
 use crate::retention::{Doomed, Dropped, Retention};
 use crate::tasks::{failed, input, output};
 use crate::{Delivery, DeliveryError};
-
-/// How long a lease lasts unless it is renewed, and how often it is.
-const HELD: Duration = Duration::from_secs(60);
-const RENEWED: Duration = Duration::from_secs(20);
-/// The lease of whoever takes a backup: while somebody copies, nothing is deleted.
-const BACKUP: &str = "backup";
 
 /// What pruning did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,39 +79,16 @@ impl Delivery {
         retention: &Retention,
         dry_run: bool,
     ) -> Result<Pruned, DeliveryError> {
-        let name = format!("storage.prune/{tenant}");
-        let own = self.lease(&name, holder).await?.ok_or(DeliveryError::Busy("pruning"))?;
-        let backup = self.lease(BACKUP, holder).await?;
+        let (system, clock) = (self.store.system(), &*self.clock);
+        let own = system.take(&format!("storage.prune/{tenant}"), holder, clock).await?;
+        let own = own.ok_or(DeliveryError::Busy("pruning"))?;
+        // While somebody copies, nothing is deleted.
+        let backup = system.take(Backups::LEASE, holder, clock).await?;
         let delete = backup.is_some();
         let leases: Vec<Lease> = std::iter::once(own).chain(backup).collect();
-        let pruned = tokio::select! {
-            pruned = self.prune_alone((tenant, actor), *retention, (dry_run, delete)) => pruned,
-            lost = self.keep(&leases) => Err(lost),
-        };
-        for lease in &leases {
-            self.store.system().release(lease).await?;
-        }
-        pruned
-    }
-
-    async fn lease(&self, name: &str, holder: &str) -> Result<Option<Lease>, DeliveryError> {
-        let now = self.clock.now();
-        let expires = now.checked_add(HELD).unwrap_or(now);
-        Ok(self.store.system().acquire(name, holder, expires, now).await?)
-    }
-
-    /// Renews leases; ends when one is lost.
-    async fn keep(&self, leases: &[Lease]) -> DeliveryError {
-        loop {
-            tokio::time::sleep(RENEWED).await;
-            for lease in leases {
-                match self.lease(&lease.name, &lease.holder).await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => return DeliveryError::Busy("pruning, or a backup,"),
-                    Err(error) => return error,
-                }
-            }
-        }
+        let work = self.prune_alone((tenant, actor), *retention, (dry_run, delete));
+        let pruned = system.holding(&leases, clock, work).await?;
+        pruned.ok_or(DeliveryError::Busy("pruning, or a backup,"))?
     }
 
     async fn prune_alone(

@@ -100,3 +100,14 @@ impl From<tantivy::TantivyError> for KnowledgeError {
         Self::Index(error.to_string())
     }
 }
+
+/// An error with what it was caused by.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        told = format!("{told}: {source}");
+        cause = source.source();
+    }
+    told
+}

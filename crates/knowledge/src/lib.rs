@@ -47,7 +47,7 @@ pub use embed::{
     vector_to_hex,
 };
 pub use erase::{Remains, Whereabouts, documents_where, remains, rewrite, whereabouts};
-pub use error::KnowledgeError;
+pub use error::{KnowledgeError, with_causes};
 pub use evaluate::{
     Evaluation, Figure, Golden, GoldenQueries, Judged, MAX_QUERIES, Scores, embed_queries, evaluate,
 };

@@ -31,7 +31,7 @@ use crate::segment::{self, Cut};
 use crate::{
     Compaction, Diff, DocumentEntry, Facts, GoldenReport, Gone, KnowledgeError, KnowledgeSpec,
     Known, Ledger, Manifest, MustFind, Offered, Polls, QualityReport, RawDocument, Refusal, Seen,
-    SourceSpec, Watch, judge, source,
+    SourceSpec, Watch, judge, source, with_causes,
 };
 
 /// How many documents are worked on at once.
@@ -350,7 +350,7 @@ impl<'a> Batch<'a> {
                 Ok(()) => {}
                 Err(KnowledgeError::Stopped) => return Err(KnowledgeError::Stopped),
                 Err(error) => {
-                    let (source, reason) = (spec.name().to_owned(), chain(&error));
+                    let (source, reason) = (spec.name().to_owned(), with_causes(&error));
                     read.report.unread.push(Unread { source, reason });
                     failed = failed.or(Some(error));
                     self.keep_all(spec, &mut read);
@@ -549,15 +549,4 @@ impl Worked {
             Self::Fresh(fresh) => &fresh.0.path,
         }
     }
-}
-
-/// An error with what it was caused by.
-fn chain(error: &KnowledgeError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        told = format!("{told}: {source}");
-        cause = source.source();
-    }
-    told
 }

@@ -37,7 +37,7 @@ use crate::{Identity, Role, SecurityError};
 
 use access::Seal;
 pub use access::{AccessKey, IssuedAccessKey};
-pub use statement::{Forged, derived_key};
+pub use statement::Forged;
 
 const TENANTS: Collection = Collection("tenants");
 const PRINCIPALS: Collection = Collection("principals");

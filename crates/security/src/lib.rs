@@ -31,6 +31,6 @@ pub use error::SecurityError;
 pub use group::ProcessGroup;
 pub use keys::{
     AccessKey, Forged, Invalid, IssuedAccessKey, IssuedKey, KeyId, KeyProof, KeyRecord, KeyRing,
-    PrincipalRecord, TenantRecord, derived_key,
+    PrincipalRecord, TenantRecord,
 };
 pub use secrets::SecretRef;

@@ -31,11 +31,6 @@ pub use tasks::{DrillTask, TakeTask};
 
 use crate::knowledge_models::{InstalledModels, OpenModels};
 
-/// What is held while a backup is taken, deleted or drilled, and while blobs are deleted.
-pub const LEASE: &str = "backup";
-/// How long the lease lasts unless it is renewed, and how often it is.
-const HELD: Duration = Duration::from_secs(60);
-const RENEWED: Duration = Duration::from_secs(20);
 /// How long the lease is waited for: longer than a server that was killed held it.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a lease that somebody else holds is asked for.
@@ -210,7 +205,7 @@ impl Place {
     /// # Errors
     /// If none can be derived.
     pub fn new(bucket: &str, blobs: Blobs, installation: &Secret) -> Result<Self, SecurityError> {
-        let key = security::derived_key(installation, PURPOSE)?;
+        let key = store::derived_key(installation, PURPOSE).map_err(|_| SecurityError::Sealing)?;
         let key = Secret::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         Ok(Self { bucket: bucket.to_owned(), backups: Backups::new(blobs, key) })
     }
@@ -368,16 +363,11 @@ impl Keeper {
         &self,
         work: impl Future<Output = Result<T, BackupTrouble>>,
     ) -> Result<T, BackupTrouble> {
-        let system = self.data.0.system();
+        let (system, clock) = (self.data.0.system(), &*self.parts.clock);
         let holder = format!("{}/{}", self.node, uuid::Uuid::new_v4());
-        let acquire = || {
-            let now = self.parts.clock.now();
-            let expires = now.checked_add(HELD).unwrap_or(Timestamp::MAX);
-            system.acquire(LEASE, &holder, expires, now)
-        };
         let waiting = async {
             loop {
-                match acquire().await? {
+                match system.take(Backups::LEASE, &holder, clock).await? {
                     Some(lease) => return Ok::<_, BackupTrouble>(lease),
                     None => tokio::time::sleep(AGAIN).await,
                 }
@@ -385,21 +375,6 @@ impl Keeper {
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
         let lease = waited.map_err(|_| BackupTrouble::Busy)??;
-        let renewing = async {
-            loop {
-                tokio::time::sleep(RENEWED).await;
-                match acquire().await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => return BackupTrouble::Lost,
-                    Err(error) => return error.into(),
-                }
-            }
-        };
-        let done = tokio::select! {
-            done = work => done,
-            lost = renewing => Err(lost),
-        };
-        system.release(&lease).await?;
-        done
+        system.holding(&[lease], clock, work).await?.ok_or(BackupTrouble::Lost)?
     }
 }

@@ -144,6 +144,9 @@ pub struct Backups {
 }
 
 impl Backups {
+    /// The lease of whoever takes, deletes or reads backups, and of whoever deletes blobs.
+    pub const LEASE: &str = "backup";
+
     /// The backups at `place`, whose inventories are signed with `key`, the installation's, which
     /// also wraps the keys of the blobs there.
     pub fn new(place: Blobs, key: Secret) -> Self {
@@ -458,6 +461,3 @@ fn inventory_key(id: &str) -> Option<String> {
     let plain = id.len() == 16 && id.chars().all(|c| c.is_ascii_digit() || "TZ".contains(c));
     plain.then(|| format!("{INVENTORIES}{}/{id}", &id[..6]))
 }
-
-#[cfg(test)]
-mod tests;

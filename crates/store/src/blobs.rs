@@ -24,6 +24,7 @@ use disk::Disk;
 pub use erasure::Erasure;
 use s3::S3;
 use seal::Wrap;
+pub use seal::derived_key;
 pub use sweep::{Amount, Sweep, Swept};
 
 /// First bytes of every blob: magic and format version.

@@ -47,6 +47,7 @@ mod store;
 mod transaction;
 
 pub use backup::{BackupError, Backups, ERASURES, Forgotten, Inventory, Moved, OPEN};
+pub use blobs::derived_key;
 pub use blobs::{
     Amount, BlobError, Blobs, Bucket, Erasure, Object, ObjectInfo, S3Options, Sweep, Swept,
     TenantBlobs,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use release::{Digest, PrincipalId, Secret, TenantId, Timestamp};
-use store::conformance::Database;
+use store::conformance::{Cut, Database};
 use store::{
     BackupError, Backups, BlobError, Blobs, Collection, ERASURES, Expect, List, Store, Transaction,
 };
@@ -282,4 +282,112 @@ async fn a_sealed_blob_opens_with_the_key_of_its_installation_only() {
         let opened = other.tenant(&TenantId::DEFAULT).get(&digest).await;
         assert!(matches!(opened, Err(BlobError::Corrupt { .. })), "{opened:?}");
     }
+}
+
+/// Several thousand notes, so that the database has several pieces, and two blobs.
+async fn filled() -> Home {
+    let home = Home::new().await;
+    let notes: Vec<_> = (0..6_000).map(|number| (format!("{number:06}"), "pear")).collect();
+    home.notes(&notes).await;
+    home.put("one").await;
+    home.put("two").await;
+    home
+}
+
+/// How many notes and blobs there are.
+async fn counted(store: &Store, blobs: &Blobs) -> (usize, usize) {
+    let list = List { prefix: String::new(), index: None, after: None, limit: 100_000 };
+    let notes = store.tenant(&TenantId::DEFAULT).list(NOTES, list).await.unwrap();
+    (notes.len(), blobs.tenant(&TenantId::DEFAULT).list().await.unwrap().len())
+}
+
+/// How many notes and blobs a backup has once it is restored.
+async fn restored(home: &Home, inventory: &store::Inventory, name: &str) -> (usize, usize) {
+    let (store, blobs) = home.scratch(name).await;
+    home.backups().restore(inventory, (&store, &blobs)).await.unwrap();
+    counted(&store, &blobs).await
+}
+
+/// The backups at the home's place, as a process sees them that is killed at a moment.
+fn mortal(home: &Home, cut: &Cut) -> Backups {
+    Backups::new(cut.blobs(&Blobs::disk(home.place.clone())), Secret::new("key"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_cut_off_at_any_write_is_none_and_the_next_one_completes() {
+    let home = filled().await;
+    let (first, _) = home.take(0).await;
+    home.note("009999", "more").await;
+    home.put("three").await;
+    let mut cuts = 0;
+    loop {
+        let cut = Cut::at(cuts);
+        let taking = cut.run(mortal(&home, &cut).take((&home.store, &home.blobs), at(1))).await;
+        let Err(moment) = taking else { break };
+        let there = home.backups().list().await.unwrap();
+        // Its inventory is the last that is written: once that is done there is a backup.
+        let done = moment.starts_with("after") && there.len() == 2;
+        assert!(done || there == [first.clone()], "cut off {moment}, {cuts}");
+        cuts += 1;
+    }
+    // Each went on with what the one before had left: the new piece, the new blob, the inventory.
+    assert!(cuts >= 4, "{cuts}");
+    assert_eq!(restored(&home, &first, "before").await, (6_000, 2));
+    let second = home.backups().newest(at(1)).await.unwrap().unwrap();
+    assert_eq!(restored(&home, &second, "after").await, (6_001, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgetting_cut_off_at_any_deletion_leaves_whole_what_is_still_there() {
+    let home = filled().await;
+    home.take(0).await;
+    home.note("000001", "changed").await;
+    home.put("three").await;
+    home.take(24).await;
+    let mut cuts = 0;
+    loop {
+        let cut = Cut::at(cuts);
+        if cut.run(mortal(&home, &cut).forget(at(1), false)).await.is_ok() {
+            break;
+        }
+        for (number, left) in home.backups().list().await.unwrap().iter().enumerate() {
+            restored(&home, left, &format!("cut-{cuts}-{number}")).await;
+        }
+        cuts += 1;
+    }
+    assert!(cuts >= 2, "{cuts}");
+    let left = home.backups().list().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(restored(&home, &left[0], "last").await, (6_000, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_cut_off_at_any_step_says_so_and_the_next_one_completes() {
+    let home = filled().await;
+    let (inventory, _) = home.take(0).await;
+    assert!(inventory.pieces.len() >= 3, "{}", inventory.pieces.len());
+    let (store, blobs) = home.scratch("again").await;
+    let (mut cuts, mut half) = (0, 0);
+    loop {
+        let cut = Cut::at(cuts);
+        let mortal = (cut.store(&store), cut.blobs(&blobs));
+        let restoring = cut.run(home.backups().restore(&inventory, (&mortal.0, &mortal.1))).await;
+        match restoring {
+            Err(moment) => {
+                let is_half = store.is_half_restored().await.unwrap();
+                half += usize::from(is_half);
+                let (notes, _) = counted(&store, &blobs).await;
+                assert!(is_half || notes == 0 || notes == 6_000, "cut off {moment}, {cuts}");
+                cuts += 1;
+            }
+            // The one before was cut off when all was done.
+            Ok(Err(BackupError::NotEmpty)) => break,
+            Ok(done) => panic!("cut off nowhere, {cuts}: {done:?}"),
+        }
+    }
+    assert!(half > 2 * inventory.pieces.len(), "{half} of {cuts}");
+    assert!(!store.is_half_restored().await.unwrap());
+    assert_eq!(counted(&store, &blobs).await, (6_000, 2));
+    let again = home.backups().restore(&inventory, (&store, &blobs)).await;
+    assert!(matches!(again, Err(BackupError::NotEmpty)), "{again:?}");
 }

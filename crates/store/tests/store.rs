@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
-use release::{PrincipalId, Secret, TenantId, Timestamp};
+use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use store::conformance::Database;
 use store::{BlobError, Blobs, Collection, Expect, S3Options, Store, StoreError, Transaction};
 
@@ -187,4 +187,31 @@ async fn killing_the_process_loses_nothing_acknowledged_and_leaves_nothing_half_
         drop((store, notes));
         drop(wait_until_unlocked(&path).await.unwrap());
     }
+}
+
+/// A clock that is set by hand.
+#[derive(Debug)]
+struct Hands(std::sync::Mutex<Timestamp>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_under_a_lease_gives_it_back_and_is_stopped_when_somebody_else_has_it() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&home.path().join("control.db")).await.unwrap();
+    let (system, clock) = (store.system(), Hands(std::sync::Mutex::new(Timestamp::UNIX_EPOCH)));
+    let lease = system.take("job", "a", &clock).await.unwrap().unwrap();
+    assert!(system.take("job", "b", &clock).await.unwrap().is_none());
+    let work = async { "done" };
+    assert_eq!(system.holding(&[lease], &clock, work).await.unwrap(), Some("done"));
+    let lease = system.take("job", "b", &clock).await.unwrap().unwrap();
+    *clock.0.lock().unwrap() += std::time::Duration::from_secs(61);
+    assert!(system.take("job", "c", &clock).await.unwrap().is_some());
+    let stopped = system.holding(&[lease], &clock, std::future::pending::<()>()).await.unwrap();
+    assert_eq!(stopped, None);
+    assert!(system.take("job", "b", &clock).await.unwrap().is_none(), "it stays with its holder");
 }

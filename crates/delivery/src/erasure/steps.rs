@@ -4,7 +4,6 @@
 //! last: until then everything can be found and done again.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use knowledge::{CacheKey, Remains, Whereabouts, rewrite};
 use release::{PrincipalId, TenantId};
@@ -13,10 +12,6 @@ use store::{BackupError, ERASURES, List, OPEN, StoreError};
 use super::{ErasureRecord, erasure_key};
 use crate::catalog::{PAGE, Versioned, versioned};
 use crate::{Delivery, DeliveryError, TenantDelivery};
-
-/// How long a server may be at the erasures of one tenant before another takes over: doing a step
-/// twice does no harm.
-const HELD: Duration = Duration::from_secs(600);
 
 /// What is done, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +80,20 @@ impl Delivery {
             if scoped.open_erasures().await?.is_empty() {
                 continue;
             }
-            let (name, now) = (format!("erasures/{tenant}"), self.clock.now());
-            let lease = self.store.system().acquire(&name, node, now + HELD, now).await?;
+            let (system, clock) = (self.store.system(), &*self.clock);
+            let lease = system.take(&format!("erasures/{tenant}"), node, clock).await?;
             let Some(lease) = lease else { continue };
-            for record in scoped.open_erasures().await? {
-                match scoped.complete(record).await? {
-                    true => completed.done += 1,
-                    false => completed.waiting += 1,
+            let work = async {
+                for record in scoped.open_erasures().await? {
+                    match scoped.complete(record).await? {
+                        true => completed.done += 1,
+                        false => completed.waiting += 1,
+                    }
                 }
-            }
-            self.store.system().release(&lease).await?;
+                Ok::<_, DeliveryError>(())
+            };
+            // What is left when the lease is lost, whoever holds it then completes.
+            system.holding(&[lease], clock, work).await?.unwrap_or(Ok(()))?;
         }
         Ok(completed)
     }

@@ -2,33 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use knowledge::source::{Directory, Offer, Put};
-use knowledge::{
-    CallLimits, Embedded, Embedder, EmbeddingSpec, Extractor, KnowledgeModels, Limits, NoSteps,
-    Offered, OpenEmbedder, RerankSpec, Reranker, SnapshotCache, Watch, Workshop,
-};
-use release::{Clock, Secret, TenantId};
+use knowledge::{CallLimits, Embedded, Embedder, Offered, SnapshotCache, Watch};
+use release::{Secret, TenantId};
 use store::conformance::Cut;
 use store::{Backups, Blobs, Inventory, Store};
 
 use super::*;
+use crate::desk::{Embeds, Hands, server};
 use crate::{Delivery, Excised, Refresh, Upload};
 
 const NOON: &str = "2026-01-01T12:00:00Z";
-
-/// Stands still while a server runs.
-#[derive(Debug)]
-struct Still(Timestamp);
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
 
 /// Embeds by length.
 #[derive(Debug)]
@@ -47,26 +35,6 @@ impl Embedder for Lengths {
     async fn embed(&self, texts: &[String]) -> Result<Embedded, KnowledgeError> {
         let vectors = texts.iter().map(|text| vec![text.len() as f32, 1.0]).collect();
         Ok(Embedded { vectors, ..Embedded::default() })
-    }
-}
-
-#[async_trait]
-impl KnowledgeModels for Lengths {
-    async fn embedder(
-        &self,
-        _: &TenantId,
-        _: &EmbeddingSpec,
-        _: Option<Digest>,
-    ) -> Result<OpenEmbedder, KnowledgeError> {
-        Ok(OpenEmbedder { embedder: Arc::new(Lengths), artifact: None })
-    }
-
-    async fn reranker(
-        &self,
-        _: &TenantId,
-        spec: &RerankSpec,
-    ) -> Result<Arc<dyn Reranker>, KnowledgeError> {
-        Err(KnowledgeError::model(&spec.model, "none here"))
     }
 }
 
@@ -129,13 +97,11 @@ impl Desk {
             pushed: Some((store.clone(), blobs.clone())),
             ..Offered::default()
         };
-        let extractor = Extractor::new("no-program".into(), Limits::default());
-        let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
         let hours = self.starts.fetch_add(1, Ordering::Relaxed);
         let at = NOON.parse::<Timestamp>().unwrap() + Duration::from_secs(3_600 * hours);
-        let clock: Arc<dyn Clock> = Arc::new(Still(at));
-        let delivery = Delivery::new((store, blobs), Arc::new(offered), workshop, clock)
-            .with_models(Arc::new(Lengths))
+        let clock = Arc::new(Hands(Mutex::new(at)));
+        let delivery = server((&store, &blobs), &offered, &clock)
+            .with_models(Arc::new(Embeds(Arc::new(Lengths))))
             .with_backups(self.places());
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         (delivery, ada)

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use knowledge::source::Put;
-use knowledge::{
-    CallLimits, Embedded, Embedder, EmbeddingSpec, KnowledgeError, KnowledgeModels, Metadata,
-    NoModels, OpenEmbedder, RerankSpec, Reranker,
-};
-use release::{Digest, TenantId};
+use knowledge::{CallLimits, Embedded, Embedder, KnowledgeError, Metadata};
+use release::Digest;
 use serde_json::json;
 
 use super::*;
 use crate::Excised;
+use crate::desk::Embeds;
 use crate::versions::tests::Desk;
 
 /// An app that the knowledge base grounds, each of whose releases goes live at once.
@@ -29,7 +27,7 @@ pub const APP: [(&str, &str); 3] = [
 
 /// A model whose vectors are the counts of letters.
 #[derive(Debug)]
-pub struct Letters;
+struct Letters;
 
 #[async_trait]
 impl Embedder for Letters {
@@ -48,26 +46,6 @@ impl Embedder for Letters {
         let vector = |text| (b'a'..=b'z').map(|letter| count(text, letter)).collect();
         let vectors = texts.iter().map(vector).collect();
         Ok(Embedded { vectors, tokens: 1, cost: None })
-    }
-}
-
-#[async_trait]
-impl KnowledgeModels for Letters {
-    async fn embedder(
-        &self,
-        _: &TenantId,
-        _: &EmbeddingSpec,
-        artifact: Option<Digest>,
-    ) -> Result<OpenEmbedder, KnowledgeError> {
-        Ok(OpenEmbedder { embedder: Arc::new(Letters), artifact })
-    }
-
-    async fn reranker(
-        &self,
-        tenant: &TenantId,
-        spec: &RerankSpec,
-    ) -> Result<Arc<dyn Reranker>, KnowledgeError> {
-        NoModels.reranker(tenant, spec).await
     }
 }
 
@@ -92,7 +70,7 @@ fn named(desk: &Desk) -> BTreeSet<(String, Digest)> {
 #[tokio::test]
 async fn every_content_that_any_record_names_is_kept() {
     let base = "[[sources]]\nkind = \"push\"\n[embedding]\nmodel = \"letters\"\n";
-    let desk = Desk::with(base, &APP, Arc::new(Letters)).await;
+    let desk = Desk::with(base, &APP, Arc::new(Embeds(Arc::new(Letters)))).await;
     let put = Put {
         path: "pushed/p.md".to_owned(),
         bytes: "Pushed.".into(),

@@ -8,6 +8,7 @@ use crate::retention::tests::{days, desk, pass};
 use crate::versions::tests::Desk;
 use crate::{DeliveryError, Excised};
 
+const HELD: std::time::Duration = std::time::Duration::from_secs(60);
 const RETENTION: Retention = Retention { keep_days: 10, keep_at_least: 3, grace_hours: 24 };
 
 async fn prune(desk: &Desk, dry_run: bool) -> Pruned {

@@ -6,22 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use knowledge::source::{Directory, Offer};
-use knowledge::{Extractor, KnowledgeModels, Limits, NoModels, NoSteps, Offered, Watch, Workshop};
-use release::{ArtifactName, Clock, PrincipalId, TenantId, Timestamp};
+use knowledge::{KnowledgeModels, NoModels, Offered, Watch};
+use release::{ArtifactName, PrincipalId, TenantId, Timestamp};
 use store::{Blobs, Store};
 
 use super::Excised;
+use crate::desk::{Hands, server};
 use crate::refresh::{Refresh, Refreshed};
 use crate::{Delivery, DeliveryError, TenantDelivery, Upload};
-
-#[derive(Debug)]
-pub(crate) struct Hours(pub Mutex<Timestamp>);
-
-impl Clock for Hours {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
 
 const APP: &str = "[slots]\nmodel = \"small\"\nprompt = \"support\"\nknowledge = \"handbook\"\n";
 
@@ -29,7 +21,7 @@ const APP: &str = "[slots]\nmodel = \"small\"\nprompt = \"support\"\nknowledge =
 pub(crate) struct Desk {
     pub home: tempfile::TempDir,
     pub docs: PathBuf,
-    pub clock: Arc<Hours>,
+    pub clock: Arc<Hands>,
     pub store: Store,
     pub blobs: Blobs,
     pub delivery: Delivery,
@@ -53,7 +45,7 @@ impl Desk {
         fs::create_dir(&docs).unwrap();
         let store = Store::open_sqlite(&home.path().join("control.db")).await.unwrap();
         let blobs = Blobs::disk(home.path().join("blobs"));
-        let clock = Arc::new(Hours(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
+        let clock = Arc::new(Hands(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
         let delivery = over((store.clone(), blobs.clone()), &docs, &clock).with_models(models);
         let ada = delivery.tenant(&TenantId::DEFAULT, PrincipalId::user("ada").unwrap());
         let base = format!("[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n{quality}");
@@ -93,7 +85,7 @@ impl Desk {
 }
 
 /// A release path that reads the documents of `docs`.
-fn over(kept: (Store, Blobs), docs: &Path, clock: &Arc<Hours>) -> Delivery {
+fn over(kept: (Store, Blobs), docs: &Path, clock: &Arc<Hands>) -> Delivery {
     let docs_offer = Offer { what: Directory(docs.to_owned()), tenants: vec![TenantId::DEFAULT] };
     let directories = [("docs".to_owned(), docs_offer)].into();
     let offered = Offered {
@@ -101,10 +93,7 @@ fn over(kept: (Store, Blobs), docs: &Path, clock: &Arc<Hours>) -> Delivery {
         pushed: Some((kept.0.clone(), kept.1.clone())),
         ..Offered::default()
     };
-    let extractor = Extractor::new("no-program".into(), Limits::default());
-    let workshop = Arc::new(Workshop { extractor, steps: Arc::new(NoSteps) });
-    let clock: Arc<dyn Clock> = clock.clone();
-    Delivery::new(kept, Arc::new(offered), workshop, clock)
+    server((&kept.0, &kept.1), &offered, clock)
 }
 
 #[tokio::test]

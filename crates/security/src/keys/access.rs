@@ -7,9 +7,10 @@
 use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{hkdf, rand};
+use aws_lc_rs::rand;
 use base64::Engine;
 use release::{PrincipalId, Secret, TenantId, Timestamp};
+use store::derived_key;
 
 use super::{BASE64, Invalid, KeyId, KeyProof, KeyRecord, KeyRing, Proof};
 use crate::{Identity, SecurityError};
@@ -22,7 +23,7 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// How many random bytes a secret has: 40 characters in base 64, as AWS's.
 const SECRET: usize = 30;
 /// What the derived key is for; another purpose or form takes another text.
-const PURPOSE: &[u8] = b"groundcrew: secrets of access keys, 1";
+const PURPOSE: &str = "groundcrew: secrets of access keys, 1";
 
 /// An access key just made: the only time its secret is seen.
 #[derive(Debug, Clone)]
@@ -104,12 +105,8 @@ pub(super) struct Seal(RandomizedNonceKey);
 impl Seal {
     /// The seal of the installation whose key is `pepper`.
     pub(super) fn new(pepper: &Secret) -> Result<Self, SecurityError> {
-        let mut key = [0; 32];
-        hkdf::Salt::none(hkdf::HKDF_SHA256)
-            .extract(pepper.expose().as_bytes())
-            .expand(&[PURPOSE], hkdf::HKDF_SHA256)
-            .and_then(|derived| derived.fill(&mut key))
-            .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key))
+        derived_key(pepper, PURPOSE)
+            .and_then(|key| RandomizedNonceKey::new(&AES_256_GCM, &key))
             .map(Self)
             .map_err(|_| SecurityError::Sealing)
     }

@@ -4,9 +4,10 @@
 //! the installation's. One without that key can neither make nor change one. With another
 //! installation's key, all statements end.
 
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use release::Secret;
+use store::derived_key;
 
 use super::{BASE64, KeyRing};
 use crate::SecurityError;
@@ -48,22 +49,8 @@ impl KeyRing {
 
 /// The key of the installation whose key is `pepper`.
 pub(super) fn key(pepper: &Secret) -> Result<hmac::Key, SecurityError> {
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &derived_key(pepper, PURPOSE)?))
-}
-
-/// A key for one purpose, which HKDF-SHA256 derives from the installation's. Keys of different
-/// purposes tell nothing of each other.
-///
-/// # Errors
-/// If the library refuses.
-pub fn derived_key(installation: &Secret, purpose: &str) -> Result<[u8; 32], SecurityError> {
-    let mut key = [0; 32];
-    hkdf::Salt::none(hkdf::HKDF_SHA256)
-        .extract(installation.expose().as_bytes())
-        .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)
-        .and_then(|derived| derived.fill(&mut key))
-        .map_err(|_| SecurityError::Sealing)?;
-    Ok(key)
+    let key = derived_key(pepper, PURPOSE).map_err(|_| SecurityError::Sealing)?;
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &key))
 }
 
 #[cfg(test)]

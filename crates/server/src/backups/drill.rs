@@ -1,7 +1,7 @@
 //! Drills: a backup is restored into scratch, an installation is started on it, and what that finds
 //! is compared with what the original finds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use delivery::Reconciler;
 use gateway::LiveReleases;
-use knowledge::{GoldenQueries, KnowledgeError, Snapshot, SnapshotCache};
+use knowledge::{GoldenQueries, KnowledgeError, Snapshot, SnapshotCache, with_causes};
 use release::{Digest, PrincipalId, TenantId, Timestamp};
 use security::KeyRing;
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,7 @@ pub async fn hold(
     let blobs = Blobs::disk(scratch.0.join("blobs")).with_key(&keeper.parts.installation);
     let restored = (store, blobs);
     if let Err(trouble) = prove(keeper, (place, &inventory), &restored, &mut drilled).await {
-        drilled.faults.push(chain(&trouble));
+        drilled.faults.push(with_causes(&trouble));
     }
     drilled.ended_at = keeper.parts.clock.now();
     Ok(drilled)
@@ -151,7 +151,8 @@ async fn prove(
     live.catch_up().await;
     drilled.rto_seconds = Some(begun.elapsed().as_secs_f64());
 
-    let mut snapshots = BTreeSet::new();
+    // What each found for its golden queries, if that was recorded.
+    let mut snapshots: BTreeMap<(TenantId, Digest), Option<Digest>> = BTreeMap::new();
     let live = Arc::clone(&live.watch().borrow());
     for (tenant, environment) in live.table.environments() {
         for release in environment.releases() {
@@ -159,7 +160,7 @@ async fn prove(
                 Ok(loaded) => {
                     drilled.releases += 1;
                     let snapshot = loaded.snapshot.as_ref().map(|snapshot| snapshot.digest);
-                    snapshots.extend(snapshot.map(|digest| (tenant.clone(), digest)));
+                    snapshots.extend(snapshot.map(|digest| ((tenant.clone(), digest), None)));
                 }
                 Err(why) => {
                     let app = &environment.app;
@@ -172,35 +173,37 @@ async fn prove(
     for tenant in &tenants {
         let bases = delivery.tenant(tenant, PrincipalId::system("drill")).knowledge_bases().await?;
         for base in bases {
-            snapshots.extend(base.snapshot.map(|digest| (tenant.clone(), digest)));
-            if let Some(found) = base.found {
-                let blobs = restored.1.tenant(tenant);
-                let bytes = blobs.get(&found).await.map_err(KnowledgeError::from)?;
-                let golden = GoldenQueries::read(found, &bytes)?;
-                let copy = SnapshotCache::default().open(&blobs, golden.snapshot).await?;
-                if !copy.is_redacted() {
-                    ask(move || Ok((golden, copy)), tenant, drilled).await?;
-                }
-            }
+            snapshots.extend(base.snapshot.map(|digest| ((tenant.clone(), digest), base.found)));
         }
     }
-    for (tenant, digest) in snapshots {
+    for ((tenant, digest), found) in snapshots {
         let both = (&keeper.data.1, &restored.1);
-        if let Err(trouble) = compare(both, (&tenant, digest), drilled).await {
-            drilled.faults.push(format!("snapshot `{digest}` of `{tenant}`: {}", chain(&trouble)));
+        if let Err(trouble) = compare(both, &tenant, (digest, found), drilled).await {
+            drilled
+                .faults
+                .push(format!("snapshot `{digest}` of `{tenant}`: {}", with_causes(&trouble)));
         }
     }
     Ok(())
 }
 
-/// Asks a snapshot the same as its original. Their answers must be the same, to the last bit.
+/// Asks a snapshot its golden queries, as they were recorded, and what is drawn from its original.
+/// The answers must be the same, to the last bit.
 async fn compare(
     (original, restored): (&Blobs, &Blobs),
-    (tenant, digest): (&TenantId, Digest),
+    tenant: &TenantId,
+    (digest, found): (Digest, Option<Digest>),
     drilled: &mut Drilled,
 ) -> Result<(), BackupTrouble> {
-    let copy = SnapshotCache::default().open(&restored.tenant(tenant), digest).await?;
+    let restored = restored.tenant(tenant);
+    let copy = Arc::new(SnapshotCache::default().open(&restored, digest).await?);
     drilled.snapshots += 1;
+    // What is left is weighed otherwise where something was erased.
+    if let Some(found) = found.filter(|_| !copy.is_redacted()) {
+        let bytes = restored.get(&found).await.map_err(KnowledgeError::from)?;
+        let golden = GoldenQueries::read(found, &bytes)?;
+        ask(move || Ok(golden), (tenant, &copy), drilled).await?;
+    }
     let original = match SnapshotCache::default().open(&original.tenant(tenant), digest).await {
         Ok(original) => original,
         Err(KnowledgeError::Blob(BlobError::Missing(_))) => {
@@ -209,43 +212,31 @@ async fn compare(
         }
         Err(error) => return Err(error.into()),
     };
-    // What is left is weighed otherwise where something was erased.
     if !copy.stands_as(&original) {
         drilled.not_compared.insert(digest);
         return Ok(());
     }
     let recorded = move || {
         let queries = original.drawn_queries(QUERIES)?;
-        Ok((GoldenQueries::record(&original, &queries, PASSAGES)?, copy))
+        GoldenQueries::record(&original, &queries, PASSAGES)
     };
-    ask(recorded, tenant, drilled).await
+    ask(recorded, (tenant, &copy), drilled).await
 }
 
-/// Asks a restored snapshot what was asked of it before.
+/// Asks a restored snapshot what was asked before.
 async fn ask(
-    recorded: impl FnOnce() -> Result<(GoldenQueries, Snapshot), KnowledgeError> + Send + 'static,
-    tenant: &TenantId,
+    recorded: impl FnOnce() -> Result<GoldenQueries, KnowledgeError> + Send + 'static,
+    (tenant, copy): (&TenantId, &Arc<Snapshot>),
     drilled: &mut Drilled,
 ) -> Result<(), BackupTrouble> {
+    let (snapshot, copy) = (copy.digest, Arc::clone(copy));
     let asked = tokio::task::spawn_blocking(move || {
-        let (golden, copy) = recorded()?;
-        Ok::<_, KnowledgeError>((golden.differences(&golden.again(&copy)?), golden))
+        let golden = recorded()?;
+        Ok::<_, KnowledgeError>((golden.differences(&golden.again(&copy)?), golden.queries.len()))
     });
-    let (differences, golden) = asked.await.map_err(|_| BackupTrouble::Stopped)??;
-    drilled.queries += golden.queries.len().saturating_sub(differences.len()) as u64;
-    let snapshot = golden.snapshot;
+    let (differences, queries) = asked.await.map_err(|_| BackupTrouble::Stopped)??;
+    drilled.queries += queries.saturating_sub(differences.len()) as u64;
     let named = differences.iter().map(|why| format!("snapshot `{snapshot}` of `{tenant}`: {why}"));
     drilled.faults.extend(named);
     Ok(())
-}
-
-/// An error with what it was caused by.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        told = format!("{told}: {source}");
-        cause = source.source();
-    }
-    told
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::BlobError;
 
 /// What the derived key is for; another purpose or form takes another text.
-const PURPOSE: &[u8] = b"groundcrew: keys of blobs, 1";
+const PURPOSE: &str = "groundcrew: keys of blobs, 1";
 /// How many bytes a key's id has.
 pub const ID_LEN: usize = 8;
 /// How many bytes a data key has.
@@ -58,7 +58,7 @@ impl Wrap {
         rand::fill(&mut id).map_err(failed)?;
         rand::fill(&mut key).map_err(failed)?;
         if let Some(installation) = &self.0 {
-            let wrap = derived(installation).map_err(failed)?;
+            let wrap = wrapping(installation).map_err(failed)?;
             seal(&wrap, &bound(tenant, digest), &mut key).map_err(failed)?;
         }
         Ok(KeptKey { id, wrapped: self.0.is_some(), key })
@@ -75,7 +75,7 @@ impl Wrap {
         let bound = bound(tenant, digest);
         let mut key = kept.key.clone();
         if kept.wrapped {
-            let wrap = self.0.as_ref().and_then(|key| derived(key).ok());
+            let wrap = self.0.as_ref().and_then(|key| wrapping(key).ok());
             let wrap = wrap.ok_or_else(|| corrupt("needs the installation's key"))?;
             let wrong = "was wrapped by another installation's key, or was changed";
             key = open(&wrap, &bound, &mut key).ok_or_else(|| corrupt(wrong))?.to_vec();
@@ -107,13 +107,22 @@ impl DataKey {
     }
 }
 
-fn derived(installation: &Secret) -> Result<RandomizedNonceKey, Unspecified> {
+fn wrapping(installation: &Secret) -> Result<RandomizedNonceKey, Unspecified> {
+    RandomizedNonceKey::new(&AES_256_GCM, &derived_key(installation, PURPOSE)?)
+}
+
+/// A key for one purpose, which HKDF-SHA256 derives from the installation's. Keys of different
+/// purposes tell nothing of each other.
+///
+/// # Errors
+/// If the library refuses.
+pub fn derived_key(installation: &Secret, purpose: &str) -> Result<[u8; KEY_LEN], Unspecified> {
     let mut key = [0; KEY_LEN];
     hkdf::Salt::none(hkdf::HKDF_SHA256)
         .extract(installation.expose().as_bytes())
-        .expand(&[PURPOSE], hkdf::HKDF_SHA256)?
+        .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)?
         .fill(&mut key)?;
-    RandomizedNonceKey::new(&AES_256_GCM, &key)
+    Ok(key)
 }
 
 /// What a key is bound to: it opens nothing else.

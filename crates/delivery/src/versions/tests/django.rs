@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use knowledge::{
-    CallLimits, Embedded, Embedder, EmbeddingSpec, GoldenQueries, Judged, KnowledgeError,
-    OpenEmbedder, RerankSpec, Reranker, Snapshot, SnapshotCache,
+    CallLimits, Embedded, Embedder, GoldenQueries, Judged, KnowledgeError, Snapshot, SnapshotCache,
 };
 use release::{Digest, SlotName};
 
 use super::*;
 use crate::Rollback;
+use crate::desk::Embeds;
 
 /// The largest share of the passages that a new release may embed.
 const LARGEST: f64 = 0.05;
@@ -37,30 +37,6 @@ impl Embedder for Counting {
             digest.as_bytes()[..8].iter().map(|byte| f32::from(*byte) - 127.5).collect()
         };
         Ok(Embedded { vectors: texts.iter().map(vector).collect(), ..Embedded::default() })
-    }
-}
-
-#[derive(Debug)]
-struct Models(Arc<Counting>);
-
-#[async_trait]
-impl KnowledgeModels for Models {
-    async fn embedder(
-        &self,
-        _: &TenantId,
-        _: &EmbeddingSpec,
-        _: Option<Digest>,
-    ) -> Result<OpenEmbedder, KnowledgeError> {
-        let embedder: Arc<dyn Embedder> = self.0.clone();
-        Ok(OpenEmbedder { embedder, artifact: None })
-    }
-
-    async fn reranker(
-        &self,
-        _: &TenantId,
-        spec: &RerankSpec,
-    ) -> Result<Arc<dyn Reranker>, KnowledgeError> {
-        Err(KnowledgeError::model(&spec.model, "there is none here"))
     }
 }
 
@@ -103,7 +79,7 @@ async fn a_new_release_embeds_a_twentieth_at_most_and_the_old_answers_come_back_
     // Small passages, so that little is embedded when a paragraph changes, out of larger parents.
     let more = "[chunking]\nmax_tokens = 32\nparent_tokens = 220\n\
                 [embedding]\nmodel = \"counting\"\n[retrieval]\nmode = \"bm25\"\n";
-    let desk = Desk::with(more, &[], Arc::new(Models(Arc::clone(&embedder)))).await;
+    let desk = Desk::with(more, &[], Arc::new(Embeds(Arc::clone(&embedder)))).await;
     let first = desk.replaced(&corpus.join("4.2")).await;
     let queries = ["What does select_related do?", "How do I write a custom management command?"];
     let judged =
