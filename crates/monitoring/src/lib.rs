@@ -23,8 +23,10 @@
 pub mod attributes;
 mod frame;
 mod log;
+pub mod metrics;
 mod otlp;
 mod record;
+pub mod rows;
 
 pub use frame::{Frame, FrameError, Reader};
 pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
