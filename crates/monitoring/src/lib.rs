@@ -25,6 +25,7 @@ mod frame;
 mod log;
 pub mod metrics;
 mod otlp;
+pub mod receive;
 mod record;
 pub mod rows;
 

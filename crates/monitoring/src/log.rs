@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use release::{AppName, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::frame::{self, Frame, FrameError, MAGIC, Reader};
 use crate::otlp;
+use crate::receive::Signal;
 use crate::record::{AnswerRecord, TraceId};
 use index::{Index, Location};
 use writer::{Synced, Writer, Written};
@@ -280,6 +282,25 @@ impl TraceLog {
         Ok(receipt)
     }
 
+    /// Writes a message of OTLP, in protobuf. When this returns it survives `kill -9`; its receipt
+    /// tells when it survives a power loss.
+    ///
+    /// # Errors
+    /// If it was not written; nobody may be told that it was.
+    pub async fn append_otlp(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        otlp: &[u8],
+    ) -> Result<Receipt, LogError> {
+        let marked = [&marker(signal)[..], otlp].concat();
+        let written = self.shared.writer.write(tenant, &marked);
+        let mut state = self.shared.state();
+        let Written { sequence, .. } = written.inspect_err(|_| state.stats.refused += 1)?;
+        state.stats.appended += 1;
+        Ok(Receipt { sequence, synced: self.shared.writer.synced() })
+    }
+
     /// Whether a record could be written now. Whoever asks before beginning an answer need not
     /// throw it away at its end.
     ///
@@ -385,6 +406,21 @@ fn records<'a>(
     let whole = Reader::open(segment)?.filter_map(|item| item.inspect_err(damaged).ok());
     let frames = whole.filter(move |(_, frame)| frame.tenant == *tenant);
     Ok(frames.filter_map(|(_, frame)| otlp::decode(&frame.tenant, &frame.otlp)))
+}
+
+/// What a message's signal is told by: a field that OTLP does not have.
+const fn marker(signal: Signal) -> [u8; 2] {
+    // Field 15, a number.
+    [0x78, signal as u8]
+}
+
+/// The signal and the message of a frame.
+pub fn otlp_of(frame: &Frame) -> (Signal, Bytes) {
+    let marked = |signal: &Signal| frame.otlp.starts_with(&marker(*signal));
+    match Signal::ALL.into_iter().find(marked) {
+        Some(signal) => (signal, frame.otlp.slice(2..)),
+        None => (Signal::Traces, frame.otlp.clone()),
+    }
 }
 
 fn damaged(error: &FrameError) {
