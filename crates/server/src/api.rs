@@ -9,7 +9,9 @@ mod documents;
 mod erasures;
 mod freshness;
 mod handlers;
+mod measures;
 mod openapi;
+pub mod otlp;
 mod problem;
 mod retrieval;
 mod storage;
@@ -30,6 +32,7 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::TraceLog;
+use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -55,6 +58,8 @@ pub struct Api {
     pub delivery: Delivery,
     pub blobs: Blobs,
     pub traces: TraceLog,
+    /// Takes what others send.
+    pub telemetry: Arc<Receiver>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,

@@ -17,6 +17,7 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::receive::Receiver;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
@@ -160,6 +161,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         keys: Arc::clone(&keys),
         delivery,
         blobs,
+        telemetry: Receiver::new(traces.clone()),
         traces,
         live: live_now,
         models,
@@ -174,6 +176,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
         .merge(hooks::router(Arc::clone(&api)))
+        .merge(api::otlp::router(Arc::clone(&api)))
         .merge(api::router(api));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.

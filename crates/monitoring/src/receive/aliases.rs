@@ -56,11 +56,12 @@ pub enum Field {
     ToolResult,
     Query,
     Documents,
+    Vector,
 }
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = Self::Documents as usize + 1;
+    pub const COUNT: usize = Self::Vector as usize + 1;
 
     /// What it is called first.
     pub fn name(self) -> &'static str {
@@ -79,6 +80,7 @@ impl Field {
                 | Self::ToolResult
                 | Self::Query
                 | Self::Documents
+                | Self::Vector
         )
     }
 }
@@ -230,6 +232,8 @@ const TABLE: &[(Field, &[&str])] = &[
     (Field::ToolResult, &[name::TOOL_RESULT]),
     (Field::Query, &[name::RETRIEVAL_QUERY]),
     (Field::Documents, &[name::RETRIEVAL_DOCUMENTS]),
+    // A question's vector tells about as much as the question.
+    (Field::Vector, &[name::RETRIEVAL_VECTOR]),
 ];
 
 static NAMES: LazyLock<HashMap<&'static str, (Field, u8)>> = LazyLock::new(|| {

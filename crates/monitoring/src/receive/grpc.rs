@@ -52,6 +52,11 @@ pub fn denied(known: bool, message: &str) -> http::Response<tonic::body::Body> {
     tonic::Status::new(code, message).into_http()
 }
 
+/// The answer to a call that was not read.
+pub fn not_taken(error: &NotTaken) -> http::Response<tonic::body::Body> {
+    status(error).into_http()
+}
+
 struct Export {
     receiver: Arc<Receiver>,
     tenant: TenantId,

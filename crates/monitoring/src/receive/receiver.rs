@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use release::TenantId;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::answer::{Accepted, NotTaken};
 use super::body::Format;
 use super::{Export, Received, Refused, Signal, admit};
 use crate::TraceLog;
 
-/// What is read at once: so many messages, however large.
-const AT_ONCE: usize = 16;
-/// How many wait for that.
-const WAITING: usize = 1_024;
+/// How many messages are read at once. Reading may take several times a message's size.
+const AT_ONCE: usize = 4;
+/// How many KiB of bodies there may be at once.
+const ROOM: u32 = 256 << 10;
+/// How much room a body takes that does not tell its length.
+const UNTOLD: u64 = 4 << 20;
+/// How long a message waits for room.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// From so many bytes on a message is read where it delays nothing else.
 const LARGE: usize = 64 << 10;
 
@@ -38,7 +44,7 @@ pub struct Counts {
 pub struct Receiver {
     log: TraceLog,
     at_once: Semaphore,
-    waiting: Semaphore,
+    room: Arc<Semaphore>,
     counts: Mutex<BTreeMap<(TenantId, Signal), Counts>>,
 }
 
@@ -58,8 +64,22 @@ pub struct Posted {
 impl Receiver {
     /// A receiver that writes to `log`.
     pub fn new(log: TraceLog) -> Arc<Self> {
-        let (at_once, waiting) = (Semaphore::new(AT_ONCE), Semaphore::new(WAITING));
-        Arc::new(Self { log, at_once, waiting, counts: Mutex::default() })
+        let (at_once, room) = (Semaphore::new(AT_ONCE), Semaphore::new(ROOM as usize));
+        Arc::new(Self { log, at_once, room: Arc::new(room), counts: Mutex::default() })
+    }
+
+    /// Room for a body of so many bytes, to be held until it is taken.
+    ///
+    /// # Errors
+    /// [`NotTaken::Busy`] if too much arrives at once.
+    pub async fn room(&self, bytes: Option<u64>) -> Result<OwnedSemaphorePermit, NotTaken> {
+        let kilobytes = bytes.unwrap_or(UNTOLD).div_ceil(1_024);
+        let kilobytes = u32::try_from(kilobytes).unwrap_or(ROOM).clamp(1, ROOM);
+        let room = Arc::clone(&self.room).acquire_many_owned(kilobytes);
+        match timeout(PATIENCE, room).await {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(NotTaken::Busy),
+        }
     }
 
     /// Takes a message. When this returns it is on disk.
@@ -90,7 +110,6 @@ impl Receiver {
 
     async fn read_and_log(&self, tenant: &TenantId, posted: Posted) -> Result<Accepted, NotTaken> {
         let received = {
-            let _waits = self.waiting.try_acquire().map_err(|_| NotTaken::Busy)?;
             // The semaphore is never closed.
             let _turn = self.at_once.acquire().await.map_err(|_| NotTaken::Busy)?;
             read(posted).await?

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
-    json as to_json, openapi, retrieval, storage, versions, workflows,
+    json as to_json, measures, openapi, retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -284,6 +284,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
+    routes.extend(measures::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
     routes.extend(workflows::routes());
@@ -366,6 +367,7 @@ async fn status(call: Call) -> Result<Value, Problem> {
         "knowledge": call.delivery().knowledge_bases().await?,
         "cannot_answer": broken,
         "traces": traces,
+        "telemetry": call.api.telemetry.tenant_counts(&call.tenant),
         "routing_position": live.table.position(),
     }))
 }

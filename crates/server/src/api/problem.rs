@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use delivery::DeliveryError;
+use monitoring::receive::NotTaken;
 use release::Diagnostic;
 use security::{Denied, SecurityError};
 use serde::Serialize;
@@ -81,6 +82,20 @@ impl IntoResponse for Problem {
             tracing::error!(code = self.code, message = self.message, "the API failed");
         }
         (self.status, axum::Json(serde_json::json!({"error": self}))).into_response()
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(error: NotTaken) -> Self {
+        let message = error.to_string();
+        match error {
+            NotTaken::Refused(_) => Self::bad_request(message),
+            NotTaken::Log(_) | NotTaken::Busy => {
+                let status = StatusCode::from_u16(error.http_status());
+                let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+                Self::new(status, "GC0503", message).hint("send it again later")
+            }
+        }
     }
 }
 

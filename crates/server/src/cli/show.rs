@@ -192,6 +192,15 @@ pub fn status(status: &Value) -> String {
             text(&traces["bytes"])
         ));
     }
+    for (signal, counts) in status["telemetry"].as_object().into_iter().flatten() {
+        out.push(format!(
+            "{signal} received: {} kept, {} rejected; messages: {} refused, {} to be sent again",
+            text(&counts["accepted"]),
+            text(&counts["rejected"]),
+            text(&counts["refused"]),
+            text(&counts["postponed"])
+        ));
+    }
     for broken in rows(&status["cannot_answer"]) {
         out.push(format!(
             "CANNOT ANSWER: {} in {}: {}",
