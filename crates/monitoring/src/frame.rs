@@ -4,13 +4,16 @@
 //! `node: u64`, `sequence: u64`, `tenant length: u8`, tenant, OTLP bytes; numbers little endian,
 //! `length` counting from `node`.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use bytes::Bytes;
 use release::TenantId;
+use serde::{Deserialize, Serialize};
 
 /// First bytes of a segment file.
 pub const MAGIC: &[u8; 8] = b"GCTRACE1";
@@ -22,6 +25,68 @@ const MAX_FRAME: usize = MAX_RECORD + 1_024;
 const HEAD: usize = 8;
 /// Bytes of a frame before its tenant.
 const FIXED: usize = HEAD + 8 + 8 + 1;
+
+/// What a message of OTLP tells of.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// `TracesData`: spans.
+    Traces,
+    /// `MetricsData`: data points.
+    Metrics,
+    /// `LogsData`: log records.
+    Logs,
+}
+
+impl Signal {
+    /// Every signal.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// The signal as written, in addresses too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What its items are called.
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "data points",
+            Self::Logs => "log records",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Signal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let signal = Self::ALL.into_iter().find(|signal| signal.as_str() == text);
+        signal.ok_or_else(|| format!("`{text}` is no signal: traces, metrics or logs"))
+    }
+}
 
 /// One record of the log as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@
 //! ```
 
 pub mod attributes;
+pub mod export;
 mod frame;
 mod log;
 pub mod metrics;
@@ -29,7 +30,7 @@ pub mod receive;
 mod record;
 pub mod rows;
 
-pub use frame::{Frame, FrameError, Reader};
+pub use frame::{Frame, FrameError, Reader, Signal};
 pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,

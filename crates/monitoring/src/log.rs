@@ -16,9 +16,9 @@ use release::{AppName, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::frame::Signal;
 use crate::frame::{self, Frame, FrameError, MAGIC, Reader};
 use crate::otlp;
-use crate::receive::Signal;
 use crate::record::{AnswerRecord, TraceId};
 use index::{Index, Location};
 use writer::{Synced, Writer, Written};
@@ -287,10 +287,11 @@ impl TraceLog {
     ///
     /// # Errors
     /// If it was not written; nobody may be told that it was.
-    pub async fn append_otlp(
+    pub fn append_otlp(
         &self,
         tenant: &TenantId,
         signal: Signal,
+        _received_at: Timestamp,
         otlp: &[u8],
     ) -> Result<Receipt, LogError> {
         let marked = [&marker(signal)[..], otlp].concat();
@@ -319,6 +320,11 @@ impl TraceLog {
         state.stats.appended += 1;
         state.index.insert(tenant.clone(), Summary::of(record), location);
         Ok(sequence)
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.shared.directory.clone()
     }
 
     /// What the log has done.
@@ -415,7 +421,7 @@ const fn marker(signal: Signal) -> [u8; 2] {
 }
 
 /// The signal and the message of a frame.
-pub fn otlp_of(frame: &Frame) -> (Signal, Bytes) {
+pub(crate) fn otlp_of(frame: &Frame) -> (Signal, Bytes) {
     let marked = |signal: &Signal| frame.otlp.starts_with(&marker(*signal));
     match Signal::ALL.into_iter().find(marked) {
         Some(signal) => (signal, frame.otlp.slice(2..)),
@@ -431,7 +437,7 @@ fn damaged(error: &FrameError) {
 }
 
 /// The segment files in the order of their writing.
-fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();

@@ -29,17 +29,14 @@ mod spans;
 mod times;
 mod values;
 
-use std::fmt;
-use std::str::FromStr;
-
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use release::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use crate::frame::Signal;
 use crate::rows::Batch;
 
 pub use aliases::VERSION as ALIASES_VERSION;
@@ -48,68 +45,6 @@ pub use body::Format;
 pub use custom::{Judgement, Measure, judgements, measures};
 pub use limits::{MAX_BODY, MAX_PLAIN};
 pub use receiver::{Counts, Posted, Receiver};
-
-/// A kind of telemetry.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Signal {
-    /// Spans.
-    Traces,
-    /// Data points.
-    Metrics,
-    /// Log records.
-    Logs,
-}
-
-impl Signal {
-    /// Every signal.
-    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
-
-    /// The signal as written, in addresses too.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Traces => "traces",
-            Self::Metrics => "metrics",
-            Self::Logs => "logs",
-        }
-    }
-
-    /// What its items are called.
-    pub const fn items(self) -> &'static str {
-        match self {
-            Self::Traces => "spans",
-            Self::Metrics => "data points",
-            Self::Logs => "log records",
-        }
-    }
-}
-
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Signal {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let signal = Self::ALL.into_iter().find(|signal| signal.as_str() == text);
-        signal.ok_or_else(|| format!("`{text}` is no signal: traces, metrics or logs"))
-    }
-}
 
 /// A message that may be logged.
 #[derive(Debug, Clone, PartialEq)]
@@ -235,11 +170,15 @@ pub fn admit(
 }
 
 /// The rows of a logged message. The same bytes and moment give the same rows.
-///
-/// # Errors
-/// [`Refused::Malformed`] if they are no such message.
-pub fn decode(signal: Signal, otlp: &[u8], received_at: Timestamp) -> Result<Batch, Refused> {
-    Ok(Export::from_protobuf(signal, otlp)?.rows(received_at))
+pub fn decode(signal: Signal, otlp: &[u8], received_at: Timestamp) -> Batch {
+    match Export::from_protobuf(signal, otlp) {
+        Ok(export) => export.rows(received_at),
+        // Nothing that cannot be read is logged.
+        Err(error) => {
+            tracing::error!(%signal, %error, "telemetry: a message of the log has no rows");
+            Batch::default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::TraceLog;
+use monitoring::export::Exporter;
 use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
@@ -60,6 +61,8 @@ pub struct Api {
     pub traces: TraceLog,
     /// Takes what others send.
     pub telemetry: Arc<Receiver>,
+    /// Sends telemetry on, where that is wanted.
+    pub exporter: Option<Arc<Exporter>>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,

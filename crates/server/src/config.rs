@@ -3,6 +3,7 @@
 mod backups;
 mod calls;
 mod sources;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
+pub use telemetry::{ExportFile, TelemetryFile};
 
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +42,8 @@ pub struct ServerFile {
     pub blobs: BlobsFile,
     /// How answers are recorded.
     pub traces: TracesFile,
+    /// Where telemetry goes besides here.
+    pub telemetry: TelemetryFile,
     /// How workflows are kept.
     pub workflows: WorkflowsFile,
     /// For how long things are kept that are not in use any more; they go when somebody prunes.
@@ -76,6 +80,7 @@ impl Default for ServerFile {
             store: StoreFile::default(),
             blobs: BlobsFile::default(),
             traces: TracesFile::default(),
+            telemetry: TelemetryFile::default(),
             workflows: WorkflowsFile::default(),
             retention: Retention::default(),
             backup: None,

@@ -17,6 +17,7 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::export::Cursor;
 use monitoring::receive::Receiver;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
@@ -156,12 +157,21 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
+    let exporter = match &config.telemetry.export {
+        Some(file) => {
+            let (store, log) = (store.system(), "traces".to_owned());
+            let cursor = Cursor { store, log, clock: Arc::clone(&clock) };
+            Some(file.exporter(&traces, cursor).await?)
+        }
+        None => None,
+    };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
         blobs,
-        telemetry: Receiver::new(traces.clone()),
+        exporter: exporter.clone(),
+        telemetry: Receiver::new(traces.clone(), Arc::clone(&clock)),
         traces,
         live: live_now,
         models,
@@ -182,6 +192,9 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();
     background.spawn(live.follow());
+    if let Some(exporter) = exporter {
+        background.spawn(exporter.run());
+    }
     background.spawn(reconciler.follow());
     let open = workflows.recover(&tenants).await?;
     if open > 0 {

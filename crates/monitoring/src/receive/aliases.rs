@@ -25,6 +25,7 @@ pub enum Field {
     Operation,
     Provider,
     RequestModel,
+    Invocation,
     ResponseModel,
     ResponseId,
     FinishReasons,
@@ -113,6 +114,7 @@ const TABLE: &[(Field, &[&str])] = &[
             "langfuse.observation.model.name",
         ],
     ),
+    (Field::Invocation, &["llm.invocation_parameters"]),
     (Field::ResponseModel, &[name::RESPONSE_MODEL]),
     (Field::ResponseId, &[name::RESPONSE_ID]),
     (
@@ -134,6 +136,7 @@ const TABLE: &[(Field, &[&str])] = &[
         &[
             name::PRINCIPAL,
             "user.id",
+            "gen_ai.user",
             "langfuse.user.id",
             "traceloop.association.properties.user_id",
             "llm.user",

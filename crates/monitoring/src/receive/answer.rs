@@ -9,9 +9,10 @@ use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
+use super::Refused;
 use super::body::Format;
-use super::{Refused, Signal};
 use crate::LogError;
+use crate::frame::Signal;
 
 /// How long a sender waits while the log is full.
 pub const RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::limits::{MAX_JSON_VALUES, MAX_PLAIN};
-use super::{Export, Refused, Signal};
+use super::{Export, Refused};
+use crate::frame::Signal;
 
 /// How a body is written; an answer is written alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use tonic::codegen::{Body, BoxFuture, StdError, http};
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Request, Response};
 
-use super::Signal;
 use super::answer::{NotTaken, Status};
 use super::body::Format;
 use super::limits::MAX_PLAIN;
 use super::receiver::{Posted, Receiver};
+use crate::frame::Signal;
 
 /// The path of a signal's method.
 pub const fn path(signal: Signal) -> &'static str {

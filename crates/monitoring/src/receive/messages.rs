@@ -234,7 +234,10 @@ fn system(value: &Value) -> Json {
     json!({"role": "system", "parts": parts})
 }
 
-fn message(json: Json) -> Text {
+/// Senders order fields as they like: here they are ordered by name, so that equal messages are
+/// equal texts.
+fn message(mut json: Json) -> Text {
+    json.sort_all_objects();
     message_as(json.to_string(), &json)
 }
 

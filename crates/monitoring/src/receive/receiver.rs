@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use release::TenantId;
+use release::{Clock, TenantId};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::{Accepted, NotTaken};
 use super::body::Format;
-use super::{Export, Received, Refused, Signal, admit};
+use super::{Export, Received, Refused, admit};
 use crate::TraceLog;
+use crate::frame::Signal;
 
 /// How many messages are read at once. Reading may take several times a message's size.
 const AT_ONCE: usize = 4;
@@ -43,6 +44,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Receiver {
     log: TraceLog,
+    clock: Arc<dyn Clock>,
     at_once: Semaphore,
     room: Arc<Semaphore>,
     counts: Mutex<BTreeMap<(TenantId, Signal), Counts>>,
@@ -63,9 +65,10 @@ pub struct Posted {
 
 impl Receiver {
     /// A receiver that writes to `log`.
-    pub fn new(log: TraceLog) -> Arc<Self> {
+    pub fn new(log: TraceLog, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (at_once, room) = (Semaphore::new(AT_ONCE), Semaphore::new(ROOM as usize));
-        Arc::new(Self { log, at_once, room: Arc::new(room), counts: Mutex::default() })
+        let room = Arc::new(room);
+        Arc::new(Self { log, clock, at_once, room, counts: Mutex::default() })
     }
 
     /// Room for a body of so many bytes, to be held until it is taken.
@@ -120,7 +123,7 @@ impl Receiver {
     async fn log(&self, tenant: &TenantId, received: Received) -> Result<Accepted, NotTaken> {
         let Received { signal, otlp, items, rejected, why } = received;
         if items > 0 {
-            let mut receipt = self.log.append_otlp(tenant, signal, &otlp).await?;
+            let mut receipt = self.log.append_otlp(tenant, signal, self.clock.now(), &otlp)?;
             receipt.synced().await?;
         }
         Ok(Accepted { signal, items, rejected, why })

@@ -63,9 +63,12 @@ pub fn edges(
             user: span.user.clone(),
             rank,
             score: document.get("score").and_then(number),
+            start: document.get("start").and_then(Json::as_i64),
+            end: document.get("end").and_then(Json::as_i64),
         });
     }
-    let kept = listed.filter(|_| said.digests.is_empty());
+    // Of our own, the edges say all.
+    let kept = listed.filter(|_| said.digests.is_empty() && !collected.own);
     (said, kept.map(|text| (name::RETRIEVAL_DOCUMENTS.to_owned(), text.into_owned())))
 }
 

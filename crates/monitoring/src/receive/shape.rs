@@ -3,8 +3,9 @@
 //! An empty message takes two bytes on the wire and some hundred in memory, so the size of a body
 //! says little. Messages within it are counted first, which also tells a body that is no protobuf.
 
+use super::Refused;
 use super::limits::MAX_MESSAGES;
-use super::{Refused, Signal};
+use crate::frame::Signal;
 
 /// A message: the fields that hold further messages.
 struct Shape(&'static [(u64, &'static Shape)]);

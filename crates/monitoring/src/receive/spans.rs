@@ -105,8 +105,12 @@ fn columns(sent: &Sent, received_at: Timestamp, collected: &mut Collected<'_>) -
     row.request_model = collected.text(Field::RequestModel);
     row.response_model = collected.text(Field::ResponseModel);
     if row.response_model.is_empty() && one_model {
-        // These conventions name one model, which is both.
-        row.response_model.clone_from(&row.request_model);
+        // These conventions name one model: the one that answered, once there is an answer. What
+        // was asked for may stand among the parameters.
+        let asked = collected.json(Field::Invocation);
+        let asked = asked.as_ref().and_then(|parameters| parameters.get("model")?.as_str());
+        let asked = asked.unwrap_or(&row.request_model).to_owned();
+        row.response_model = std::mem::replace(&mut row.request_model, asked);
     }
     row.response_id = collected.text(Field::ResponseId);
     row.finish_reason = collected.first(Field::FinishReasons);

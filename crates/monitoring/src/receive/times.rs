@@ -60,7 +60,7 @@ pub fn interval(
 }
 
 fn unix(at: Timestamp) -> u64 {
-    u64::try_from(at.as_nanosecond()).unwrap_or(0)
+    u64::try_from(at.as_nanosecond().max(0)).unwrap_or(u64::MAX)
 }
 
 fn timestamp(nanoseconds: u64) -> Option<Timestamp> {

@@ -359,7 +359,9 @@ async fn status(call: Call) -> Result<Value, Problem> {
         }
     }
     // The log is the installation's: what a tenant may not know of the others is not in its counts.
-    let traces = call.identity.tenant.is_none().then(|| call.api.traces.stats());
+    let operator = call.identity.tenant.is_none();
+    let traces = operator.then(|| call.api.traces.stats());
+    let exporter = call.api.exporter.as_ref().filter(|_| operator);
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tenant": call.tenant,
@@ -367,6 +369,7 @@ async fn status(call: Call) -> Result<Value, Problem> {
         "knowledge": call.delivery().knowledge_bases().await?,
         "cannot_answer": broken,
         "traces": traces,
+        "export": exporter.map(|exporter| exporter.status()),
         "telemetry": call.api.telemetry.tenant_counts(&call.tenant),
         "routing_position": live.table.position(),
     }))

@@ -13,9 +13,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use monitoring::receive::{
-    Accepted, Format, MAX_BODY, NotTaken, Posted, Refused, Signal, Status, grpc,
-};
+use monitoring::Signal;
+use monitoring::receive::{Accepted, Format, MAX_BODY, NotTaken, Posted, Refused, Status, grpc};
 use release::TenantId;
 use security::{Action, Resource, authorize};
 

@@ -201,6 +201,19 @@ pub fn status(status: &Value) -> String {
             text(&counts["postponed"])
         ));
     }
+    let export = &status["export"];
+    if export.is_object() {
+        let mut line = format!(
+            "export: {} messages sent, {} behind, {} refused",
+            text(&export["sent"]),
+            text(&export["behind"]),
+            text(&export["refused"])
+        );
+        if let Some(failure) = export["failure"].as_str() {
+            line.push_str(&format!("; held up: {failure}"));
+        }
+        out.push(line);
+    }
     for broken in rows(&status["cannot_answer"]) {
         out.push(format!(
             "CANNOT ANSWER: {} in {}: {}",

@@ -312,3 +312,33 @@ fn openai_tool_calls_and_parts_become_opentelemetrys() {
     assert_eq!(batch.spans[0].input.len(), 4);
     assert_eq!(batch.spans[0].input_preview, "Weather?");
 }
+
+/// Recorded from the instrumentations of the `openai` package (OpenLLMetry's
+/// `opentelemetry-instrumentation-openai` 0.62.4, `openinference-instrumentation-openai` 0.1.66):
+/// one call with a system message, a question and a tool, answered by a call of the tool.
+#[test]
+fn real_instrumentations_of_one_call_tell_the_same() {
+    let recorded = [
+        include_bytes!("fixtures/openllmetry.binpb").as_slice(),
+        include_bytes!("fixtures/openinference.binpb").as_slice(),
+    ];
+    let received = recorded.map(|bytes| {
+        let received = admit(Signal::Traces, Format::Protobuf, None, Bytes::from(bytes)).unwrap();
+        assert_eq!((received.items, received.rejected), (1, 0));
+        decode(Signal::Traces, &received.otlp, Timestamp::MAX)
+    });
+    let told = received.each_ref().map(|batch| {
+        let span = &batch.spans[0];
+        let tokens =
+            (span.input_tokens, span.output_tokens, span.cache_read_tokens, span.reasoning_tokens);
+        let models = (span.request_model.as_str(), span.response_model.as_str());
+        (span.operation.as_str(), span.provider.as_str(), models, tokens, &span.input_preview)
+    });
+    assert_eq!(told[0], told[1]);
+    // What was asked has one name, whoever sends it, if it is of one person.
+    let texts = |batch: &rows::Batch| {
+        batch.payloads.iter().map(|payload| payload.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&received[0])[..2], texts(&received[1])[..2]);
+    insta::assert_debug_snapshot!(received);
+}

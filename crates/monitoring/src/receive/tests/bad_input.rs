@@ -80,7 +80,7 @@ fn spans_with_invalid_ids_are_taken_out_and_counted() {
     let received = admit(Signal::Traces, Format::Protobuf, None, body).unwrap();
     assert_eq!((received.items, received.rejected), (1, 3));
     assert_eq!(received.why, "span `chat gpt`: a trace id has 16 bytes that are not all zero");
-    assert_eq!(decode(Signal::Traces, &received.otlp, now()).unwrap().spans.len(), 1);
+    assert_eq!(decode(Signal::Traces, &received.otlp, now()).spans.len(), 1);
 }
 
 #[test]
@@ -196,8 +196,8 @@ proptest! {
         let attributes = attributes.into_iter().map(|(key, value)| pair(&key, value)).collect();
         let sent = Span { start_time_unix_nano: times.0, end_time_unix_nano: times.1, ..span(attributes) };
         let bytes = traces(vec![], vec![sent]).encode_to_vec();
-        let one = decode(Signal::Traces, &bytes, now()).unwrap();
-        let other = decode(Signal::Traces, &bytes, now()).unwrap();
+        let one = decode(Signal::Traces, &bytes, now());
+        let other = decode(Signal::Traces, &bytes, now());
         prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
         let row = &one.spans[0];
         prop_assert_eq!(one.spans.len(), 1);
@@ -213,7 +213,7 @@ proptest! {
         for signal in Signal::ALL {
             for format in [Format::Protobuf, Format::Json] {
                 if let Ok(received) = admit(signal, format, None, bytes.clone().into()) {
-                    prop_assert!(decode(signal, &received.otlp, now()).is_ok());
+                    let _rows = decode(signal, &received.otlp, now());
                 }
             }
         }

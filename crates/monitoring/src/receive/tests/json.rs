@@ -7,7 +7,7 @@ use super::*;
 fn json_rows(signal: Signal, value: &serde_json::Value) -> Result<rows::Batch, Refused> {
     let received = admit(signal, Format::Json, None, value.to_string().into())?;
     assert_eq!(received.rejected, 0, "{}", received.why);
-    decode(signal, &received.otlp, now())
+    Ok(decode(signal, &received.otlp, now()))
 }
 
 fn span_json() -> serde_json::Value {

@@ -260,5 +260,5 @@ fn data_points_that_say_nothing_are_taken_out_and_counted() {
         admit(Signal::Metrics, Format::Protobuf, None, sent.encode_to_vec().into()).unwrap();
     assert_eq!((received.items, received.rejected), (1, 4));
     assert_eq!(received.why, "metric `m`: a data point has no finite value");
-    assert_eq!(decode(Signal::Metrics, &received.otlp, now()).unwrap().metrics.len(), 1);
+    assert_eq!(decode(Signal::Metrics, &received.otlp, now()).metrics.len(), 1);
 }
