@@ -248,7 +248,8 @@ impl<'a> Collected<'a> {
 
     /// What no column holds, ordered by name, `more` before all others.
     pub fn rest(mut self, more: Vec<Attribute>) -> Vec<Attribute> {
-        let mut rest = more;
+        let more = more.iter().map(|(key, text)| bounded(key, text, &mut self.marks));
+        let mut rest: Vec<_> = more.collect();
         for entry in &self.entries {
             let kept = match entry.place {
                 // A name of another convention is kept as it came.
