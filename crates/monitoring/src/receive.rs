@@ -125,9 +125,9 @@ impl Export {
             Self::Metrics(request) => check::metrics(request),
             Self::Logs(request) => check::logs(request),
         };
-        let unchanged = logged.filter(|_| checked.rejected == 0);
+        let check::Checked { items, rejected, why, changed } = checked;
+        let unchanged = logged.filter(|_| rejected == 0 && !changed);
         let otlp = unchanged.unwrap_or_else(|| self.encode().into());
-        let check::Checked { items, rejected, why } = checked;
         Received { signal: self.signal(), otlp, items, rejected, why }
     }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
-pub use telemetry::{ExportFile, TelemetryFile};
+pub use telemetry::TelemetryFile;
 
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

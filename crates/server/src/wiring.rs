@@ -95,6 +95,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         ..LogOptions::default()
     };
     let traces = TraceLog::open(&data.0.join("traces"), options)?;
+    let exporter = match &config.telemetry.export {
+        Some(file) => {
+            let (store, log) = (store.system(), "traces".to_owned());
+            let cursor = Cursor { store, log, clock: Arc::clone(&clock) };
+            Some(file.exporter(&traces, cursor).await?)
+        }
+        None => None,
+    };
     let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
     let functions = Arc::new(config.functions(base)?);
     let connections = Arc::new(config.connections()?);
@@ -157,14 +165,6 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let exporter = match &config.telemetry.export {
-        Some(file) => {
-            let (store, log) = (store.system(), "traces".to_owned());
-            let cursor = Cursor { store, log, clock: Arc::clone(&clock) };
-            Some(file.exporter(&traces, cursor).await?)
-        }
-        None => None,
-    };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
     let api = Api {
         keys: Arc::clone(&keys),

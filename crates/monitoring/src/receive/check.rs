@@ -8,6 +8,11 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoint};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
+use super::collect::OWN_SCOPE;
+
+/// The scope of spans that claim to be the gateway's and came from outside, as those that another
+/// installation exports.
+const RECEIVED_SCOPE: &str = "groundcrew.received";
 /// OTLP's flag of a data point that says that there is no value.
 pub const NO_RECORDED_VALUE: u32 = 1;
 
@@ -20,6 +25,8 @@ pub struct Checked {
     pub rejected: u64,
     /// Why the first of them was.
     pub why: String,
+    /// Whether something was changed besides.
+    pub changed: bool,
 }
 
 impl Checked {
@@ -48,8 +55,13 @@ impl Checked {
 pub fn traces(request: &mut ExportTraceServiceRequest) -> Checked {
     let mut checked = Checked::default();
     for resource in &mut request.resource_spans {
-        for scope in &mut resource.scope_spans {
-            checked.retain(&mut scope.spans, span);
+        for spans in &mut resource.scope_spans {
+            // Only the gateway tells of answers: nobody can make it say what it did not.
+            if let Some(scope) = spans.scope.as_mut().filter(|scope| scope.name == OWN_SCOPE) {
+                RECEIVED_SCOPE.clone_into(&mut scope.name);
+                checked.changed = true;
+            }
+            checked.retain(&mut spans.spans, span);
         }
     }
     checked

@@ -119,7 +119,9 @@ fn columns(sent: &Sent, received_at: Timestamp, collected: &mut Collected<'_>) -
     row.prompt = collected.text(Field::Prompt);
     row.snapshot = collected.text(Field::Snapshot);
     row.arm = collected.text(Field::Arm);
-    row.outcome = collected.text(Field::Outcome);
+    if collected.own {
+        row.outcome = collected.text(Field::Outcome);
+    }
     row.error_type = collected.text(Field::ErrorType);
     if row.error_type.is_empty() && row.status == "error" {
         row.error_type = exception(&sent.events).unwrap_or_default();

@@ -5,6 +5,7 @@ mod bad_input;
 mod json;
 mod kinds;
 mod own;
+mod receiver;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;

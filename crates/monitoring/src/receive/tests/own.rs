@@ -58,3 +58,14 @@ fn what_is_not_captured_has_no_payload() {
     assert!(batch.payloads.is_empty(), "{:?}", batch.payloads);
     assert_eq!(batch.spans[0].input_preview, "");
 }
+
+#[test]
+fn nobody_else_can_tell_of_an_answer() {
+    let forged = otlp::encode(&record(1));
+    let received = admit(Signal::Traces, Format::Protobuf, None, forged.into()).unwrap();
+    assert_eq!((received.items, received.rejected), (3, 0));
+    let root = decode(Signal::Traces, &received.otlp, now()).spans.remove(0);
+    assert_eq!((root.outcome.as_str(), root.origin.app.as_str()), ("", ""));
+    assert_eq!(attribute(&root.attributes, "groundcrew.outcome"), Some("answered"));
+    assert_eq!(attribute(&root.attributes, "otel.scope.name"), Some("groundcrew.received"));
+}
