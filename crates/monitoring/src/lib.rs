@@ -20,16 +20,23 @@
 //! assert_eq!(id.to_string().parse(), Ok(id));
 //! ```
 
+pub mod answers;
 pub mod attributes;
+pub mod blast;
 mod frame;
 mod log;
 pub mod metrics;
 mod otlp;
+pub mod query;
+mod receive;
 mod record;
 pub mod rows;
+pub mod tables;
+mod telemetry;
 
-pub use frame::{Frame, FrameError, Reader};
-pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
+pub use frame::{Frame, FrameError, Reader, Signal};
+pub use log::{Cursor, Durability, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
+pub use telemetry::{Telemetry, TelemetryParts};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };

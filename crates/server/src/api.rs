@@ -29,7 +29,7 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
-use monitoring::TraceLog;
+use monitoring::TelemetryLog;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -54,7 +54,7 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
     pub blobs: Blobs,
-    pub traces: TraceLog,
+    pub traces: TelemetryLog,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,

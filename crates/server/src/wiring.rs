@@ -17,7 +17,7 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
-use monitoring::{LogOptions, TraceId, TraceLog};
+use monitoring::{LogOptions, TraceId, TelemetryLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
 use store::{Blobs, S3Options, Store};
@@ -92,7 +92,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         max_bytes: config.traces.max_bytes,
         ..LogOptions::default()
     };
-    let traces = TraceLog::open(&data.0.join("traces"), options)?;
+    let traces = TelemetryLog::open(&data.0.join("traces"), options)?;
     let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
     let functions = Arc::new(config.functions(base)?);
     let connections = Arc::new(config.connections()?);

@@ -9,7 +9,7 @@ use cost::PriceBook;
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
-use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TraceLog};
+use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TelemetryLog};
 use release::{
     CanonicalJson, Clock, Digest, Environment, PrincipalId, Release, RoutingTable, Secret,
     SlotName, TenantId, Timestamp,
@@ -68,7 +68,7 @@ impl App {
 /// A gateway that serves `app` in `prod`.
 pub struct Served {
     pub router: axum::Router,
-    pub traces: TraceLog,
+    pub traces: TelemetryLog,
     pub key: String,
     pub blobs: Blobs,
     /// Kept as long as the gateway is.
@@ -95,7 +95,7 @@ pub async fn serve(app: App) -> Served {
         live = live.with_models(Arc::new(Models(Arc::clone(words))));
     }
     live.catch_up().await;
-    let traces = TraceLog::open(&directory.path().join("traces"), app.traces).unwrap();
+    let traces = TelemetryLog::open(&directory.path().join("traces"), app.traces).unwrap();
     let gateway = Gateway::new(Parts {
         keys,
         live: live.watch(),
