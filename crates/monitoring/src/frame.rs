@@ -4,12 +4,15 @@
 //! `signal: u8`, `sequence: u64`, `received: i64` (nanoseconds since 1970), `tenant length: u8`,
 //! tenant, OTLP bytes; numbers little endian, `length` counting from `signal`.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use bytes::Bytes;
 use release::{TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// First bytes of a segment file.
 pub const MAGIC: &[u8; 8] = b"GCTELEM1";
@@ -25,7 +28,20 @@ const BEFORE_TENANT: usize = 1 + 8 + 8 + 1;
 const FIXED: usize = HEAD + BEFORE_TENANT;
 
 /// What a message of OTLP tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Signal {
     /// `TracesData`: spans.
     Traces,
@@ -39,7 +55,7 @@ impl Signal {
     /// Every signal.
     pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
-    /// Its name, as in OTLP's paths.
+    /// The signal as written, in addresses too.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
@@ -48,8 +64,32 @@ impl Signal {
         }
     }
 
+    /// What its items are called.
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "data points",
+            Self::Logs => "log records",
+        }
+    }
+
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|signal| *signal as u8 == byte)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Signal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let signal = Self::ALL.into_iter().find(|signal| signal.as_str() == text);
+        signal.ok_or_else(|| format!("`{text}` is no signal: traces, metrics or logs"))
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use release::{TenantId, Timestamp};
@@ -166,8 +166,20 @@ struct Shared {
     shed: AtomicU64,
     room: Room,
     last: Last,
+    keeps: Mutex<Vec<Weak<AtomicU64>>>,
     /// Held as long as the log is open.
     _lock: File,
+}
+
+/// Keeps the log from a place on.
+#[derive(Debug)]
+pub struct Keep(Arc<AtomicU64>);
+
+impl Keep {
+    /// Nothing is needed any more up to sequence number `after`.
+    pub fn advance(&self, after: u64) {
+        self.0.store(after, Ordering::Release);
+    }
 }
 
 /// How much room the disk has.
@@ -215,6 +227,7 @@ impl TelemetryLog {
                 least_bytes: options.least_bytes,
             },
             last: Last { sequence: AtomicU64::new(last), ..Last::default() },
+            keeps: Mutex::default(),
             _lock: lock,
         });
         let log = Self { shared, durability: options.durability };
@@ -380,12 +393,28 @@ impl TelemetryLog {
         self.shared.writer.rotate()
     }
 
-    /// Deletes segments of which nothing is needed after sequence number `upto`, but not the one
-    /// that is written to.
+    /// Keeps what comes after sequence number `after` from being deleted, for as long as the keep
+    /// lives.
+    pub fn keep(&self, after: u64) -> Keep {
+        let after = Arc::new(AtomicU64::new(after));
+        let keeps = self.shared.keeps.lock();
+        keeps.unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&after));
+        Keep(after)
+    }
+
+    /// Deletes segments of which nothing is needed after sequence number `upto`, nor by any keep,
+    /// but not the one that is written to.
     ///
     /// # Errors
     /// If the disk fails.
     pub fn release(&self, upto: u64) -> Result<(), LogError> {
+        let upto = {
+            let keeps = self.shared.keeps.lock();
+            let mut keeps = keeps.unwrap_or_else(PoisonError::into_inner);
+            keeps.retain(|keep| keep.strong_count() > 0);
+            let kept = keeps.iter().filter_map(Weak::upgrade);
+            kept.map(|kept| kept.load(Ordering::Acquire)).fold(upto, u64::min)
+        };
         let all = segments(&self.shared.directory)?;
         for pair in all.windows(2) {
             // A segment ends where the next one begins.
@@ -408,7 +437,7 @@ pub(crate) fn damaged(error: &FrameError) {
 }
 
 /// The segment files in the order of their writing.
-fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();

@@ -36,6 +36,8 @@ pub struct TelemetryParts {
 /// Everything that was told of answers and by other services.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
+    /// The log's name.
+    pub log_id: String,
     /// What came, in the order of its coming.
     pub log: TelemetryLog,
     /// The same as columns.
@@ -55,9 +57,10 @@ impl Telemetry {
         let used = Tables::watermark(&store, &log_id).await?;
         let log = TelemetryLog::open(&directory, LogOptions { used, ..parts.log })?;
         let options = parts.tables;
-        let tables = Parts { log: log.clone(), log_id, store, files, clock, followers, options };
+        let own = log_id.clone();
+        let tables = Parts { log: log.clone(), log_id: own, store, files, clock, followers, options };
         let tables = Tables::open(tables).await?;
         let queries = Queries::new(tables.clone(), parts.limits)?;
-        Ok(Self { log, tables, queries })
+        Ok(Self { log_id, log, tables, queries })
     }
 }

@@ -9,7 +9,9 @@ mod documents;
 mod erasures;
 mod freshness;
 mod handlers;
+mod measures;
 mod openapi;
+pub mod otlp;
 mod problem;
 mod retrieval;
 mod storage;
@@ -29,7 +31,10 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
-use monitoring::TelemetryLog;
+use monitoring::Telemetry;
+
+use monitoring::export::Exporter;
+use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -54,7 +59,12 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
     pub blobs: Blobs,
-    pub traces: TelemetryLog,
+    /// What was recorded and told.
+    pub telemetry: Telemetry,
+    /// Takes what others send.
+    pub receiver: Arc<Receiver>,
+    /// Sends telemetry on, where that is wanted.
+    pub exporter: Option<Arc<Exporter>>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,

@@ -5,6 +5,7 @@ mod batches;
 mod documents;
 mod erasures;
 mod freshness;
+mod metrics;
 mod progress;
 mod project;
 mod report;
@@ -100,6 +101,9 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Metrics: what is measured.
+    #[command(subcommand)]
+    Metrics(metrics::MetricsCommand),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -492,6 +496,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Metrics(command) => metrics::run(client, command, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {

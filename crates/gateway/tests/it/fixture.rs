@@ -9,7 +9,7 @@ use cost::PriceBook;
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
-use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TelemetryLog};
+use monitoring::{AnswerRecord, LogOptions, TelemetryLog, TraceId, answers, receive};
 use release::{
     CanonicalJson, Clock, Digest, Environment, PrincipalId, Release, RoutingTable, Secret,
     SlotName, TenantId, Timestamp,
@@ -175,9 +175,14 @@ impl Served {
 
     /// The records of the app, newest first.
     pub fn records(&self) -> Vec<AnswerRecord> {
-        let found = self.traces.list(&TenantId::DEFAULT, &Filter::default(), 100).unwrap();
-        let records = found.iter().map(|found| self.traces.show(&TenantId::DEFAULT, found.trace));
-        records.map(|record| record.unwrap().unwrap()).collect()
+        let frames = self.traces.cursor(0).next(self.traces.last()).unwrap();
+        let records = frames.into_iter().map(|frame| {
+            let rows = receive::decode(frame.signal, &frame.otlp, frame.received_at);
+            let texts = rows.payloads.iter().map(|text| (text.digest, text.text.clone()));
+            let rows_of = (rows.spans.as_slice(), rows.retrieval_edges.as_slice());
+            answers::record(&frame.tenant, rows_of, &texts.collect()).unwrap()
+        });
+        records.rev().collect()
     }
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
@@ -264,6 +263,3 @@ fn distinct(
     }
     Ok(filter_record_batch(&batch, &BooleanArray::from(keep)).map_err(datafusion::error::DataFusionError::from)?)
 }
-
-/// How often maintenance is worth while.
-pub const EVERY: Duration = Duration::from_secs(300);
