@@ -21,6 +21,8 @@
 //! ```
 
 pub mod attributes;
+pub mod contributors;
+pub mod diagnose;
 mod frame;
 mod log;
 pub mod metrics;

@@ -5,6 +5,7 @@
 
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
@@ -12,6 +13,7 @@ mod handlers;
 mod openapi;
 mod problem;
 mod retrieval;
+mod series;
 mod storage;
 mod tasks;
 mod versions;
@@ -30,6 +32,8 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::TraceLog;
+use monitoring::contributors::Contributors;
+use monitoring::metrics::Rollups;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -55,6 +59,10 @@ pub struct Api {
     pub delivery: Delivery,
     pub blobs: Blobs,
     pub traces: TraceLog,
+    /// What is counted, of every tenant.
+    pub rollups: Arc<Rollups>,
+    /// Who contributes most, of every tenant.
+    pub contributors: Arc<Contributors>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
@@ -211,7 +219,8 @@ async fn admit(
     Ok(Call { api, identity, tenant, path, query, body })
 }
 
-fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
+/// Whose key a request carries.
+pub fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     let key =
         bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::unauthorized())?;

@@ -17,6 +17,8 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::contributors::Contributors;
+use monitoring::metrics::{RollupLimits, Rollups};
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
@@ -31,7 +33,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, hooks, listen};
+use crate::{contributors, freshness, hooks, listen, platform, prometheus};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -156,11 +158,15 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         limits: Limits::default(),
     });
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let watched = Arc::new(Contributors::default());
+    let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
         blobs,
         traces,
+        rollups: Arc::new(Rollups::new(RollupLimits::default(), clock.now())),
+        contributors: watched,
         live: live_now,
         models,
         workflows: workflows.clone(),
@@ -174,10 +180,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
         .merge(hooks::router(Arc::clone(&api)))
-        .merge(api::router(api));
+        .merge(prometheus::router(Arc::clone(&api)))
+        .merge(api::router(Arc::clone(&api)));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();
+    background.spawn(platform::watch(api));
+    let (watched, rules, time) = followed;
+    background.spawn(contributors::follow(watched, rules, Arc::clone(&keys), time));
     background.spawn(live.follow());
     background.spawn(reconciler.follow());
     let open = workflows.recover(&tenants).await?;
