@@ -3,7 +3,7 @@
 use super::rollup::Instrument;
 
 /// A metric that is counted here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Declared {
     /// Its name, dotted.
     pub name: &'static str,

@@ -109,8 +109,8 @@ pub struct Total {
     pub last: f64,
     /// How many are at most each bound of a histogram, the ones in lower buckets not included.
     pub buckets: Vec<u64>,
-    /// When the newest one was.
-    at: i64,
+    /// When the newest one was, in seconds since 1970.
+    pub at: i64,
 }
 
 impl Total {

@@ -244,7 +244,8 @@ impl Sketch {
         if let Some((&VERSION, rest)) = bytes.split_first() {
             let sketch = Self::decode(rest).ok()?;
             let sides = [&sketch.positive, &sketch.negative];
-            return sides.into_iter().flatten().all(Bins::is_sound).then_some(sketch);
+            let sound = sides.into_iter().flatten().all(Bins::is_sound);
+            return sound.then_some(sketch);
         }
         // The fields of the two differ in their wire types wherever they have the same number.
         if let Ok(point) = HistogramDataPoint::decode(bytes) {
