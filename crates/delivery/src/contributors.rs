@@ -65,3 +65,6 @@ impl TenantDelivery {
         Ok(transaction.put(CONTRIBUTORS, name, &after, expect(&known))?)
     }
 }
+
+#[cfg(test)]
+mod tests;

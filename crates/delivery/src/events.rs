@@ -53,3 +53,6 @@ impl TenantDelivery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,10 +190,12 @@ fn minutes_become_hours_and_hours_are_forgotten() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn what_a_summary_tells_is_within_its_bounds_also_after_merging(
         parts in prop::collection::vec(
-            prop::collection::vec((0..2_000u32, 1..100u32), 0..1_500), 1..4
+            prop::collection::vec((0..1_000u32, 1..100u32), 0..600), 1..4
         ),
         heavy in prop::collection::vec((0..5u32, 100..1_000u32), 0..50),
     ) {

@@ -55,6 +55,7 @@ pub fn changes(points: &[Datapoint]) -> Vec<Change> {
         // The window reaches ahead: the first point that is nearer to the new level is the one.
         let nearer = |value: &f64| (value - new).abs() < (value - old).abs();
         let first = at + after.iter().position(nearer).unwrap_or(0);
+        let new = median(&values[first..values.len().min(first + AFTER)]);
         changes.push(Change { at: known[first].0, before: old, after: new, deviations });
         level = first;
         at = first + BEFORE_AT_LEAST;

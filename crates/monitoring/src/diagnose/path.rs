@@ -59,14 +59,13 @@ pub fn critical_path(pieces: &[Piece]) -> Vec<Waited> {
     }
     let mut path = Vec::new();
     // A list of what is left to do rather than a recursion: traces may be deep.
-    let mut left = vec![(root, pieces[root].end())];
-    while let Some((at, end)) = left.pop() {
-        let piece = &pieces[at];
+    let mut left = vec![(root, (pieces[root].start, pieces[root].end()))];
+    while let Some((at, (begin, end))) = left.pop() {
         let mut below = children.remove(&at).unwrap_or_default();
         below.sort_by_key(|child| std::cmp::Reverse((pieces[*child].end(), pieces[*child].start)));
         let (mut cursor, mut itself) = (end, 0);
         for child in below {
-            let (start, ended) = (pieces[child].start.max(piece.start), pieces[child].end());
+            let (start, ended) = (pieces[child].start.max(begin), pieces[child].end());
             // What outlives its parent was waited for only as long as that; what ended after the
             // cursor went on beside what was waited for.
             let ended = if cursor == end { ended.min(end) } else { ended };
@@ -74,10 +73,10 @@ pub fn critical_path(pieces: &[Piece]) -> Vec<Waited> {
                 continue;
             }
             itself += cursor - ended;
-            left.push((child, ended));
+            left.push((child, (start, ended)));
             cursor = start;
         }
-        itself += (cursor - piece.start).max(0);
+        itself += cursor - begin;
         path.push(Waited { piece: at, nanoseconds: itself });
     }
     path.sort_by_key(|waited| pieces[waited.piece].start);

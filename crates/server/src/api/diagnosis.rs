@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use monitoring::diagnose::{self, Happening, Piece};
 use monitoring::metrics::MetricStat;
+use monitoring::{AnswerRecord, Filter, LogError, Outcome};
 use release::{AppName, DeploymentEntry, Move, Timestamp};
 use security::Action;
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ const WATCHED: [(&str, &str); 9] = [
 ];
 /// The longest time that is looked at by the minute, in seconds.
 const BY_THE_MINUTE: i64 = 6 * 3_600;
+/// How many traces are looked at.
+const TRACES: usize = 500;
 /// The most lines of each list.
 const TOP: usize = 15;
 
@@ -97,14 +100,73 @@ fn changed(
     Ok((format!("{metric} {statistic}"), changes))
 }
 
-/// The spans of the newest traces that an app had a part in.
+/// The spans of the app's newest answers.
 async fn spans(
-    _call: &Call,
-    _app: &AppName,
-    _environment: Option<&str>,
-    _span: (Timestamp, Timestamp),
+    call: &Call,
+    app: &AppName,
+    environment: Option<&str>,
+    (since, until): (Timestamp, Timestamp),
 ) -> Result<Vec<Piece>, Problem> {
-    Ok(Vec::new())
+    let environment = environment.map(str::parse).transpose();
+    let environment =
+        environment.map_err(|error| Problem::bad_request(format!("`environment`: {error}")))?;
+    let filter =
+        Filter { app: Some(app.clone()), environment, since: Some(since), ..Filter::default() };
+    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut pieces = Vec::new();
+        for answer in log.list(&tenant, &filter, TRACES)? {
+            if let Some(answer) = log.show(&tenant, answer.trace)?
+                && answer.started_at < until
+            {
+                pieces.extend(of_answer(&answer));
+            }
+        }
+        Ok::<_, LogError>(pieces)
+    });
+    let read = read.await.map_err(|error| Problem::internal(error.to_string()))?;
+    read.map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// An answer's record as spans: itself, and its steps.
+fn of_answer(answer: &AnswerRecord) -> Vec<Piece> {
+    let begin = i64::try_from(answer.started_at.as_nanosecond()).unwrap_or_default();
+    let nanoseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+    let error = match &answer.outcome {
+        Outcome::Failed { kind, .. } => Some(kind.clone()),
+        Outcome::Answered | Outcome::Blocked { .. } | Outcome::Cancelled => None,
+    };
+    let root = Piece {
+        trace_id: answer.trace.to_string(),
+        span_id: "answer".to_owned(),
+        name: "answer".to_owned(),
+        service: answer.app.to_string(),
+        start: begin,
+        duration: nanoseconds(answer.steps.iter().map(|step| step.end_ns).max().unwrap_or(0)),
+        failed: error.is_some(),
+        error: error.clone().unwrap_or_default(),
+        ..Piece::default()
+    };
+    let steps = (1..).zip(&answer.steps).map(|(number, step): (u32, _)| {
+        let asks = answer.generation.as_ref().filter(|_| step.name == "generate");
+        let dependency = asks.map(|asks| format!("{} {}", asks.provider, asks.request_model));
+        // A model that was asked and did not come to an end is what failed.
+        let failed = error.is_some() && asks.is_some_and(|asks| asks.finish.is_none());
+        Piece {
+            span_id: number.to_string(),
+            parent_span_id: root.span_id.clone(),
+            name: step.name.clone(),
+            is_client: dependency.is_some(),
+            dependency: dependency.unwrap_or_default(),
+            start: begin + nanoseconds(step.begin_ns),
+            duration: nanoseconds(step.end_ns.saturating_sub(step.begin_ns)),
+            failed,
+            error: error.clone().filter(|_| failed).unwrap_or_default(),
+            ..root.clone()
+        }
+    });
+    let steps: Vec<_> = steps.collect();
+    std::iter::once(root).chain(steps).collect()
 }
 
 /// An event as it is told of, if it concerns the app.

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use release::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::show::{rows, text};
 
@@ -335,6 +335,52 @@ fn details(row: &Value, failed: bool) -> String {
         told.push(format!("✗ {}", cut(&why, 60)));
     }
     told.join(", ")
+}
+
+/// The spans of an answer's record, where its trace has no others.
+pub fn spans_of_answer(answer: &Value) -> Value {
+    let generation = &answer["generation"];
+    let at = |after: i64| {
+        let begin = answer["started_at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        let begin = begin.unwrap_or_default();
+        let after = std::time::Duration::from_nanos(u64::try_from(after).unwrap_or_default());
+        begin.checked_add(after).unwrap_or(begin).to_string()
+    };
+    let end = |step: &Value| step["end_ns"].as_i64().unwrap_or_default();
+    let steps = rows(&answer["steps"]).enumerate().map(|(number, step)| {
+        let begin = step["begin_ns"].as_i64().unwrap_or_default();
+        let mut span = json!({
+            "span_id": (number + 1).to_string(),
+            "parent_span_id": "0",
+            "name": step["name"],
+            "app": answer["app"],
+            "timestamp": at(begin),
+            "duration_ns": end(step) - begin,
+        });
+        if step["name"] == "generate" {
+            for name in [
+                "response_model",
+                "input_tokens",
+                "output_tokens",
+                "cache_read_tokens",
+                "time_to_first_chunk",
+            ] {
+                span[name] = generation[name].clone();
+            }
+        }
+        span
+    });
+    let root = json!({
+        "span_id": "0",
+        "name": "answer",
+        "app": answer["app"],
+        "timestamp": at(0),
+        "duration_ns": rows(&answer["steps"]).map(end).max().unwrap_or(0),
+        "outcome": answer["outcome"]["outcome"],
+        "error_type": answer["outcome"]["kind"],
+        "status_message": answer["outcome"]["message"],
+    });
+    std::iter::once(root).chain(steps).collect()
 }
 
 /// When a span was, within all of it.

@@ -135,15 +135,14 @@ impl Tenant {
         }
         self.stats.overflowed += 1;
         let mut dimensions = (*sample.dimensions).clone();
-        // Too many apps, even.
-        let keep: &[&str] = match metric.series.len() >= limits.series + limits.series / 10
-            || self.series >= limits.all_series
-        {
-            true => &[],
-            false => &["app", "service", "environment"],
-        };
-        dimensions.retain(|name, _| keep.contains(&name.as_str()));
+        dimensions.retain(|name, _| ["app", "service", "environment"].contains(&name.as_str()));
         dimensions.insert(OVERFLOW.to_owned(), "true".to_owned());
+        // Too many apps, even.
+        let room = limits.series + limits.series.div_ceil(10);
+        let full = metric.series.len() >= room || self.series >= limits.all_series;
+        if full && !metric.series.contains_key(&dimensions) {
+            dimensions.retain(|name, _| name == OVERFLOW);
+        }
         Some((metric.series.entry(Arc::new(dimensions)).or_default(), instrument))
     }
 

@@ -46,6 +46,21 @@ fn an_answer_is_shown_with_its_steps_models_and_errors() {
 }
 
 #[test]
+fn an_answers_record_is_shown_by_its_steps() {
+    let answer = json!({
+        "app": "support",
+        "started_at": "2026-11-27T05:00:00Z",
+        "outcome": {"outcome": "failed", "kind": "provider", "message": "the model is gone"},
+        "steps": [
+            {"name": "admit", "begin_ns": 0, "end_ns": 90_000},
+            {"name": "generate", "begin_ns": 100_000, "end_ns": 900_000_000}
+        ],
+        "generation": {"response_model": "gpt-5", "input_tokens": 5, "output_tokens": 0}
+    });
+    insta::assert_snapshot!(waterfall(&super::spans_of_answer(&answer)));
+}
+
+#[test]
 fn a_huge_trace_is_cut_and_what_is_not_shown_is_counted() {
     let mut spans = vec![span("root", "", (0, 40_000))];
     for group in 0..30 {
