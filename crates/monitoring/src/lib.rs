@@ -24,6 +24,8 @@ pub mod answers;
 pub mod attributes;
 pub mod blast;
 pub mod export;
+pub mod contributors;
+pub mod diagnose;
 mod frame;
 mod log;
 pub mod metrics;

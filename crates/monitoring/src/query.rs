@@ -319,6 +319,16 @@ pub(crate) async fn sorted(view: View) -> Result<SendableRecordBatchStream> {
     rows.sort(order)?.execute_stream().await
 }
 
+/// The rows of a view of metrics that are sums of others.
+///
+/// # Errors
+/// If they cannot be read.
+pub(crate) async fn rollups(view: View) -> Result<SendableRecordBatchStream> {
+    let session = session(&environment(QueryLimits::default())?);
+    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
+    rows.filter(col("kind").eq(lit("rollup")))?.execute_stream().await
+}
+
 fn environment(limits: QueryLimits) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::OsTmpDirectory)

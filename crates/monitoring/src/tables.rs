@@ -34,8 +34,10 @@ use serde::Serialize;
 use store::{BlobError, Files, StoreError, SystemStore};
 use tokio::sync::watch;
 
+use crate::contributors::Contributors;
 use crate::log::{LogError, TelemetryLog};
-use crate::rows::Batch;
+use crate::metrics::Rollups;
+use crate::rows::{Batch, MetricPoint};
 pub use columns::Encoded;
 pub use compact::Retention;
 pub use manifest::{File, Level};
@@ -79,13 +81,39 @@ impl Span {
     pub const ALL: Self = Self { from: Timestamp::MIN, until: Timestamp::MAX };
 }
 
-/// Follows what becomes rows. It is told of each batch once a start, and asked at each flush for
-/// rows of its own, which go into the same files as what they were made of.
+/// Follows what becomes rows. It is told of each batch once, and asked at each flush for rows of its
+/// own, which go into the same files as what they were made of; so what it told before a restart,
+/// with what it is told of then, is all.
 pub trait Follower: std::fmt::Debug + Send + Sync {
     /// Rows came.
-    fn observe(&self, tenant: &TenantId, batch: &Batch);
+    fn observe(&self, tenant: &TenantId, batch: &Batch, received_at: Timestamp);
     /// What was made of all that came since the last time.
-    fn drain(&self) -> Vec<(TenantId, Batch)>;
+    fn drain(&self) -> Vec<(TenantId, Vec<MetricPoint>)> {
+        Vec::new()
+    }
+    /// Takes back what was drained before a restart.
+    fn restore(&self, _tenant: &TenantId, _rows: &[MetricPoint], _now: Timestamp) {}
+}
+
+impl Follower for Rollups {
+    fn observe(&self, tenant: &TenantId, batch: &Batch, received_at: Timestamp) {
+        Self::observe(self, tenant, batch, received_at);
+    }
+
+    fn drain(&self) -> Vec<(TenantId, Vec<MetricPoint>)> {
+        let tenants = self.tenants().into_iter();
+        tenants.map(|tenant| (tenant.clone(), Self::drain(self, &tenant))).collect()
+    }
+
+    fn restore(&self, tenant: &TenantId, rows: &[MetricPoint], now: Timestamp) {
+        Self::restore(self, tenant, rows, now);
+    }
+}
+
+impl Follower for Contributors {
+    fn observe(&self, tenant: &TenantId, batch: &Batch, received_at: Timestamp) {
+        Self::observe(self, tenant, batch, received_at);
+    }
 }
 
 /// How the tables are kept.
@@ -259,6 +287,7 @@ impl Tables {
         let (state, seen) = (Mutex::new(state), watch::Sender::new(watermark));
         let (names, flushes) = (AtomicU64::new(0), tokio::sync::Mutex::default());
         let shared = Arc::new(Shared { parts, manifest, readers, state, seen, names, flushes });
+        shared.restore().await?;
         let stop = watch::Sender::new(false);
         let (working, runtime) = (Arc::clone(&shared), tokio::runtime::Handle::current());
         let stopped = stop.subscribe();

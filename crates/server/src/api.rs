@@ -5,6 +5,7 @@
 
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
@@ -14,6 +15,7 @@ mod openapi;
 pub mod otlp;
 mod problem;
 mod retrieval;
+mod series;
 mod storage;
 mod tasks;
 mod versions;
@@ -32,8 +34,9 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::Telemetry;
-
+use monitoring::contributors::Contributors;
 use monitoring::export::Exporter;
+use monitoring::metrics::Rollups;
 use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
@@ -65,6 +68,10 @@ pub struct Api {
     pub receiver: Arc<Receiver>,
     /// Sends telemetry on, where that is wanted.
     pub exporter: Option<Arc<Exporter>>,
+    /// What is counted, of every tenant.
+    pub rollups: Arc<Rollups>,
+    /// Who contributes most, of every tenant.
+    pub contributors: Arc<Contributors>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
@@ -221,7 +228,8 @@ async fn admit(
     Ok(Call { api, identity, tenant, path, query, body })
 }
 
-fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
+/// Whose key a request carries.
+pub fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     let key =
         bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::unauthorized())?;

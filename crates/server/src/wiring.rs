@@ -17,7 +17,9 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::contributors::Contributors;
 use monitoring::export::Cursor;
+use monitoring::metrics::{RollupLimits, Rollups};
 use monitoring::receive::Receiver;
 use monitoring::tables::{Retention, TablesOptions};
 use monitoring::{Telemetry, TelemetryParts, TraceId};
@@ -34,7 +36,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, hooks, listen};
+use crate::{contributors, freshness, hooks, listen, platform, prometheus};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -93,12 +95,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
     bootstrap(&keys, &data).await?;
 
+    let rollups = Arc::new(Rollups::new(RollupLimits::default(), clock.now()));
+    let watched = Arc::new(Contributors::default());
     let telemetry = Telemetry::open(TelemetryParts {
         directory: data.0.join("telemetry").join("log"),
         store: store.system(),
         files: open_files(&config, &data)?,
         clock: Arc::clone(&clock),
-        followers: Vec::new(),
+        followers: vec![Arc::clone(&rollups) as _, Arc::clone(&watched) as _],
         drawn: uuid::Uuid::new_v4().as_u64_pair().0,
         log: config.telemetry.log(),
         tables: TablesOptions::default(),
@@ -176,6 +180,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         None => None,
     };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -183,6 +188,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         exporter: exporter.clone(),
         receiver: Receiver::new(telemetry.log.clone(), Arc::clone(&clock)),
         telemetry: telemetry.clone(),
+        rollups,
+        contributors: watched,
         live: live_now,
         models,
         workflows: workflows.clone(),
@@ -197,10 +204,14 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(links::router(Arc::clone(&api)))
         .merge(hooks::router(Arc::clone(&api)))
         .merge(api::otlp::router(Arc::clone(&api)))
-        .merge(api::router(api));
+        .merge(prometheus::router(Arc::clone(&api)))
+        .merge(api::router(Arc::clone(&api)));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();
+    background.spawn(platform::watch(api));
+    let (watched, rules, time) = followed;
+    background.spawn(contributors::follow(watched, rules, Arc::clone(&keys), time));
     background.spawn(live.follow());
     if let Some(exporter) = exporter {
         background.spawn(exporter.run());

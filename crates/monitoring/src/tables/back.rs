@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondTy
 use release::{Digest, Timestamp};
 
 use super::schema::TIMESTAMP;
-use crate::rows::{Attribute, Origin, RetrievalEdge, Span};
+use crate::rows::{Attribute, MetricPoint, Origin, RetrievalEdge, Span};
 
 /// One row of columns. What is not there is empty.
 struct Row<'a> {
@@ -29,6 +29,11 @@ impl Row<'_> {
 
     fn float(&self, name: &str) -> Option<f64> {
         Some(self.column(name)?.as_primitive_opt::<Float64Type>()?.value(self.row))
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        let column = self.column(name).and_then(|column| column.as_binary_opt::<i32>());
+        column.map(|column| column.value(self.row).to_vec()).unwrap_or_default()
     }
 
     fn moment(&self) -> Timestamp {
@@ -129,6 +134,26 @@ pub fn retrieval_edges(batch: &RecordBatch) -> Vec<RetrievalEdge> {
         score: row.float("score"),
         start: row.int("start"),
         end: row.int("end"),
+    })
+    .collect()
+}
+
+/// The points that a batch of the table `metrics` holds.
+pub fn metrics(batch: &RecordBatch) -> Vec<MetricPoint> {
+    let rows = (0..batch.num_rows()).map(|row| Row { batch, row });
+    rows.map(|row| MetricPoint {
+        name: row.text("name"),
+        kind: row.text("kind"),
+        unit: row.text("unit"),
+        at: row.moment(),
+        origin: row.origin(),
+        value: row.float("value"),
+        count: row.int("count"),
+        sum: row.float("sum"),
+        min: row.float("min"),
+        max: row.float("max"),
+        sketch: row.bytes("sketch"),
+        attributes: row.attributes(),
     })
     .collect()
 }

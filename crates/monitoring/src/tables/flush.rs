@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use release::TenantId;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -13,15 +14,19 @@ use super::manifest::{Edit, File, Level};
 use super::memory::Columns;
 use super::read::Checksums;
 use super::schema::Table;
-use super::{Shared, TablesError};
+use super::{Shared, TablesError, View, back};
 use crate::frame::Frame;
 use crate::log::{Cursor, LogError};
+use crate::query;
 use crate::receive;
+use crate::rows::Batch;
 
 /// While flushes fail, memory grows to this many times its usual size; then the log has to wait.
 const MOST: usize = 4;
 /// How often the disk's room is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// For how many seconds back followers are given what they drained: fifteen days.
+const REMEMBERED: i64 = 15 * 86_400;
 /// How long a failed flush rests.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -80,7 +85,7 @@ impl Shared {
             let mut batch = receive::decode(frame.signal, &frame.otlp, frame.received_at);
             let mut state = self.state();
             for follower in &self.parts.followers {
-                follower.observe(&frame.tenant, &batch);
+                follower.observe(&frame.tenant, &batch, frame.received_at);
             }
             state.remembered.dedup(&frame.tenant, frame.received_at, &mut batch);
             state.memory.push(&frame.tenant, batch);
@@ -112,12 +117,35 @@ impl Shared {
         Ok(self.parts.log.release(upto)?)
     }
 
+    /// Gives back to the followers what they drained into files.
+    pub(super) async fn restore(&self) -> Result<(), TablesError> {
+        let now = self.parts.clock.now();
+        let since = now.as_second() - REMEMBERED;
+        let metrics: Vec<_> = {
+            let state = self.state();
+            let metrics = state.files.iter().filter(|((_, table), _)| *table == Table::Metrics);
+            metrics.map(|((tenant, _), files)| (tenant.clone(), files.clone())).collect()
+        };
+        for (tenant, mut files) in metrics {
+            files.retain(|file| file.until.as_second() >= since);
+            let (table, live, readers) = (Table::Metrics, Vec::new(), self.readers.clone());
+            let mut rows = query::rollups(View { table, files, live, readers }).await?;
+            while let Some(batch) = rows.next().await {
+                let points = back::metrics(&batch?);
+                for follower in &self.parts.followers {
+                    follower.restore(&tenant, &points, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What is to be written: all of memory, and what an earlier flush could not write.
     fn take_out(&self) -> (BTreeMap<TenantId, Columns>, u64) {
         let mut state = self.state();
         for follower in &self.parts.followers {
-            for (tenant, batch) in follower.drain() {
-                state.memory.push(&tenant, batch);
+            for (tenant, metrics) in follower.drain() {
+                state.memory.push(&tenant, Batch { metrics, ..Batch::default() });
             }
         }
         for (tenant, columns) in state.memory.take() {

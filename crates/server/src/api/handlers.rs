@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
-    json as to_json, measures, openapi, retrieval, storage, versions, workflows,
+    Call, MAX_BODY, Problem, Route, backups, batches, diagnosis, documents, erasures, freshness,
+    json as to_json, measures, openapi, retrieval, series, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -285,6 +285,8 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
     routes.extend(measures::routes());
+    routes.extend(series::routes());
+    routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
     routes.extend(workflows::routes());
