@@ -2,6 +2,7 @@
 //!
 //! [`Project::load`] reads all files before anything is stored and reports every mistake at once.
 
+mod contributors;
 pub mod document;
 pub mod files;
 mod workflows;
@@ -78,6 +79,8 @@ pub struct Project {
     pub golden: BTreeMap<ArtifactName, String>,
     /// Its workflows, and what starts them.
     pub workflows: Workflows,
+    /// Its rules of top contributors, as they are written.
+    pub contributors: BTreeMap<ArtifactName, String>,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -105,6 +108,7 @@ struct Loader {
     golden: BTreeMap<ArtifactName, String>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
+    contributors: BTreeMap<ArtifactName, String>,
     named: Vec<Named>,
     /// Names whose file is there but broken: naming them is not one more mistake.
     broken: Vec<(Folder, String)>,
@@ -136,6 +140,7 @@ impl Loader {
                 Folder::Workflows => self.workflow(path, name, text),
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
+                Folder::Contributors => self.contributors(path, name, text),
             }
         }
         if !files.contains_key("groundcrew.toml") {
@@ -157,6 +162,7 @@ impl Loader {
             knowledge: std::mem::take(&mut self.knowledge),
             golden: std::mem::take(&mut self.golden),
             workflows,
+            contributors: std::mem::take(&mut self.contributors),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }

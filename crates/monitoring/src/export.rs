@@ -156,7 +156,11 @@ struct Place {
 }
 
 impl Cursor {
-    async fn read(&self) -> Result<u64, StoreError> {
+    /// How far an exporter was.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn read(&self) -> Result<u64, StoreError> {
         let record = self.store.get(CURSORS, &self.log).await?;
         let place = record.map(|record| record.read::<Place>()).transpose()?;
         Ok(place.map_or(0, |place| place.sequence))

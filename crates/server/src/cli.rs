@@ -2,6 +2,7 @@
 
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
@@ -10,8 +11,10 @@ mod progress;
 mod project;
 mod report;
 mod retrieval;
+mod series;
 mod show;
 mod storage;
+mod waterfall;
 mod workflow;
 
 use std::io::Write;
@@ -25,6 +28,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use self::progress::Bar;
+pub use self::workflow::seconds;
 use crate::backups::restore;
 use crate::client::{Client, Target};
 use crate::{config, explain, reference, wiring};
@@ -101,9 +105,14 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
-    /// Metrics: what is measured.
+    /// Metrics: what is counted.
     #[command(subcommand)]
-    Metrics(metrics::MetricsCommand),
+    Metrics(series::MetricsCommand),
+    /// Top contributors: who or what causes most of something.
+    #[command(subcommand)]
+    Contributors(series::ContributorsCommand),
+    /// Why an app is slow or fails: what changed, what happened just before, what traces wait for.
+    Diagnose(diagnosis::DiagnoseArguments),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -496,7 +505,9 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
-        Command::Metrics(command) => metrics::run(client, command, out).await,
+        Command::Metrics(command) => series::metrics(client, command, out).await,
+        Command::Contributors(command) => series::contributors(client, command, out).await,
+        Command::Diagnose(asked) => diagnosis::run(client, asked, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {

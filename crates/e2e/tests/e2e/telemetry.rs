@@ -93,7 +93,7 @@ async fn what_cannot_be_taken_is_refused_in_the_senders_form() {
 
 #[tokio::test]
 async fn a_full_log_asks_senders_to_come_back() {
-    let stage = started(&format!("{PLAIN}[traces]\nmax_bytes = 64\n"));
+    let stage = started(&format!("{PLAIN}[telemetry]\nlog_bytes = 64\n"));
     let json = "application/json";
     assert_eq!(post(&stage, json, &stage.key, traces(&[span(TRACE)])).await.status(), 200);
     let full = post(&stage, json, &stage.key, traces(&[span(TRACE)])).await;

@@ -1,27 +1,25 @@
 //! The log as a spool.
 
-use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Message, Spool};
-use crate::frame::Reader;
-use crate::log::{otlp_of, segments};
-use crate::{LogError, TraceLog};
-
-/// The most bytes that are read at once.
-const CHUNK: usize = 4 << 20;
+use crate::log::{Cursor, Keep};
+use crate::{LogError, TelemetryLog};
 
 /// The log, as its messages wait in it.
 #[derive(Debug)]
 pub struct LogSpool {
-    log: TraceLog,
-    directory: PathBuf,
+    log: TelemetryLog,
+    /// Keeps what was not sent yet.
+    keep: Keep,
+    cursor: Mutex<Cursor>,
 }
 
 impl LogSpool {
-    /// The spool that `log` is.
-    pub fn new(log: TraceLog) -> Self {
-        let directory = log.directory();
-        Self { log, directory }
+    /// The spool that `log` is, from sequence number `after` on.
+    pub fn new(log: TelemetryLog, after: u64) -> Self {
+        let (keep, cursor) = (log.keep(after), Mutex::new(log.cursor(after)));
+        Self { log, keep, cursor }
     }
 }
 
@@ -31,29 +29,18 @@ impl Spool for LogSpool {
     }
 
     fn after(&self, after: u64) -> Result<Vec<Message>, LogError> {
-        let last = self.last();
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        if last <= after {
-            return Ok(found);
+        self.keep.advance(after);
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        if cursor.read() != after {
+            *cursor = self.log.cursor(after);
         }
-        for segment in segments(&self.directory)? {
-            for (_, frame) in Reader::open(&segment)?.flatten() {
-                if frame.sequence <= after || frame.sequence > last {
-                    continue;
-                }
-                let (signal, otlp) = otlp_of(&frame);
-                bytes += otlp.len();
-                found.push(Message {
-                    sequence: frame.sequence,
-                    tenant: frame.tenant,
-                    signal,
-                    otlp,
-                });
-                if bytes >= CHUNK {
-                    return Ok(found);
-                }
-            }
-        }
-        Ok(found)
+        let frames = cursor.next(self.last())?;
+        let messages = frames.into_iter().map(|frame| Message {
+            sequence: frame.sequence,
+            tenant: frame.tenant,
+            signal: frame.signal,
+            otlp: frame.otlp,
+        });
+        Ok(messages.collect())
     }
 }

@@ -9,7 +9,7 @@ use release::Timestamp;
 use store::Store;
 
 use super::*;
-use crate::{LogOptions, TraceLog};
+use crate::{LogOptions, TelemetryLog};
 
 #[derive(Debug)]
 struct Still;
@@ -59,7 +59,7 @@ fn otlp(name: &str) -> Vec<u8> {
 
 /// A log with these messages, on disk.
 async fn log(directory: &std::path::Path, messages: &[(&str, Signal, &str)]) -> Arc<LogSpool> {
-    let log = TraceLog::open(directory, LogOptions::default()).unwrap();
+    let log = TelemetryLog::open(directory, LogOptions::default()).unwrap();
     for (tenant, signal, name) in messages {
         let tenant = tenant.parse().unwrap();
         let mut receipt = log.append_otlp(&tenant, *signal, Still.now(), &otlp(name)).unwrap();

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::answer::{Accepted, NotTaken};
 use super::body::Format;
 use super::{Export, Received, Refused, admit};
-use crate::TraceLog;
+use crate::TelemetryLog;
 use crate::frame::Signal;
 
 /// How many messages are read at once. Reading may take several times a message's size.
@@ -43,7 +43,7 @@ pub struct Counts {
 /// Takes telemetry, and answers once it is on disk.
 #[derive(Debug)]
 pub struct Receiver {
-    log: TraceLog,
+    log: TelemetryLog,
     clock: Arc<dyn Clock>,
     at_once: Semaphore,
     room: Arc<Semaphore>,
@@ -65,7 +65,7 @@ pub struct Posted {
 
 impl Receiver {
     /// A receiver that writes to `log`.
-    pub fn new(log: TraceLog, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(log: TelemetryLog, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (at_once, room) = (Semaphore::new(AT_ONCE), Semaphore::new(ROOM as usize));
         let room = Arc::new(room);
         Arc::new(Self { log, clock, at_once, room, counts: Mutex::default() })

@@ -61,7 +61,7 @@ async fn put_metrics(call: Call) -> Result<Value, Problem> {
         return Err(Problem::bad_request(why));
     }
     let export = measures(metrics, call.api.clock.now());
-    let taken = call.api.telemetry.take_export(&call.tenant, export).await?;
+    let taken = call.api.receiver.take_export(&call.tenant, export).await?;
     Ok(json!({"accepted": taken.items}))
 }
 
@@ -82,7 +82,7 @@ async fn put_scores(call: Call) -> Result<Value, Problem> {
     });
     let scores = scores.await.map_err(|error| Problem::internal(error.to_string()))?;
     let export = judgements(scores, call.api.clock.now()).map_err(Problem::bad_request)?;
-    let taken = call.api.telemetry.take_export(&call.tenant, export).await?;
+    let taken = call.api.receiver.take_export(&call.tenant, export).await?;
     Ok(json!({"accepted": taken.items}))
 }
 

@@ -82,10 +82,10 @@ async fn posted(api: Arc<Api>, signal: Signal, request: Request) -> Response {
     let taken = async {
         let format = format?;
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let _room = api.telemetry.room(length).await?;
+        let _room = api.receiver.room(length).await?;
         let body = read(body).await?;
         let encoding = text(header::CONTENT_ENCODING).map(str::to_owned);
-        api.telemetry.take(&tenant, Posted { signal, format, encoding, body }).await
+        api.receiver.take(&tenant, Posted { signal, format, encoding, body }).await
     };
     match taken.await {
         Ok(accepted) => accepted_response(&accepted, answered),
@@ -138,9 +138,9 @@ async fn called(api: Arc<Api>, signal: Signal, request: Request) -> Response {
             return grpc::denied(known, unsent.message()).map(Body::new);
         }
     };
-    match api.telemetry.room(None).await {
+    match api.receiver.room(None).await {
         Ok(_room) => {
-            let receiver = Arc::clone(&api.telemetry);
+            let receiver = Arc::clone(&api.receiver);
             grpc::export(receiver, tenant, signal, request).await.map(Body::new)
         }
         Err(busy) => grpc::not_taken(&busy).map(Body::new),

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use delivery::DeliveryError;
+use monitoring::query::QueryError;
 use monitoring::receive::NotTaken;
 use release::Diagnostic;
 use security::{Denied, SecurityError};
@@ -183,6 +184,22 @@ impl From<EngineError> for Problem {
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::conflict(message),
             EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Wrong(_) => Self::new(StatusCode::BAD_REQUEST, "GC0111", message),
+            QueryError::TooSlow(_) | QueryError::TooLarge(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "GC0112", message).hint(
+                    "ask for a shorter time, fewer columns or fewer groups; `[telemetry.queries]` in \
+                     server.toml has the limits",
+                )
+            }
+            QueryError::Failed(_) => Self::internal(message),
         }
     }
 }

@@ -1,37 +1,34 @@
-//! Metrics on the command line.
+//! Measurements from the command line.
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
+use clap::Args;
 use serde_json::json;
 
 use super::show::{self, Output};
 use crate::client::Client;
 
-/// Metrics: what is measured.
-#[derive(Debug, Subcommand)]
-pub enum MetricsCommand {
-    /// Keep a measurement, as user satisfaction or the completion of a task.
-    Put {
-        /// The metric's name, as `user.satisfaction`.
-        name: String,
-        /// The value.
-        #[arg(allow_negative_numbers = true)]
-        value: f64,
-        /// Its unit in UCUM, as `s` or `%`.
-        #[arg(long, default_value = "")]
-        unit: String,
-        /// What it was measured of, as `app=support`; may be given several times.
-        #[arg(long = "dimension", value_name = "NAME=VALUE")]
-        dimensions: Vec<String>,
-        /// When it was measured (RFC 3339); now if absent.
-        #[arg(long)]
-        at: Option<String>,
-    },
+/// A measurement.
+#[derive(Debug, Args)]
+pub struct PutArguments {
+    /// The metric's name, as `user.satisfaction`.
+    name: String,
+    /// The value.
+    #[arg(allow_negative_numbers = true)]
+    value: f64,
+    /// Its unit in UCUM, as `s` or `%`.
+    #[arg(long, default_value = "")]
+    unit: String,
+    /// What it was measured of, as `app=support`; may be given several times.
+    #[arg(long = "dimension", value_name = "NAME=VALUE")]
+    dimensions: Vec<String>,
+    /// When it was measured (RFC 3339); now if absent.
+    #[arg(long)]
+    at: Option<String>,
 }
 
-/// Runs a command.
-pub async fn run(client: &Client, command: MetricsCommand, out: &Output) -> Result<()> {
-    let MetricsCommand::Put { name, value, unit, dimensions, at } = command;
+/// Keeps a measurement.
+pub async fn put(client: &Client, measured: PutArguments, out: &Output) -> Result<()> {
+    let PutArguments { name, value, unit, dimensions, at } = measured;
     let mut named = serde_json::Map::new();
     for dimension in &dimensions {
         let (name, value) = dimension

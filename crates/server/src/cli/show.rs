@@ -5,6 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::waterfall::{spans_of_answer, waterfall};
+
 /// How a command prints.
 pub struct Output {
     /// As JSON.
@@ -580,15 +582,10 @@ pub fn trace(trace: &Value) -> String {
             text(&finding["action"])
         ));
     }
-    for step in rows(&trace["steps"]) {
-        let at = |name: &str| step[name].as_f64().unwrap_or_default() / 1e6;
-        out.push(format!(
-            "  {:<9} {:>9.3} ms .. {:>9.3} ms",
-            text(&step["name"]),
-            at("begin_ns"),
-            at("end_ns")
-        ));
-    }
+    out.push(match &trace["spans"] {
+        Value::Array(_) => waterfall(&trace["spans"]),
+        _ => waterfall(&spans_of_answer(trace)),
+    });
     out.push(format!("asked    {}", kept(&trace["input"])));
     out.push(format!("answered {}", kept(&trace["output"])));
     out.join("\n")

@@ -6,7 +6,7 @@ use release::{Clock, TenantId};
 
 use super::*;
 use crate::export::{LogSpool, Spool};
-use crate::{LogError, LogOptions, TraceLog};
+use crate::{LogError, LogOptions, TelemetryLog};
 
 #[derive(Debug)]
 struct Still;
@@ -17,8 +17,8 @@ impl Clock for Still {
     }
 }
 
-fn open(directory: &std::path::Path, max_bytes: u64) -> TraceLog {
-    TraceLog::open(directory, LogOptions { max_bytes, ..LogOptions::default() }).unwrap()
+fn open(directory: &std::path::Path, max_bytes: u64) -> TelemetryLog {
+    TelemetryLog::open(directory, LogOptions { max_bytes, ..LogOptions::default() }).unwrap()
 }
 
 fn posted(body: Vec<u8>) -> Posted {
@@ -45,7 +45,7 @@ async fn what_is_acknowledged_stands_in_the_log_as_it_was_sent() {
     assert!(receiver.tenant_counts(&"other".parse().unwrap()).is_empty());
     drop(receiver);
 
-    let spool = LogSpool::new(open(home.path(), 1 << 20));
+    let spool = LogSpool::new(open(home.path(), 1 << 20), 0);
     let kept = spool.after(0).unwrap();
     assert_eq!(kept.len(), 2, "a message of which nothing is left is not logged");
     assert_eq!(kept[0].otlp, sent);
