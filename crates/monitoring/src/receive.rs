@@ -43,7 +43,7 @@ pub use aliases::VERSION as ALIASES_VERSION;
 pub use answer::{Accepted, NotTaken, Status};
 pub use body::Format;
 pub use custom::{Judgement, Measure, judgements, measures};
-pub use limits::{MAX_BODY, MAX_PLAIN};
+pub use limits::{MAX_BODY, MAX_GRPC, MAX_PLAIN};
 pub use receiver::{Counts, Posted, Receiver};
 
 /// A message that may be logged.
@@ -165,7 +165,12 @@ pub fn admit(
     let plain = body::plain(encoding, body)?;
     match format {
         Format::Protobuf => Ok(Export::from_protobuf(signal, &plain)?.check(Some(plain))),
-        Format::Json => Ok(body::from_json(signal, &plain)?.check(None)),
+        Format::Json => {
+            let received = body::from_json(signal, &plain)?.check(None);
+            // What is logged must be readable from there.
+            shape::measure(signal, &received.otlp)?;
+            Ok(received)
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Response};
 
 use super::answer::{NotTaken, Status};
 use super::body::Format;
-use super::limits::MAX_PLAIN;
+use super::limits::MAX_GRPC;
 use super::receiver::{Posted, Receiver};
 use crate::frame::Signal;
 
@@ -42,7 +42,7 @@ where
     let mut grpc = Grpc::new(Raw)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(MAX_PLAIN);
+        .max_decoding_message_size(MAX_GRPC);
     grpc.unary(Export { receiver, tenant, signal }, request).await
 }
 

@@ -2,6 +2,8 @@
 
 /// The most bytes of a body as it is sent.
 pub const MAX_BODY: usize = 32 << 20;
+/// The most bytes of a message over gRPC, packed or not: their size is not told beforehand.
+pub const MAX_GRPC: usize = 16 << 20;
 /// The most bytes of a body once it is unpacked.
 pub const MAX_PLAIN: usize = 64 << 20;
 /// The most messages within a message: a span, an attribute and an event are one each. What is

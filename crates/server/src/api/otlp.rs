@@ -14,7 +14,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use monitoring::Signal;
-use monitoring::receive::{Accepted, Format, MAX_BODY, NotTaken, Posted, Refused, Status, grpc};
+use monitoring::receive::{
+    Accepted, Format, MAX_BODY, MAX_GRPC, NotTaken, Posted, Refused, Status, grpc,
+};
 use release::TenantId;
 use security::{Action, Resource, authorize};
 
@@ -138,7 +140,7 @@ async fn called(api: Arc<Api>, signal: Signal, request: Request) -> Response {
             return grpc::denied(known, unsent.message()).map(Body::new);
         }
     };
-    match api.receiver.room(None).await {
+    match api.receiver.room(Some(MAX_GRPC as u64)).await {
         Ok(_room) => {
             let receiver = Arc::clone(&api.receiver);
             grpc::export(receiver, tenant, signal, request).await.map(Body::new)

@@ -119,3 +119,16 @@ fn media_types_are_told_apart() {
     assert!(Format::of(Some("text/plain")).is_err());
     assert!(Format::of(None).is_err());
 }
+
+#[test]
+fn what_could_not_be_read_from_the_log_is_refused_before_it_is_logged() {
+    let mut value = json!({"boolValue": true});
+    for _ in 0..35 {
+        value = json!({"arrayValue": {"values": [value]}});
+    }
+    let mut sent = span_json();
+    let span = &mut sent["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    span["attributes"] = json!([{"key": "deep", "value": value}]);
+    let refused = json_rows(Signal::Traces, &sent).unwrap_err();
+    assert!(refused.to_string().contains("nested"), "{refused}");
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{answers, otlp};
+use crate::otlp;
 use crate::record::tests::record;
 use crate::record::{AnswerRecord, Captured, Outcome};
 
@@ -57,28 +57,6 @@ fn what_is_not_captured_has_no_payload() {
     let batch = decoded(&AnswerRecord { input, retrieval: None, ..record(1) });
     assert!(batch.payloads.is_empty(), "{:?}", batch.payloads);
     assert_eq!(batch.spans[0].input_preview, "");
-}
-
-/// The record, put together again from its rows.
-fn back(record: &AnswerRecord) -> Option<AnswerRecord> {
-    let batch = decoded(record);
-    let texts = batch.payloads.iter().map(|payload| (payload.digest, payload.text.clone()));
-    let rows = (batch.spans.as_slice(), batch.retrieval_edges.as_slice());
-    answers::record(&record.tenant, rows, &texts.collect())
-}
-
-#[test]
-fn a_record_comes_back_from_its_rows_as_it_was() {
-    let whole = record(1);
-    assert_eq!(back(&whole), Some(whole));
-    for outcome in [
-        Outcome::Cancelled,
-        Outcome::Blocked { rule: "r".into() },
-        Outcome::Failed { kind: "timeout".into(), message: "m".into() },
-    ] {
-        let record = AnswerRecord { outcome, generation: None, retrieval: None, ..record(1) };
-        assert_eq!(back(&record), Some(record));
-    }
 }
 
 #[test]
