@@ -154,7 +154,9 @@ pub async fn show(
     let plan = of_trace(Table::RetrievalEdges, trace);
     let edges = queries.ask(tenant, tables::Span::ALL, plan).await?;
     let edges: Vec<_> = edges.batches.iter().flat_map(back::retrieval_edges).collect();
-    let texts = texts(queries, tenant, root.input.iter().chain(&root.output)).await?;
+    let vector = Found(root).parse(name::RETRIEVAL_VECTOR);
+    let wanted = root.input.iter().chain(&root.output).chain(&vector);
+    let texts = texts(queries, tenant, wanted).await?;
     Ok(record(tenant, (&spans, &edges), &texts))
 }
 
@@ -289,7 +291,7 @@ pub fn record(
         stream: found.text(name::STREAM).is_some_and(|stream| stream == "true"),
         started_at: root.started_at,
         steps,
-        retrieval: retrieval(root, edges),
+        retrieval: retrieval(root, (edges, texts)),
         generation: generation(root),
         findings: found.json(name::FINDINGS),
         overrides: found.json(name::OVERRIDES),
@@ -303,7 +305,10 @@ pub fn record(
     })
 }
 
-fn retrieval(root: &Span, edges: &[RetrievalEdge]) -> Option<Retrieval> {
+fn retrieval(
+    root: &Span,
+    (edges, texts): (&[RetrievalEdge], &BTreeMap<Digest, String>),
+) -> Option<Retrieval> {
     let found = Found(root);
     let mut edges: Vec<_> = edges.iter().filter(|edge| edge.span_id == root.span_id).collect();
     edges.sort_by_key(|edge| edge.rank);
@@ -317,7 +322,7 @@ fn retrieval(root: &Span, edges: &[RetrievalEdge]) -> Option<Retrieval> {
     Some(Retrieval {
         snapshot: root.snapshot.parse().ok()?,
         chunks: chunks.collect(),
-        vector: found.text(name::RETRIEVAL_VECTOR),
+        vector: found.parse(name::RETRIEVAL_VECTOR).and_then(|text| texts.get(&text)).cloned(),
         rerank_failure: found.text(name::RERANK_FAILURE),
     })
 }
