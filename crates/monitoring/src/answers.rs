@@ -154,10 +154,9 @@ pub async fn show(
     let plan = of_trace(Table::RetrievalEdges, trace);
     let edges = queries.ask(tenant, tables::Span::ALL, plan).await?;
     let edges: Vec<_> = edges.batches.iter().flat_map(back::retrieval_edges).collect();
-    // The question's vector is a text too: it tells about as much as the question.
-    let vector: Option<Digest> = Found(root).parse(name::RETRIEVAL_VECTOR);
-    let digests = root.input.iter().chain(&root.output).chain(&vector);
-    let texts = texts(queries, tenant, digests).await?;
+    let vector = Found(root).parse(name::RETRIEVAL_VECTOR);
+    let wanted = root.input.iter().chain(&root.output).chain(&vector);
+    let texts = texts(queries, tenant, wanted).await?;
     Ok(record(tenant, (&spans, &edges), &texts))
 }
 
@@ -292,7 +291,7 @@ pub fn record(
         stream: found.text(name::STREAM).is_some_and(|stream| stream == "true"),
         started_at: root.started_at,
         steps,
-        retrieval: retrieval(root, edges, texts),
+        retrieval: retrieval(root, (edges, texts)),
         generation: generation(root),
         findings: found.json(name::FINDINGS),
         overrides: found.json(name::OVERRIDES),
@@ -308,8 +307,7 @@ pub fn record(
 
 fn retrieval(
     root: &Span,
-    edges: &[RetrievalEdge],
-    texts: &BTreeMap<Digest, String>,
+    (edges, texts): (&[RetrievalEdge], &BTreeMap<Digest, String>),
 ) -> Option<Retrieval> {
     let found = Found(root);
     let mut edges: Vec<_> = edges.iter().filter(|edge| edge.span_id == root.span_id).collect();
@@ -324,7 +322,7 @@ fn retrieval(
     Some(Retrieval {
         snapshot: root.snapshot.parse().ok()?,
         chunks: chunks.collect(),
-        vector: found.parse(name::RETRIEVAL_VECTOR).and_then(|it| texts.get(&it).cloned()),
+        vector: found.parse(name::RETRIEVAL_VECTOR).and_then(|text| texts.get(&text)).cloned(),
         rerank_failure: found.text(name::RERANK_FAILURE),
     })
 }

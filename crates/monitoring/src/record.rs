@@ -113,7 +113,10 @@ impl AnswerRecord {
     #[must_use]
     pub fn without_texts(&self) -> Self {
         let (input, output) = (self.input.without_text(), self.output.without_text());
-        Self { input, output, ..self.clone() }
+        // The question's vector tells about as much as the question.
+        let retrieval = self.retrieval.clone();
+        let retrieval = retrieval.map(|retrieval| Retrieval { vector: None, ..retrieval });
+        Self { input, output, retrieval, ..self.clone() }
     }
 }
 

@@ -65,7 +65,7 @@ async fn log(directory: &std::path::Path, messages: &[(&str, Signal, &str)]) -> 
         let mut receipt = log.append_otlp(&tenant, *signal, Still.now(), &otlp(name)).unwrap();
         receipt.synced().await.unwrap();
     }
-    Arc::new(LogSpool::new(log))
+    Arc::new(LogSpool::new(log, 0))
 }
 
 async fn exporter(

@@ -3,8 +3,6 @@
 //! Files and the place in the log up to which they hold it are written in one transaction, so that
 //! after a crash each row is either in a file or read again from the log.
 
-use std::collections::BTreeMap;
-
 use release::{PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, StoreError, SystemStore, Transaction};
@@ -184,18 +182,4 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-/// Files by tenant and table, as a query sees them.
-pub type Listed = BTreeMap<(TenantId, Table), Vec<File>>;
-
-/// Files in the order in which queries look for them.
-pub fn listed(files: Vec<File>) -> Listed {
-    let mut listed = Listed::new();
-    for file in files {
-        if let Some(table) = file.of() {
-            listed.entry((file.tenant.clone(), table)).or_default().push(file);
-        }
-    }
-    listed
 }
