@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::Method;
+use delivery::{AppRecord, Filled};
 use monitoring::diagnose::{self, Happening, Piece};
 use monitoring::metrics::MetricStat;
 use monitoring::{AnswerRecord, Filter, LogError, Outcome};
@@ -61,8 +62,10 @@ async fn diagnosis(call: Call) -> Result<Value, Problem> {
     let changed = changed.collect::<Result<Vec<_>, Problem>>()?;
     let newest = call.api.live.borrow().table.position();
     let events = call.delivery().events_since(newest, since).await?;
+    let known = call.delivery().apps().await?.into_iter().find(|known| known.name == app);
+    let known = known.ok_or_else(|| Problem::not_found(format!("there is no app `{app}`")))?;
     let happened = events.iter().filter(|event| event.at < until);
-    let happened = happened.filter_map(|event| happening(event, &app, environment.as_deref()));
+    let happened = happened.filter_map(|event| happening(event, &known, environment.as_deref()));
     let timeline = diagnose::timeline(changed, happened.collect());
     let pieces = spans(&call, &app, environment.as_deref(), (since, until)).await?;
     let mut graph = diagnose::graph(&pieces);
@@ -170,36 +173,51 @@ fn of_answer(answer: &AnswerRecord) -> Vec<Piece> {
 }
 
 /// An event as it is told of, if it concerns the app.
-fn happening(event: &Event, app: &AppName, environment: Option<&str>) -> Option<Happening> {
+fn happening(event: &Event, app: &AppRecord, environment: Option<&str>) -> Option<Happening> {
     let told: Value = event.read().unwrap_or_default();
-    let of_app = |value: &Value| value.as_str() == Some(app.as_str());
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| told[name].as_str().unwrap_or_default();
+    let is_its_knowledge = |name: &str| {
+        app.slots.values().any(|filled| match filled {
+            Filled::Knowledge(knowledge) => knowledge.as_str() == name,
+            Filled::Artifact(_) => false,
+        })
+    };
     let (what, may_cause) = match event.kind.as_str() {
         "deployment.moved" => {
             let entry: DeploymentEntry = event.read().ok()?;
             let elsewhere =
                 environment.is_some_and(|environment| entry.environment.as_str() != environment);
-            if entry.app != *app || elsewhere {
+            if entry.app != app.name || elsewhere {
                 return None;
             }
             (moved(&entry), true)
         }
-        "change.proposed" if of_app(&told["app"]) => {
-            (format!("change {} was proposed", text(&told["id"])), false)
+        "change.proposed" if text("app") == app.name.as_str() => {
+            (format!("change {} was proposed", text("id")), false)
         }
-        "knowledge.refreshed" => {
-            (format!("knowledge `{}` was refreshed", text(&told["name"])), true)
+        kind @ ("knowledge.refreshed" | "knowledge.rejected" | "knowledge.erased") => {
+            let knowledge = text("knowledge");
+            if !is_its_knowledge(knowledge) || told["unchanged"] == true {
+                return None;
+            }
+            match kind {
+                "knowledge.refreshed" => (format!("knowledge `{knowledge}` was refreshed"), true),
+                "knowledge.erased" => {
+                    (format!("documents of knowledge `{knowledge}` were erased"), true)
+                }
+                _ => (format!("a batch of knowledge `{knowledge}` was rejected"), false),
+            }
         }
-        "knowledge.rejected" => {
-            (format!("a batch of knowledge `{}` was rejected", text(&told["name"])), false)
+        "project.applied" if text("name") == app.project.as_str() => {
+            (format!("project `{}` was applied", app.project), true)
         }
-        "knowledge.erased" => {
-            (format!("documents of knowledge `{}` were erased", text(&told["knowledge"])), true)
-        }
-        "project.applied" => (format!("project `{}` was applied", text(&told["name"])), true),
         "alarm.state_changed" => {
-            let (alarm, state) = (text(&told["alarm"]), text(&told["state"]));
-            (format!("alarm `{alarm}` is {state}"), false)
+            // An alarm of no app may be about all of them.
+            let of = told["dimensions"]["app"].as_str();
+            if of.is_some_and(|of| of != app.name.as_str()) {
+                return None;
+            }
+            (format!("alarm `{}` is {}", text("alarm"), text("state")), false)
         }
         _ => return None,
     };

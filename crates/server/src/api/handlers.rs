@@ -391,6 +391,9 @@ async fn apply(call: Call) -> Result<Value, Problem> {
         prune: body.prune,
     };
     let applied = call.delivery().apply(&upload).await?;
+    // This server need not wait until it looks for itself.
+    let rules = call.delivery().contributor_rules().await?;
+    call.api.contributors.watch(&call.tenant, rules, call.api.clock.now());
     call.serving(&applied.promoted).await;
     to_json(&applied)
 }
