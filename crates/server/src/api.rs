@@ -10,7 +10,9 @@ mod documents;
 mod erasures;
 mod freshness;
 mod handlers;
+mod measures;
 mod openapi;
+pub mod otlp;
 mod problem;
 mod retrieval;
 mod series;
@@ -31,9 +33,11 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
-use monitoring::TraceLog;
+use monitoring::Telemetry;
 use monitoring::contributors::Contributors;
+use monitoring::export::Exporter;
 use monitoring::metrics::Rollups;
+use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -58,7 +62,12 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
     pub blobs: Blobs,
-    pub traces: TraceLog,
+    /// What was recorded and told.
+    pub telemetry: Telemetry,
+    /// Takes what others send.
+    pub receiver: Arc<Receiver>,
+    /// Sends telemetry on, where that is wanted.
+    pub exporter: Option<Arc<Exporter>>,
     /// What is counted, of every tenant.
     pub rollups: Arc<Rollups>,
     /// Who contributes most, of every tenant.

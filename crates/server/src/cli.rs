@@ -6,6 +6,7 @@ mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
+mod metrics;
 mod progress;
 mod project;
 mod report;

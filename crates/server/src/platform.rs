@@ -46,7 +46,7 @@ pub async fn watch(api: Arc<Api>) {
 
 /// What there is to measure, now.
 pub fn readings(api: &Api) -> Vec<Reading> {
-    let log = api.traces.stats();
+    let (log, tables) = (api.telemetry.log.stats(), api.telemetry.tables.stats());
     let rollups = &api.rollups;
     let held = rollups.tenants().iter().map(|tenant| rollups.stats(tenant)).fold(
         RollupStats::default(),
@@ -67,7 +67,7 @@ pub fn readings(api: &Api) -> Vec<Reading> {
     read(&declared::LOG_BYTES, Some(log.bytes as f64));
     read(&declared::LOG_APPENDED, Some(log.appended as f64));
     read(&declared::LOG_REFUSED, Some(log.refused as f64));
-    read(&declared::LOG_CORRUPT, Some(log.corrupt as f64));
+    read(&declared::LOG_CORRUPT, Some(tables.corrupt as f64));
     read(&declared::SERIES, Some(held.series as f64));
     read(&declared::SERIES_BYTES, Some(held.bytes as f64));
     read(&declared::OVERFLOWED, Some(held.overflowed as f64));

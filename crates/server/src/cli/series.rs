@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::metrics::{PutArguments, put};
 use super::show::{Output, moment, rows, table, text};
 use super::waterfall::{cut, plain};
 use crate::client::Client;
@@ -17,6 +18,8 @@ pub enum MetricsCommand {
     List,
     /// A metric over time.
     Show(ShowArguments),
+    /// Keep a measurement, as user satisfaction or the completion of a task.
+    Put(PutArguments),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +82,7 @@ pub async fn metrics(client: &Client, command: MetricsCommand, out: &Output) -> 
             let path = format!("/api/v1/metrics/{}", asked.metric);
             out.value(&client.get(&path, &query).await?, shown)
         }
+        MetricsCommand::Put(measured) => put(client, measured, out).await,
     }
 }
 

@@ -194,6 +194,28 @@ pub fn status(status: &Value) -> String {
             text(&traces["bytes"])
         ));
     }
+    for (signal, counts) in status["telemetry"].as_object().into_iter().flatten() {
+        out.push(format!(
+            "{signal} received: {} kept, {} rejected; messages: {} refused, {} to be sent again",
+            text(&counts["accepted"]),
+            text(&counts["rejected"]),
+            text(&counts["refused"]),
+            text(&counts["postponed"])
+        ));
+    }
+    let export = &status["export"];
+    if export.is_object() {
+        let mut line = format!(
+            "export: {} messages sent, {} behind, {} refused",
+            text(&export["sent"]),
+            text(&export["behind"]),
+            text(&export["refused"])
+        );
+        if let Some(failure) = export["failure"].as_str() {
+            line.push_str(&format!("; held up: {failure}"));
+        }
+        out.push(line);
+    }
     for broken in rows(&status["cannot_answer"]) {
         out.push(format!(
             "CANNOT ANSWER: {} in {}: {}",
