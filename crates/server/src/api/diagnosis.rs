@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::http::Method;
 use delivery::{AppRecord, Filled};
-use monitoring::diagnose::{self, Happening, Piece};
+use monitoring::diagnose::{self, Happening};
 use monitoring::metrics::MetricStat;
-use monitoring::{AnswerRecord, Filter, LogError, Outcome};
+use monitoring::tables::Span;
 use release::{AppName, DeploymentEntry, Move, Timestamp};
 use security::Action;
 use serde_json::{Value, json};
@@ -67,7 +67,9 @@ async fn diagnosis(call: Call) -> Result<Value, Problem> {
     let happened = events.iter().filter(|event| event.at < until);
     let happened = happened.filter_map(|event| happening(event, &known, environment.as_deref()));
     let timeline = diagnose::timeline(changed, happened.collect());
-    let pieces = spans(&call, &app, environment.as_deref(), (since, until)).await?;
+    let (queries, of) = (&call.api.telemetry.queries, (app.as_str(), environment.as_deref()));
+    let span = Span { from: since, until };
+    let (pieces, cut) = diagnose::newest(queries, &call.tenant, of, span, TRACES).await?;
     let mut graph = diagnose::graph(&pieces);
     let mut waiting = diagnose::waiting(&pieces);
     graph.services.truncate(TOP);
@@ -76,7 +78,7 @@ async fn diagnosis(call: Call) -> Result<Value, Problem> {
     waiting.truncate(TOP);
     Ok(json!({
         "app": app, "environment": environment, "since": since, "until": until,
-        "timeline": timeline, "graph": graph, "waiting": waiting,
+        "timeline": timeline, "graph": graph, "waiting": waiting, "cut": cut,
     }))
 }
 
@@ -101,75 +103,6 @@ fn changed(
     let mut changes = diagnose::changes(&points);
     changes.retain(|change| change.at >= since);
     Ok((format!("{metric} {statistic}"), changes))
-}
-
-/// The spans of the app's newest answers.
-async fn spans(
-    call: &Call,
-    app: &AppName,
-    environment: Option<&str>,
-    (since, until): (Timestamp, Timestamp),
-) -> Result<Vec<Piece>, Problem> {
-    let environment = environment.map(str::parse).transpose();
-    let environment =
-        environment.map_err(|error| Problem::bad_request(format!("`environment`: {error}")))?;
-    let filter =
-        Filter { app: Some(app.clone()), environment, since: Some(since), ..Filter::default() };
-    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let mut pieces = Vec::new();
-        for answer in log.list(&tenant, &filter, TRACES)? {
-            if let Some(answer) = log.show(&tenant, answer.trace)?
-                && answer.started_at < until
-            {
-                pieces.extend(of_answer(&answer));
-            }
-        }
-        Ok::<_, LogError>(pieces)
-    });
-    let read = read.await.map_err(|error| Problem::internal(error.to_string()))?;
-    read.map_err(|error| Problem::internal(error.to_string()))
-}
-
-/// An answer's record as spans: itself, and its steps.
-fn of_answer(answer: &AnswerRecord) -> Vec<Piece> {
-    let begin = i64::try_from(answer.started_at.as_nanosecond()).unwrap_or_default();
-    let nanoseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    let error = match &answer.outcome {
-        Outcome::Failed { kind, .. } => Some(kind.clone()),
-        Outcome::Answered | Outcome::Blocked { .. } | Outcome::Cancelled => None,
-    };
-    let root = Piece {
-        trace_id: answer.trace.to_string(),
-        span_id: "answer".to_owned(),
-        name: "answer".to_owned(),
-        service: answer.app.to_string(),
-        start: begin,
-        duration: nanoseconds(answer.steps.iter().map(|step| step.end_ns).max().unwrap_or(0)),
-        failed: error.is_some(),
-        error: error.clone().unwrap_or_default(),
-        ..Piece::default()
-    };
-    let steps = (1..).zip(&answer.steps).map(|(number, step): (u32, _)| {
-        let asks = answer.generation.as_ref().filter(|_| step.name == "generate");
-        let dependency = asks.map(|asks| format!("{} {}", asks.provider, asks.request_model));
-        // A model that was asked and did not come to an end is what failed.
-        let failed = error.is_some() && asks.is_some_and(|asks| asks.finish.is_none());
-        Piece {
-            span_id: number.to_string(),
-            parent_span_id: root.span_id.clone(),
-            name: step.name.clone(),
-            is_client: dependency.is_some(),
-            dependency: dependency.unwrap_or_default(),
-            start: begin + nanoseconds(step.begin_ns),
-            duration: nanoseconds(step.end_ns.saturating_sub(step.begin_ns)),
-            failed,
-            error: error.clone().filter(|_| failed).unwrap_or_default(),
-            ..root.clone()
-        }
-    });
-    let steps: Vec<_> = steps.collect();
-    std::iter::once(root).chain(steps).collect()
 }
 
 /// An event as it is told of, if it concerns the app.
