@@ -8,7 +8,7 @@
 //!  event log ─► happenings ┴► timeline: what changed, and what happened just before
 //! ```
 //!
-//! All of it is pure. Start reading at `graph.rs`.
+//! All of it but the query for the spans is pure. Start reading at `graph.rs`.
 
 mod changes;
 mod graph;
@@ -19,7 +19,7 @@ mod timeline;
 pub use changes::{Change, changes};
 pub use graph::{Edge, Graph, HotSpot, Service, graph};
 pub use path::{Waited, Waiting, critical_path, waiting};
-pub use piece::{Piece, pieces, select};
+pub use piece::{Piece, newest};
 pub use timeline::{Happening, Moment, Suspect, timeline};
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod otlp;
 mod problem;
 mod retrieval;
 mod series;
+mod spans;
 mod storage;
 mod tasks;
 mod versions;

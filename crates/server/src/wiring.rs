@@ -228,7 +228,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
-    background.spawn(keep_tables(telemetry.clone(), system, Arc::clone(&clock), config.telemetry.keep_days));
+    background.spawn(keep_tables(
+        telemetry.clone(),
+        system,
+        Arc::clone(&clock),
+        config.telemetry.keep_days,
+    ));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 

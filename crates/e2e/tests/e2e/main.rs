@@ -6,6 +6,7 @@ mod backups;
 mod bad_input;
 mod calls;
 mod crash;
+mod diagnosis;
 mod doors;
 mod engines;
 mod erasure;

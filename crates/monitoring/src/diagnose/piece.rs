@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use release::Timestamp;
+use release::{TenantId, Timestamp};
 
+use crate::query::{Queries, QueryError};
 use crate::rows::Span;
+use crate::tables;
 
 /// What is known of a client's call, by what it is of: the first that is there names whom it calls.
 const PEERS: [&str; 6] = [
@@ -87,7 +89,7 @@ impl From<&Span> for Piece {
 
 /// The query that [`pieces`] reads the answer of: all spans of the newest traces, `traces` at most,
 /// that an app had a part in between two moments. The name is quoted here; the moments are ours.
-pub fn select(
+pub(super) fn select(
     app: &str,
     environment: Option<&str>,
     from: Timestamp,
@@ -110,8 +112,25 @@ pub fn select(
     )
 }
 
+/// The spans of the newest traces, `traces` at most, that an app had a part in; and whether there
+/// are more than a query may give.
+///
+/// # Errors
+/// If the query fails.
+pub async fn newest(
+    queries: &Queries,
+    tenant: &TenantId,
+    (app, environment): (&str, Option<&str>),
+    span: tables::Span,
+    traces: usize,
+) -> Result<(Vec<Piece>, bool), QueryError> {
+    let select = select(app, environment, span.from, span.until, traces);
+    let answer = queries.sql(tenant, &select, span).await?;
+    Ok((pieces(&answer.batches), answer.cut))
+}
+
 /// The spans of an answer to [`select`]. A column that is missing is empty.
-pub fn pieces(batches: &[RecordBatch]) -> Vec<Piece> {
+pub(super) fn pieces(batches: &[RecordBatch]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for batch in batches {
         let texts: HashMap<&str, _> = batch

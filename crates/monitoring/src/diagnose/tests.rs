@@ -8,9 +8,9 @@ use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use release::Timestamp;
 
+use super::piece::{pieces, select};
 use super::{
-    Change, Happening, Moment, Piece, Suspect, changes, critical_path, graph, pieces, select,
-    timeline, waiting,
+    Change, Happening, Moment, Piece, Suspect, changes, critical_path, graph, timeline, waiting,
 };
 use crate::metrics::Datapoint;
 use crate::rows::{Origin, Span};

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::Method;
-use monitoring::diagnose::{self, Happening, Piece};
+use delivery::{AppRecord, Filled};
+use monitoring::diagnose::{self, Happening};
 use monitoring::metrics::MetricStat;
-use monitoring::{AnswerRecord, Filter, LogError, Outcome};
+use monitoring::tables::Span;
 use release::{AppName, DeploymentEntry, Move, Timestamp};
 use security::Action;
 use serde_json::{Value, json};
@@ -61,10 +62,14 @@ async fn diagnosis(call: Call) -> Result<Value, Problem> {
     let changed = changed.collect::<Result<Vec<_>, Problem>>()?;
     let newest = call.api.live.borrow().table.position();
     let events = call.delivery().events_since(newest, since).await?;
+    let known = call.delivery().apps().await?.into_iter().find(|known| known.name == app);
+    let known = known.ok_or_else(|| Problem::not_found(format!("there is no app `{app}`")))?;
     let happened = events.iter().filter(|event| event.at < until);
-    let happened = happened.filter_map(|event| happening(event, &app, environment.as_deref()));
+    let happened = happened.filter_map(|event| happening(event, &known, environment.as_deref()));
     let timeline = diagnose::timeline(changed, happened.collect());
-    let pieces = spans(&call, &app, environment.as_deref(), (since, until)).await?;
+    let (queries, of) = (&call.api.telemetry.queries, (app.as_str(), environment.as_deref()));
+    let span = Span { from: since, until };
+    let (pieces, cut) = diagnose::newest(queries, &call.tenant, of, span, TRACES).await?;
     let mut graph = diagnose::graph(&pieces);
     let mut waiting = diagnose::waiting(&pieces);
     graph.services.truncate(TOP);
@@ -73,7 +78,7 @@ async fn diagnosis(call: Call) -> Result<Value, Problem> {
     waiting.truncate(TOP);
     Ok(json!({
         "app": app, "environment": environment, "since": since, "until": until,
-        "timeline": timeline, "graph": graph, "waiting": waiting,
+        "timeline": timeline, "graph": graph, "waiting": waiting, "cut": cut,
     }))
 }
 
@@ -100,106 +105,52 @@ fn changed(
     Ok((format!("{metric} {statistic}"), changes))
 }
 
-/// The spans of the app's newest answers.
-async fn spans(
-    call: &Call,
-    app: &AppName,
-    environment: Option<&str>,
-    (since, until): (Timestamp, Timestamp),
-) -> Result<Vec<Piece>, Problem> {
-    let environment = environment.map(str::parse).transpose();
-    let environment =
-        environment.map_err(|error| Problem::bad_request(format!("`environment`: {error}")))?;
-    let filter =
-        Filter { app: Some(app.clone()), environment, since: Some(since), ..Filter::default() };
-    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let mut pieces = Vec::new();
-        for answer in log.list(&tenant, &filter, TRACES)? {
-            if let Some(answer) = log.show(&tenant, answer.trace)?
-                && answer.started_at < until
-            {
-                pieces.extend(of_answer(&answer));
-            }
-        }
-        Ok::<_, LogError>(pieces)
-    });
-    let read = read.await.map_err(|error| Problem::internal(error.to_string()))?;
-    read.map_err(|error| Problem::internal(error.to_string()))
-}
-
-/// An answer's record as spans: itself, and its steps.
-fn of_answer(answer: &AnswerRecord) -> Vec<Piece> {
-    let begin = i64::try_from(answer.started_at.as_nanosecond()).unwrap_or_default();
-    let nanoseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    let error = match &answer.outcome {
-        Outcome::Failed { kind, .. } => Some(kind.clone()),
-        Outcome::Answered | Outcome::Blocked { .. } | Outcome::Cancelled => None,
-    };
-    let root = Piece {
-        trace_id: answer.trace.to_string(),
-        span_id: "answer".to_owned(),
-        name: "answer".to_owned(),
-        service: answer.app.to_string(),
-        start: begin,
-        duration: nanoseconds(answer.steps.iter().map(|step| step.end_ns).max().unwrap_or(0)),
-        failed: error.is_some(),
-        error: error.clone().unwrap_or_default(),
-        ..Piece::default()
-    };
-    let steps = (1..).zip(&answer.steps).map(|(number, step): (u32, _)| {
-        let asks = answer.generation.as_ref().filter(|_| step.name == "generate");
-        let dependency = asks.map(|asks| format!("{} {}", asks.provider, asks.request_model));
-        // A model that was asked and did not come to an end is what failed.
-        let failed = error.is_some() && asks.is_some_and(|asks| asks.finish.is_none());
-        Piece {
-            span_id: number.to_string(),
-            parent_span_id: root.span_id.clone(),
-            name: step.name.clone(),
-            is_client: dependency.is_some(),
-            dependency: dependency.unwrap_or_default(),
-            start: begin + nanoseconds(step.begin_ns),
-            duration: nanoseconds(step.end_ns.saturating_sub(step.begin_ns)),
-            failed,
-            error: error.clone().filter(|_| failed).unwrap_or_default(),
-            ..root.clone()
-        }
-    });
-    let steps: Vec<_> = steps.collect();
-    std::iter::once(root).chain(steps).collect()
-}
-
 /// An event as it is told of, if it concerns the app.
-fn happening(event: &Event, app: &AppName, environment: Option<&str>) -> Option<Happening> {
+fn happening(event: &Event, app: &AppRecord, environment: Option<&str>) -> Option<Happening> {
     let told: Value = event.read().unwrap_or_default();
-    let of_app = |value: &Value| value.as_str() == Some(app.as_str());
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| told[name].as_str().unwrap_or_default();
+    let is_its_knowledge = |name: &str| {
+        app.slots.values().any(|filled| match filled {
+            Filled::Knowledge(knowledge) => knowledge.as_str() == name,
+            Filled::Artifact(_) => false,
+        })
+    };
     let (what, may_cause) = match event.kind.as_str() {
         "deployment.moved" => {
             let entry: DeploymentEntry = event.read().ok()?;
             let elsewhere =
                 environment.is_some_and(|environment| entry.environment.as_str() != environment);
-            if entry.app != *app || elsewhere {
+            if entry.app != app.name || elsewhere {
                 return None;
             }
             (moved(&entry), true)
         }
-        "change.proposed" if of_app(&told["app"]) => {
-            (format!("change {} was proposed", text(&told["id"])), false)
+        "change.proposed" if text("app") == app.name.as_str() => {
+            (format!("change {} was proposed", text("id")), false)
         }
-        "knowledge.refreshed" => {
-            (format!("knowledge `{}` was refreshed", text(&told["name"])), true)
+        kind @ ("knowledge.refreshed" | "knowledge.rejected" | "knowledge.erased") => {
+            let knowledge = text("knowledge");
+            if !is_its_knowledge(knowledge) || told["unchanged"] == true {
+                return None;
+            }
+            match kind {
+                "knowledge.refreshed" => (format!("knowledge `{knowledge}` was refreshed"), true),
+                "knowledge.erased" => {
+                    (format!("documents of knowledge `{knowledge}` were erased"), true)
+                }
+                _ => (format!("a batch of knowledge `{knowledge}` was rejected"), false),
+            }
         }
-        "knowledge.rejected" => {
-            (format!("a batch of knowledge `{}` was rejected", text(&told["name"])), false)
+        "project.applied" if text("name") == app.project.as_str() => {
+            (format!("project `{}` was applied", app.project), true)
         }
-        "knowledge.erased" => {
-            (format!("documents of knowledge `{}` were erased", text(&told["knowledge"])), true)
-        }
-        "project.applied" => (format!("project `{}` was applied", text(&told["name"])), true),
         "alarm.state_changed" => {
-            let (alarm, state) = (text(&told["alarm"]), text(&told["state"]));
-            (format!("alarm `{alarm}` is {state}"), false)
+            // An alarm of no app may be about all of them.
+            let of = told["dimensions"]["app"].as_str();
+            if of.is_some_and(|of| of != app.name.as_str()) {
+                return None;
+            }
+            (format!("alarm `{}` is {}", text("alarm"), text("state")), false)
         }
         _ => return None,
     };

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, diagnosis, documents, erasures, freshness,
-    json as to_json, measures, openapi, retrieval, series, storage, versions, workflows,
+    json as to_json, measures, openapi, retrieval, series, spans, storage, versions, workflows,
 };
 
 /// What a handler answers.
@@ -398,6 +398,9 @@ async fn apply(call: Call) -> Result<Value, Problem> {
         prune: body.prune,
     };
     let applied = call.delivery().apply(&upload).await?;
+    // This server need not wait until it looks for itself.
+    let rules = call.delivery().contributor_rules().await?;
+    call.api.contributors.watch(&call.tenant, rules, call.api.clock.now());
     call.serving(&applied.promoted).await;
     to_json(&applied)
 }
@@ -534,9 +537,16 @@ async fn traces(call: Call) -> Result<Value, Problem> {
 
 async fn trace(call: Call) -> Result<Value, Problem> {
     let id: TraceId = call.path("trace")?;
-    let shown = answers::show(&call.api.telemetry.queries, &call.tenant, id).await?;
-    let shown = shown.ok_or_else(|| Problem::not_found(format!("there is no trace `{id}`")))?;
-    erasures::masked(&call, shown).await
+    let queries = &call.api.telemetry.queries;
+    let all = answers::spans(queries, &call.tenant, id).await?;
+    let mut shown = match answers::show(queries, &call.tenant, id).await? {
+        Some(answer) => erasures::masked(&call, answer).await?,
+        // A trace of other services.
+        None if !all.is_empty() => json!({"trace": id}),
+        None => return Err(Problem::not_found(format!("there is no trace `{id}`"))),
+    };
+    shown["spans"] = spans::shown(&all, shown["redacted"] == true);
+    Ok(shown)
 }
 
 /// Whether a principal is one the caller manages: of the same tenant, or any for the installation.

@@ -193,12 +193,15 @@ impl From<QueryError> for Problem {
         let message = error.to_string();
         match error {
             QueryError::Wrong(_) => Self::new(StatusCode::BAD_REQUEST, "GC0111", message),
-            QueryError::TooSlow(_) | QueryError::TooLarge(_) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "GC0112", message).hint(
-                    "ask for a shorter time, fewer columns or fewer groups; `[telemetry.queries]` in \
+            QueryError::TooSlow(_) | QueryError::TooLarge(_) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "GC0112",
+                message,
+            )
+            .hint(
+                "ask for a shorter time, fewer columns or fewer groups; `[telemetry.queries]` in \
                      server.toml has the limits",
-                )
-            }
+            ),
             QueryError::Failed(_) => Self::internal(message),
         }
     }

@@ -144,7 +144,7 @@ fn listed(told: &Value) -> String {
         ("clamped", "of the future, counted as of when they came"),
     ] {
         if count(name) > 0 {
-            out.push(format!("{} samples {what}", count(name)));
+            out.push(format!("{} sample(s) {what}", count(name)));
         }
     }
     if let Some(from) = held["kept_from"].as_str() {

@@ -522,6 +522,10 @@ pub fn traces(traces: &Value) -> String {
 /// One answer: what produced it.
 pub fn trace(trace: &Value) -> String {
     let generation = &trace["generation"];
+    if trace["outcome"].is_null() {
+        // Of other services; there is no answer of ours in it.
+        return format!("trace {}\n{}", text(&trace["trace"]), waterfall(&trace["spans"]));
+    }
     let mut out = vec![
         format!("trace {}", text(&trace["trace"])),
         format!(

@@ -80,7 +80,7 @@ pub fn waterfall(spans: &Value) -> String {
                     took(start),
                     took(span.duration),
                     bar(start, span.duration, total),
-                    details(span.row, span.failed)
+                    tree.details(*at)
                 );
                 out.push(line.trim_end().to_owned());
             }
@@ -283,6 +283,16 @@ impl<'a> Tree<'a> {
         text
     }
 
+    fn details(&self, at: usize) -> String {
+        let span = &self.spans[at];
+        let mut told = details(span.row, span.failed);
+        let caused = span.row["parent_span_id"].as_str().is_some_and(|parent| !parent.is_empty());
+        if caused && self.roots.contains(&at) {
+            told.push("its cause is not here".to_owned());
+        }
+        told.join(", ")
+    }
+
     fn name(&self, at: usize) -> String {
         let name = plain(self.spans[at].row["name"].as_str().unwrap_or_default());
         if name.is_empty() { "(no name)".to_owned() } else { name }
@@ -296,7 +306,7 @@ impl<'a> Tree<'a> {
 }
 
 /// What a line tells beside its times: the model and its tokens, what it cost, what went wrong.
-fn details(row: &Value, failed: bool) -> String {
+fn details(row: &Value, failed: bool) -> Vec<String> {
     let mut told = Vec::new();
     let named = |name: &str| row[name].as_str().filter(|it| !it.is_empty()).map(plain);
     let name = named("name").unwrap_or_default();
@@ -334,7 +344,7 @@ fn details(row: &Value, failed: bool) -> String {
         let why = if why.is_empty() { "failed".to_owned() } else { why.join(": ") };
         told.push(format!("✗ {}", cut(&why, 60)));
     }
-    told.join(", ")
+    told
 }
 
 /// The spans of an answer's record, where its trace has no others.

@@ -37,7 +37,8 @@ pub struct TelemetryFile {
 
 impl Default for TelemetryFile {
     fn default() -> Self {
-        let LogOptions { durability, max_bytes, low_bytes, least_bytes, .. } = LogOptions::default();
+        let LogOptions { durability, max_bytes, low_bytes, least_bytes, .. } =
+            LogOptions::default();
         Self {
             durability,
             log_bytes: max_bytes,
