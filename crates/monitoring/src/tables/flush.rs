@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use release::TenantId;
+use release::{Digest, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -165,11 +165,13 @@ impl Shared {
         level: Level,
     ) -> Result<File, TablesError> {
         let Encoded { bytes, rows, from, until } = encoded;
+        let checksums = Checksums::of(&bytes);
+        // Its content, so that folders fill evenly, and what tells it from an equal one.
+        let content = Digest::of(String::from(checksums.clone()).as_bytes()).to_string();
+        let content: String = content.chars().rev().take(16).collect();
         let number = self.names.fetch_add(1, Ordering::Relaxed);
-        let now = self.parts.clock.now().as_nanosecond();
-        // The last letters of the moment come first: folders fill evenly.
-        let moment: String = format!("{now:020}").chars().rev().collect();
-        let name = format!("{moment}-{}-{number}.parquet", self.parts.log_id);
+        let (now, upto) = (self.parts.clock.now().as_nanosecond(), self.state().applied);
+        let name = format!("{content}-{}-{upto}-{now}-{number}.parquet", self.parts.log_id);
         let file = File {
             tenant: tenant.clone(),
             table: table.as_str().to_owned(),
@@ -179,7 +181,7 @@ impl Shared {
             from,
             until,
             level,
-            checksums: Checksums::of(&bytes),
+            checksums,
         };
         self.parts.files.tenant(tenant).put(&file.table, &file.name, bytes).await?;
         Ok(file)
