@@ -18,6 +18,7 @@ mod retrieval;
 mod series;
 mod spans;
 mod storage;
+mod subjects;
 mod tasks;
 mod versions;
 mod workflows;
@@ -43,7 +44,7 @@ use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use store::Blobs;
+use store::{Blobs, Store};
 use tokio::sync::watch;
 use workflow::engine::Engine;
 
@@ -62,6 +63,7 @@ const LAG: Duration = Duration::from_secs(5);
 pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
+    pub store: Store,
     pub blobs: Blobs,
     /// What was recorded and told.
     pub telemetry: Telemetry,

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, diagnosis, documents, erasures, freshness,
-    json as to_json, measures, openapi, retrieval, series, spans, storage, versions, workflows,
+    json as to_json, measures, openapi, retrieval, series, spans, storage, subjects, versions,
+    workflows,
 };
 
 /// What a handler answers.
@@ -289,6 +290,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
+    routes.extend(subjects::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes
