@@ -1,5 +1,6 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod alarms;
 mod backups;
 mod batches;
 mod documents;
@@ -100,6 +101,12 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Alarms: how they stand, how they changed, and what one would have done.
+    #[command(subcommand)]
+    Alarm(alarms::AlarmCommand),
+    /// Service-level objectives and their error budgets.
+    #[command(subcommand)]
+    Slo(alarms::SloCommand),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -463,6 +470,7 @@ async fn execute(cli: Cli) -> Result<()> {
             out.value(&json!({"script": script}), |_| script.to_string())
         }
         Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
+        Command::Alarm(command) => alarms::run(command, || Client::new(&target), &out).await,
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }
@@ -492,6 +500,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Slo(command) => alarms::objectives(command, client, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {
@@ -515,6 +524,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::Reference { .. }
         | Command::ExtractDocument { .. }
         | Command::Workflow(_)
+        | Command::Alarm(_)
         | Command::Completions { .. } => Ok(()),
     }
 }
