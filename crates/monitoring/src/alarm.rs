@@ -12,8 +12,13 @@
 
 pub mod band;
 pub mod composite;
+pub mod defaults;
+pub mod email;
+pub mod engine;
 pub mod evaluate;
 pub mod math;
+pub mod message;
+pub mod records;
 pub mod simulate;
 pub mod slo;
 pub mod spec;

@@ -3,6 +3,7 @@
 //! Every route stands once in [`routes`], with the action its caller must be allowed to do; the
 //! router, the check and the OpenAPI document are made from that one list.
 
+mod alarms;
 mod backups;
 mod batches;
 mod documents;
@@ -30,6 +31,7 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::TraceLog;
+use monitoring::alarm::engine::Alarms;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -60,6 +62,7 @@ pub struct Api {
     pub models: Arc<dyn KnowledgeModels>,
     pub workflows: Engine,
     pub backups: Keeper,
+    pub alarms: Alarms,
     pub clock: Arc<dyn Clock>,
 }
 

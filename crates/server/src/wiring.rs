@@ -17,6 +17,7 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::alarm::engine::Alarms;
 use monitoring::{LogOptions, TraceId, TraceLog};
 use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
@@ -24,6 +25,7 @@ use store::{Blobs, S3Options, Store};
 use tokio::task::JoinSet;
 use workflow::engine::{Engine, Task};
 
+use crate::alarms::{NotifyTask, Sources};
 use crate::api::{self, Api};
 use crate::aws;
 use crate::backups::{self, DrillTask, Keeper, TakeTask};
@@ -31,7 +33,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, hooks, listen};
+use crate::{alarms, freshness, hooks, listen};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -123,7 +125,16 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let backups =
         Keeper { places, data: stored, parts, node: node.clone(), scratch: data.scratch() };
     let tenants = keys.tenant_names().await?;
+    let alarms = Alarms::new(store.clone(), Arc::clone(&clock), Arc::new(Sources));
+    let mail = config.mail.as_ref().map(|mail| anyhow::Ok((mail.relay()?, mail.tenants.clone())));
+    let notify = NotifyTask {
+        alarms: alarms.clone(),
+        connections: Arc::clone(&connections),
+        mail: mail.transpose()?,
+    };
+    let (records, holder) = (store.clone(), node.clone());
     let tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(notify),
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(CompactTask(delivery.clone())),
         Arc::new(PruneTask::new(delivery.clone(), config.retention)),
@@ -156,6 +167,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         limits: Limits::default(),
     });
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let alarmed = alarms.clone();
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
@@ -165,7 +177,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         models,
         workflows: workflows.clone(),
         backups,
-        clock,
+        alarms,
+        clock: Arc::clone(&clock),
     };
     let api = Arc::new(api);
     let router = Router::new()
@@ -191,6 +204,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
+    let watched = (alarmed, workflows.clone());
+    background.spawn(alarms::keep(watched, (records, Arc::clone(&keys)), holder, clock));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 

@@ -112,12 +112,16 @@ pub enum Folder {
     Schedules,
     /// `workflows/NAME.rule.toml`.
     Rules,
+    /// `monitors/NAME.toml`: alarms.
+    Monitors,
+    /// `monitors/NAME.slo.toml`: service-level objectives.
+    Objectives,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 6] =
-        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows"];
+    pub const NAMES: [&str; 7] =
+        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows", "monitors"];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -136,6 +140,8 @@ impl Folder {
             "workflows" if file.ends_with(".schedule.toml") => (Self::Schedules, ".schedule.toml"),
             "workflows" if file.ends_with(".rule.toml") => (Self::Rules, ".rule.toml"),
             "workflows" => (Self::Workflows, ".asl.json"),
+            "monitors" if file.ends_with(".slo.toml") => (Self::Objectives, ".slo.toml"),
+            "monitors" => (Self::Monitors, ".toml"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))

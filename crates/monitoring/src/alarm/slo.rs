@@ -367,6 +367,9 @@ impl Ledger {
         }
         for (day, counts) in days {
             let counted: Count = counts.into_iter().sum();
+            if counted.total == 0.0 {
+                continue;
+            }
             let known = self.days.entry(day).or_default();
             if counted.total >= known.total {
                 *known = counted;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
+    Call, MAX_BODY, Problem, Route, alarms, backups, batches, documents, erasures, freshness,
     json as to_json, openapi, retrieval, storage, versions, workflows,
 };
 
@@ -284,6 +284,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
+    routes.extend(alarms::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
     routes.extend(workflows::routes());

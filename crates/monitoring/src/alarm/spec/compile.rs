@@ -148,7 +148,7 @@ fn judge(
         );
         wrong.push(Wrong::new("/evaluation_periods", message));
     }
-    if !(1..=periods.max(1)).contains(&to_alarm) {
+    if periods > 0 && !(1..=periods).contains(&to_alarm) {
         let message =
             format!("1 to {periods} of {periods} datapoints can be needed, not {to_alarm}");
         wrong.push(Wrong::new("/datapoints_to_alarm", message));
