@@ -39,7 +39,7 @@ pub fn alarms(app: &str, environment: &str) -> BTreeMap<String, AlarmFile> {
             sum("errors", "groundcrew.errors"),
             share("errors"),
         ],
-        ..of_five(format!("More than 5 % of the requests to `{app}` fail."), 5.0)
+        ..of_five(format!("Too many of the requests to `{app}` fail."), 5.0)
     };
     let latency = AlarmFile {
         metric: Some("groundcrew.request.duration".to_owned()),
@@ -47,7 +47,7 @@ pub fn alarms(app: &str, environment: &str) -> BTreeMap<String, AlarmFile> {
         dimensions: dimensions.clone(),
         evaluate_low_sample_count_percentile: LowSamples::Ignore,
         severity: Severity::Warning,
-        ..of_five(format!("One in twenty answers of `{app}` takes longer than 15 seconds."), 15.0)
+        ..of_five(format!("One in twenty answers of `{app}` takes too long."), 15.0)
     };
     let blocked = AlarmFile {
         metrics: vec![
@@ -56,7 +56,7 @@ pub fn alarms(app: &str, environment: &str) -> BTreeMap<String, AlarmFile> {
             share("blocked"),
         ],
         severity: Severity::Warning,
-        ..of_five(format!("Guardrails block more than 20 % of the requests to `{app}`."), 20.0)
+        ..of_five(format!("Guardrails block too many of the requests to `{app}`."), 20.0)
     };
     let cost = AlarmFile {
         description: format!("`{app}` costs more than is usual at this hour."),

@@ -8,6 +8,8 @@
 //! nothing. Whoever evaluates holds a lease; if two do so nevertheless, one transaction fails.
 //! Those who are told are told by whoever reads [`TenantAlarms::pending`].
 
+mod budgets;
+mod judge;
 mod pass;
 
 use std::collections::BTreeMap;
@@ -272,7 +274,11 @@ impl TenantAlarms {
         let notification = Notification { begun: true, ..row.read()? };
         let transaction = self.transaction();
         let expect = Expect::Version(row.version);
-        store.commit(transaction.put(NOTIFICATIONS, id, &notification, expect)?).await.map(drop)
+        match store.commit(transaction.put(NOTIFICATIONS, id, &notification, expect)?).await {
+            // It is done already.
+            Err(StoreError::Conflict { .. }) => Ok(()),
+            committed => committed.map(drop),
+        }
     }
 
     /// Notes that somebody was told.

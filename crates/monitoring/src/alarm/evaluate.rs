@@ -210,14 +210,14 @@ pub fn next(judge: &Judge, state: State, points: &[Point]) -> Verdict {
 
 /// Without any number, what a missing one counts as decides.
 fn nothing(judge: &Judge, state: State) -> Verdict {
-    let (next, why, filled) = match judge.missing {
-        Missing::Missing => (State::InsufficientData, "there is not enough data", 0),
-        Missing::Ignore => (state, "the state stays", 0),
-        Missing::Breaching => (State::Alarm, "missing ones count as breaching", judge.periods),
-        Missing::NotBreaching => (State::Ok, "missing ones count as not breaching", judge.periods),
+    let (next, why) = match judge.missing {
+        Missing::Missing => (State::InsufficientData, "there is not enough data"),
+        Missing::Ignore => (state, "the state stays"),
+        Missing::Breaching => (State::Alarm, "missing ones count as breaching"),
+        Missing::NotBreaching => (State::Ok, "missing ones count as not breaching"),
     };
     let reason = format!("no datapoint in the last {} periods: {why}", judge.fetched());
-    Verdict { state: next, reason, datapoints: Vec::new(), filled }
+    Verdict { state: next, reason, datapoints: Vec::new(), filled: judge.periods }
 }
 
 fn reason(
@@ -234,7 +234,7 @@ fn reason(
     };
     let values: Vec<_> = real.iter().map(|(_, judged)| shown(judged)).collect();
     let threshold = judge.threshold.map(|it| format!(" {}", number(it))).unwrap_or_default();
-    let are = if breaches == 1 { "is" } else { "are" };
+    let are = if breaches == 1 || real.len() == 1 { "is" } else { "are" };
     let noun = if real.len() == 1 { "datapoint" } else { "datapoints" };
     let mut text = format!(
         "{breaches} of {} {noun} {are} {}{threshold} ({} of {} needed): {}",

@@ -191,14 +191,14 @@ fn shown(alarm: &Value) -> String {
         ("description", &alarm["definition"]["description"]),
         ("project", &alarm["project"]),
         ("objective", &alarm["objective"]),
-        ("evaluated", &status["evaluated_at"]),
         ("actions held back", &status["held"]),
         ("evaluation failed", &status["fault"]),
     ] {
         if value.as_str().is_some_and(|text| !text.is_empty()) {
-            out.push(format!("  {what}: {}", moment(value)));
+            out.push(format!("  {what}: {}", text(value)));
         }
     }
+    out.push(format!("  evaluated: {}", moment(&status["evaluated_at"])));
     let cells = rows(&status["datapoints"]).map(|point| {
         let breaching = if point["breaching"] == json!(true) { "breaching" } else { "" };
         vec![moment(&point["timestamp"]), text(&point["value"]), breaching.to_owned()]

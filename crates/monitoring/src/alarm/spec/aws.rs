@@ -45,7 +45,7 @@ const IGNORED: &[&str] = &[
     "account_id",
 ];
 /// Around the one alarm of an answer.
-const AROUND: &[&str] = &["MetricAlarms", "CompositeAlarms", "Properties"];
+const AROUND: &[&str] = &["MetricAlarms", "CompositeAlarms", "Properties", "alarm"];
 
 /// Whether a file has AWS's names rather than ours.
 pub fn is_foreign(value: &Value) -> bool {
@@ -53,6 +53,7 @@ pub fn is_foreign(value: &Value) -> bool {
         key.starts_with(|first: char| first.is_ascii_uppercase())
             || OTHERS.iter().any(|(other, _)| *other == key)
             || IGNORED.contains(&key)
+            || AROUND.contains(&key)
     };
     value.as_object().is_some_and(|object| object.keys().any(|key| others(key)))
 }

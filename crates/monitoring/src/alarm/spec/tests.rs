@@ -170,6 +170,7 @@ fn awss_forms_are_the_same_alarm() {
         evaluate_low_sample_count_percentiles = "ignore"
     "#;
     assert_eq!(read(terraform), ours);
+    assert_eq!(read(&format!("[alarm]\n{terraform}")), ours);
 }
 
 #[test]
