@@ -157,9 +157,8 @@ impl Judge {
 
     /// Whether a period's percentile is of too few samples.
     fn is_scarce(&self, point: &Point) -> bool {
-        let few = |samples: u64, least: f64| (samples as f64) < least;
-        point.value.is_some()
-            && matches!((point.samples, self.samples), (Some(samples), Some(least)) if few(samples, least))
+        let (Some(samples), Some(least)) = (point.samples, self.samples) else { return false };
+        point.value.is_some() && (samples as f64) < least
     }
 }
 
@@ -276,8 +275,8 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// Below how many samples a percentile says nothing: 10/(1−p) from the median upwards, 10/p below.
-/// `hundredths` of a per cent.
+/// Below how many samples a percentile (in hundredths of a per cent) says nothing: 10/(1−p) from the
+/// median upwards, 10/p below.
 pub fn least_samples(hundredths: u16) -> f64 {
     let whole = 10_000.0;
     let part = f64::from(hundredths);

@@ -158,11 +158,6 @@ impl Expression {
         names
     }
 
-    /// Whether it is of all metrics, by `METRICS()`.
-    pub fn is_of_all(&self) -> bool {
-        self.root.is_of_all()
-    }
-
     /// What it is over `environment`.
     ///
     /// # Errors
@@ -198,16 +193,6 @@ impl Node {
             Kind::List(inner) | Kind::Call(_, inner) => {
                 inner.iter().for_each(|node| node.names(names));
             }
-        }
-    }
-
-    fn is_of_all(&self) -> bool {
-        match &self.kind {
-            Kind::Number(_) | Kind::Text(_) | Kind::Name(_) => false,
-            Kind::Negated(inner) => inner.is_of_all(),
-            Kind::Binary(_, left, right) => left.is_of_all() || right.is_of_all(),
-            Kind::Call(Function::Metrics, _) => true,
-            Kind::List(inner) | Kind::Call(_, inner) => inner.iter().any(Self::is_of_all),
         }
     }
 

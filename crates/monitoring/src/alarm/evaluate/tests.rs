@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NONE: &[State] = &[State::Ok, State::Alarm, State::InsufficientData];
+const STATES: &[State] = &[State::Ok, State::Alarm, State::InsufficientData];
+
+const POLICIES: [Missing; 4] =
+    [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
 
 fn judge(periods: u32, to_alarm: u32, missing: Missing) -> Judge {
     let comparison = Comparison::GreaterThanThreshold;
@@ -28,9 +31,8 @@ fn points(text: &str) -> Vec<Point> {
 
 /// What each policy gives, in the order of the documentation's columns. `keep` is the same state.
 fn check(periods: u32, to_alarm: u32, row: &str, expected: [&str; 4], filled: u32) {
-    let policies = [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
-    for (missing, expected) in policies.into_iter().zip(expected) {
-        for before in NONE {
+    for (missing, expected) in POLICIES.into_iter().zip(expected) {
+        for before in STATES {
             let verdict = next(&judge(periods, to_alarm, missing), *before, &points(row));
             let wanted = if expected == "keep" { before.as_str() } else { expected };
             let what = format!("{to_alarm} of {periods}, `{row}`, {missing:?}, {before:?}");
@@ -121,7 +123,7 @@ fn a_percentile_of_few_samples_changes_nothing() {
         points[0].samples = samples;
         points
     };
-    for before in NONE {
+    for before in STATES {
         assert_eq!(next(&judge, *before, &of(Some(999))).state, *before);
         assert_eq!(next(&judge, *before, &of(Some(1_000))).state, State::Alarm);
         assert_eq!(next(&judge, *before, &of(None)).state, State::Alarm);
@@ -170,15 +172,14 @@ proptest! {
         row in "[0X\\-]{1,9}", periods in 1_u32..6, to_alarm in 1_u32..6,
         before in 0_usize..3, policy in 0_usize..4, at in 0_usize..9,
     ) {
-        let policies = [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
-        let judge = judge(periods, to_alarm.min(periods), policies[policy]);
-        let first = next(&judge, NONE[before], &points(&row));
+        let judge = judge(periods, to_alarm.min(periods), POLICIES[policy]);
+        let first = next(&judge, STATES[before], &points(&row));
         let goods: Vec<_> = row.match_indices('0').map(|(index, _)| index).collect();
         prop_assume!(first.state == State::Alarm && !goods.is_empty());
         let mut worse = row.clone();
         let place = goods[at % goods.len()];
         worse.replace_range(place..=place, "X");
-        prop_assert_eq!(next(&judge, NONE[before], &points(&worse)).state, State::Alarm);
+        prop_assert_eq!(next(&judge, STATES[before], &points(&worse)).state, State::Alarm);
     }
 
     #[test]
@@ -186,8 +187,8 @@ proptest! {
         row in "[0X\\-]{5}", to_alarm in 1_u32..4, before in 0_usize..3,
     ) {
         prop_assume!(row.matches('-').count() <= 2);
-        let all = [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
-        let states = all.map(|missing| next(&judge(3, to_alarm, missing), NONE[before], &points(&row)).state);
+        let judged = |missing| next(&judge(3, to_alarm, missing), STATES[before], &points(&row));
+        let states = POLICIES.map(|missing| judged(missing).state);
         prop_assert!(states.iter().all(|state| *state == states[0]));
     }
 }
