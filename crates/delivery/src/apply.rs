@@ -51,8 +51,8 @@ pub struct Applied {
     pub promoted: Vec<DeploymentEntry>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Workflows, schedules, event rules, alarms and objectives that are new or changed, as
-    /// `workflow NAME`.
+    /// Workflows, schedules, event rules, alarms, objectives and rules of contributors that are new or
+    /// changed, as `workflow NAME`.
     pub defined: Vec<String>,
     /// Apps, knowledge bases, workflows, schedules, rules, alarms and objectives removed (only with
     /// `prune`).
@@ -136,6 +136,8 @@ impl TenantDelivery {
             self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_monitors(&project, upload.prune, transaction, &mut applied).await?;
+        transaction =
+            self.define_contributors(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }

@@ -2,6 +2,7 @@
 //!
 //! [`Project::load`] reads all files before anything is stored and reports every mistake at once.
 
+mod contributors;
 pub mod document;
 pub mod files;
 mod monitors;
@@ -82,6 +83,8 @@ pub struct Project {
     pub workflows: Workflows,
     /// Its alarms and service-level objectives, those that every app has included.
     pub monitors: Monitors,
+    /// Its rules of top contributors, as they are written.
+    pub contributors: BTreeMap<ArtifactName, String>,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -109,6 +112,7 @@ struct Loader {
     golden: BTreeMap<ArtifactName, String>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
+    contributors: BTreeMap<ArtifactName, String>,
     named: Vec<Named>,
     written: Vec<monitors::Written>,
     objectives: BTreeMap<ArtifactName, monitoring::alarm::slo::SloFile>,
@@ -144,6 +148,7 @@ impl Loader {
                 Folder::Rules => self.rule(path, name, text),
                 Folder::Monitors => self.monitor(path, name, text),
                 Folder::Objectives => self.objective(path, name, text),
+                Folder::Contributors => self.contributors(path, name, text),
             }
         }
         if !files.contains_key("groundcrew.toml") {
@@ -169,6 +174,7 @@ impl Loader {
             golden: std::mem::take(&mut self.golden),
             workflows,
             monitors,
+            contributors: std::mem::take(&mut self.contributors),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }

@@ -21,6 +21,7 @@ pub mod message;
 pub mod records;
 pub mod simulate;
 pub mod slo;
+pub mod sources;
 pub mod spec;
 pub mod watch;
 

@@ -1,8 +1,6 @@
 //! Alarms: evaluated by whoever holds the lease, and told by executions, so that what is told is
 //! durable, tried again and seen like all other work.
 
-mod sources;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +18,6 @@ use workflow::Fault;
 use workflow::engine::{Engine, EngineError, Task, TaskCall};
 
 use crate::connections::Connections;
-
-pub use sources::Sources;
 
 /// How often it is looked at what is due: as often as the shortest period ends.
 const LOOK: i64 = 10;

@@ -6,13 +6,18 @@
 mod alarms;
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
 mod handlers;
+mod measures;
 mod openapi;
+pub mod otlp;
 mod problem;
 mod retrieval;
+mod series;
+mod spans;
 mod storage;
 mod tasks;
 mod versions;
@@ -30,8 +35,12 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
-use monitoring::TraceLog;
+use monitoring::Telemetry;
 use monitoring::alarm::engine::Alarms;
+use monitoring::contributors::Contributors;
+use monitoring::export::Exporter;
+use monitoring::metrics::Rollups;
+use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -56,7 +65,16 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
     pub blobs: Blobs,
-    pub traces: TraceLog,
+    /// What was recorded and told.
+    pub telemetry: Telemetry,
+    /// Takes what others send.
+    pub receiver: Arc<Receiver>,
+    /// Sends telemetry on, where that is wanted.
+    pub exporter: Option<Arc<Exporter>>,
+    /// What is counted, of every tenant.
+    pub rollups: Arc<Rollups>,
+    /// Who contributes most, of every tenant.
+    pub contributors: Arc<Contributors>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
@@ -214,7 +232,8 @@ async fn admit(
     Ok(Call { api, identity, tenant, path, query, body })
 }
 
-fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
+/// Whose key a request carries.
+pub fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     let key =
         bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::unauthorized())?;

@@ -31,6 +31,7 @@ const PAGES: &[(&str, &str)] = &[
     ("GC0404", include_str!("../../../docs/errors/GC0404.md")),
     ("GC0409", include_str!("../../../docs/errors/GC0409.md")),
     ("GC0500", include_str!("../../../docs/errors/GC0500.md")),
+    ("GC0503", include_str!("../../../docs/errors/GC0503.md")),
 ];
 
 /// The page of a code, whatever its case.

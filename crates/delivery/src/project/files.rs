@@ -116,12 +116,22 @@ pub enum Folder {
     Monitors,
     /// `monitors/NAME.slo.toml`: service-level objectives.
     Objectives,
+    /// `contributors/NAME.json`.
+    Contributors,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 7] =
-        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows", "monitors"];
+    pub const NAMES: [&str; 8] = [
+        "apps",
+        "models",
+        "prompts",
+        "guardrails",
+        "knowledge",
+        "workflows",
+        "monitors",
+        "contributors",
+    ];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -142,6 +152,7 @@ impl Folder {
             "workflows" => (Self::Workflows, ".asl.json"),
             "monitors" if file.ends_with(".slo.toml") => (Self::Objectives, ".slo.toml"),
             "monitors" => (Self::Monitors, ".toml"),
+            "contributors" => (Self::Contributors, ".json"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))
