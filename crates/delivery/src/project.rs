@@ -5,6 +5,7 @@
 mod contributors;
 pub mod document;
 pub mod files;
+mod monitors;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use document::{BAD_VALUE, Document, suggestion};
 use files::{AppFile, Files, Folder, ProjectFile};
 use workflows::Named;
 
+pub use monitors::Monitors;
 pub use workflows::Workflows;
 
 /// A file that is not UTF-8, too large or wrongly named.
@@ -79,6 +81,8 @@ pub struct Project {
     pub golden: BTreeMap<ArtifactName, String>,
     /// Its workflows, and what starts them.
     pub workflows: Workflows,
+    /// Its alarms and service-level objectives, those that every app has included.
+    pub monitors: Monitors,
     /// Its rules of top contributors, as they are written.
     pub contributors: BTreeMap<ArtifactName, String>,
     /// The artifacts its files make.
@@ -110,6 +114,8 @@ struct Loader {
     workflows: Workflows,
     contributors: BTreeMap<ArtifactName, String>,
     named: Vec<Named>,
+    written: Vec<monitors::Written>,
+    objectives: BTreeMap<ArtifactName, monitoring::alarm::slo::SloFile>,
     /// Names whose file is there but broken: naming them is not one more mistake.
     broken: Vec<(Folder, String)>,
 }
@@ -140,6 +146,8 @@ impl Loader {
                 Folder::Workflows => self.workflow(path, name, text),
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
+                Folder::Monitors => self.monitor(path, name, text),
+                Folder::Objectives => self.objective(path, name, text),
                 Folder::Contributors => self.contributors(path, name, text),
             }
         }
@@ -152,6 +160,9 @@ impl Loader {
         }
         let apps = self.resolve_slots();
         let workflows = self.resolve_workflows();
+        let environment = project.as_ref().and_then(|file: &ProjectFile| file.environments.last());
+        let names: Vec<AppName> = apps.keys().cloned().collect();
+        let monitors = self.resolve_monitors(&names, environment);
         let artifacts = [&self.models, &self.prompts, &self.guardrails];
         let artifacts = artifacts.into_iter().flat_map(BTreeMap::values).cloned();
         let configs = apps.values().filter_map(|(_, config)| config.clone());
@@ -162,6 +173,7 @@ impl Loader {
             knowledge: std::mem::take(&mut self.knowledge),
             golden: std::mem::take(&mut self.golden),
             workflows,
+            monitors,
             contributors: std::mem::take(&mut self.contributors),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })

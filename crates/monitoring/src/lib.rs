@@ -20,6 +20,7 @@
 //! assert_eq!(id.to_string().parse(), Ok(id));
 //! ```
 
+pub mod alarm;
 pub mod answers;
 pub mod attributes;
 pub mod blast;

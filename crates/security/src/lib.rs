@@ -25,6 +25,7 @@ mod keys;
 pub mod outside;
 mod secrets;
 pub mod sigv4;
+pub mod webhook;
 
 pub use authorize::{Action, Denied, Identity, Resource, Role, authorize};
 pub use error::SecurityError;

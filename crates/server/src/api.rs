@@ -3,6 +3,7 @@
 //! Every route stands once in [`routes`], with the action its caller must be allowed to do; the
 //! router, the check and the OpenAPI document are made from that one list.
 
+mod alarms;
 mod backups;
 mod batches;
 mod diagnosis;
@@ -36,6 +37,7 @@ use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
 use monitoring::Telemetry;
+use monitoring::alarm::engine::Alarms;
 use monitoring::contributors::Contributors;
 use monitoring::export::Exporter;
 use monitoring::metrics::Rollups;
@@ -80,6 +82,7 @@ pub struct Api {
     pub models: Arc<dyn KnowledgeModels>,
     pub workflows: Engine,
     pub backups: Keeper,
+    pub alarms: Alarms,
     pub clock: Arc<dyn Clock>,
 }
 

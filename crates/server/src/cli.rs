@@ -1,5 +1,6 @@
 //! The command line. Every command but a few is a client of the server's API.
 
+mod alarms;
 mod backups;
 mod batches;
 mod diagnosis;
@@ -106,6 +107,12 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Alarms: how they stand, how they changed, and what one would have done.
+    #[command(subcommand)]
+    Alarm(alarms::AlarmCommand),
+    /// Service-level objectives and their error budgets.
+    #[command(subcommand)]
+    Slo(alarms::SloCommand),
     /// Metrics: what is counted.
     #[command(subcommand)]
     Metrics(series::MetricsCommand),
@@ -483,6 +490,7 @@ async fn execute(cli: Cli) -> Result<()> {
             out.value(&json!({"script": script}), |_| script.to_string())
         }
         Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
+        Command::Alarm(command) => alarms::run(command, || Client::new(&target), &out).await,
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }
@@ -512,6 +520,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Slo(command) => alarms::objectives(command, client, out).await,
         Command::Metrics(command) => series::metrics(client, command, out).await,
         Command::Contributors(command) => series::contributors(client, command, out).await,
         Command::Diagnose(asked) => diagnosis::run(client, asked, out).await,
@@ -540,6 +549,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::Reference { .. }
         | Command::ExtractDocument { .. }
         | Command::Workflow(_)
+        | Command::Alarm(_)
         | Command::Completions { .. } => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod backups;
 mod calls;
+mod mail;
 mod sources;
 mod telemetry;
 
@@ -22,6 +23,7 @@ use store::S3Options;
 
 pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
+pub use mail::MailFile;
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
 pub use telemetry::TelemetryFile;
 
@@ -55,6 +57,8 @@ pub struct ServerFile {
     pub functions: BTreeMap<String, FunctionFile>,
     /// Services that workflows and webhooks may call over HTTP, by name.
     pub connections: BTreeMap<String, ConnectionFile>,
+    /// How people are told by mail. Without it they are not.
+    pub mail: Option<MailFile>,
     /// Git repositories that knowledge may be made from, by name.
     pub repositories: BTreeMap<String, RepositoryFile>,
     /// Databases that knowledge may be made from, by name.
@@ -88,6 +92,7 @@ impl Default for ServerFile {
             networks: BTreeMap::new(),
             functions: BTreeMap::new(),
             connections: BTreeMap::new(),
+            mail: None,
             buckets: BTreeMap::new(),
             providers: BTreeMap::new(),
             prices: Vec::new(),

@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use release::TenantId;
+use release::{Clock, Secret, TenantId};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use security::outside::{self, Answer, Outside, Unanswered};
 use serde_json::{Map, Value, json};
 use workflow::engine::{Task, TaskCall};
 use workflow::{Fault, MAX_PAYLOAD};
+
+use crate::clock::SystemClock;
 
 /// The most characters of a failure's cause.
 const CAUSE: usize = 32_768;
@@ -38,10 +40,51 @@ pub struct Connection {
     pub url: Url,
     /// The header by which it knows who calls.
     pub authorization: Option<(HeaderName, HeaderValue)>,
+    /// What else it is shown, which depends on what it is sent.
+    pub proof: Option<Proof>,
     /// How long a call may take.
     pub timeout: Duration,
     /// The tenants that may use it.
     pub tenants: Vec<TenantId>,
+}
+
+/// What shows a service who calls, and is made anew for each call.
+#[derive(Debug)]
+pub enum Proof {
+    /// A signature of what is sent, by the specification "Standard Webhooks" 1.0.
+    Signature(Secret),
+    /// PagerDuty's routing key, as a field of what is sent.
+    RoutingKey(Secret),
+}
+
+impl Proof {
+    /// Adds it to a call: to its headers, or to its body.
+    fn show(
+        &self,
+        id: &str,
+        (headers, body): (&mut HeaderMap, &mut Option<(&'static str, String)>),
+    ) -> Result<(), Fault> {
+        match self {
+            Self::Signature(secret) => {
+                let sent = body.as_ref().map_or("", |(_, text)| text.as_str());
+                let at = SystemClock.now().as_second();
+                let signature = security::webhook::sign(secret, (id, at), sent.as_bytes());
+                headers.insert("webhook-id", header(id)?);
+                headers.insert("webhook-timestamp", header(&at.to_string())?);
+                headers.insert("webhook-signature", header(&signature)?);
+            }
+            Self::RoutingKey(key) => {
+                let object = body.as_ref().and_then(|(_, text)| serde_json::from_str(text).ok());
+                let Some(Value::Object(mut object)) = object else {
+                    return Err(unusable("a routing key is shown in a JSON object only"));
+                };
+                object.insert("routing_key".to_owned(), key.expose().into());
+                *body =
+                    Some(("application/json; charset=utf-8", Value::Object(object).to_string()));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Connections {
@@ -114,7 +157,14 @@ impl Task for Connections {
         let socket = |why| Fault::new("States.Http.Socket", why);
         let request = self.http.request(asked.method()?, url);
         let mut request = request.map_err(|refused| socket(refused.to_string()))?;
-        if let Some((kind, body)) = asked.body()? {
+        let mut body = asked.body()?;
+        if let Some(proof) = &connection.proof {
+            // What is tried again is the same message, where it says so.
+            let delivery = headers.get("x-groundcrew-delivery").and_then(|it| it.to_str().ok());
+            let id = delivery.unwrap_or(&call.key).to_owned();
+            proof.show(&id, (&mut headers, &mut body))?;
+        }
+        if let Some((kind, body)) = body {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
             request = request.body(body);
         }

@@ -11,6 +11,7 @@
 //!
 //! Start reading at `wiring.rs`, then `api.rs`.
 
+mod alarms;
 mod api;
 mod aws;
 mod backups;

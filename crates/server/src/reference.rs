@@ -12,6 +12,8 @@ use clap::CommandFactory;
 use delivery::project::files::{AppFile, ProjectFile};
 use knowledge::KnowledgeSpec;
 use models::ModelSpec;
+use monitoring::alarm::slo::SloFile;
+use monitoring::alarm::spec::AlarmFile;
 use prompts::FrontMatter;
 use schemars::{Schema, schema_for};
 use security::guardrails::GuardrailsSpec;
@@ -43,6 +45,8 @@ fn kinds() -> Vec<Kind> {
         kind("knowledge", "knowledge/NAME.toml", schema_for!(KnowledgeSpec)),
         kind("schedule", "workflows/NAME.schedule.toml", schema_for!(ScheduleFile)),
         kind("rule", "workflows/NAME.rule.toml", schema_for!(RuleSpec)),
+        kind("monitor", "monitors/NAME.toml", schema_for!(AlarmFile)),
+        kind("slo", "monitors/NAME.slo.toml", schema_for!(SloFile)),
         kind("server", "server.toml", schema_for!(ServerFile)),
     ]
 }

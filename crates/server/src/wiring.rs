@@ -17,6 +17,8 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
+use monitoring::alarm::engine::Alarms;
+use monitoring::alarm::sources::Sources;
 use monitoring::contributors::Contributors;
 use monitoring::export::Cursor;
 use monitoring::metrics::{RollupLimits, Rollups};
@@ -29,6 +31,7 @@ use store::{Blobs, Files, Store, SystemStore};
 use tokio::task::JoinSet;
 use workflow::engine::{Engine, Task};
 
+use crate::alarms::NotifyTask;
 use crate::api::{self, Api};
 use crate::aws;
 use crate::backups::{self, DrillTask, Keeper, TakeTask};
@@ -36,7 +39,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{contributors, freshness, hooks, listen, platform, prometheus};
+use crate::{alarms, contributors, freshness, hooks, listen, platform, prometheus};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -140,7 +143,17 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let backups =
         Keeper { places, data: stored, parts, node: node.clone(), scratch: data.scratch() };
     let tenants = keys.tenant_names().await?;
+    let sources = Sources { rollups: Arc::clone(&rollups), queries: telemetry.queries.clone() };
+    let alarms = Alarms::new(store.clone(), Arc::clone(&clock), Arc::new(sources));
+    let mail = config.mail.as_ref().map(|mail| anyhow::Ok((mail.relay()?, mail.tenants.clone())));
+    let notify = NotifyTask {
+        alarms: alarms.clone(),
+        connections: Arc::clone(&connections),
+        mail: mail.transpose()?,
+    };
+    let (records, holder) = (store.clone(), node.clone());
     let tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(notify),
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(CompactTask(delivery.clone())),
         Arc::new(PruneTask::new(delivery.clone(), config.retention)),
@@ -181,6 +194,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         None => None,
     };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let alarmed = alarms.clone();
     let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
         keys: Arc::clone(&keys),
@@ -196,7 +210,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         models,
         workflows: workflows.clone(),
         backups,
-        clock,
+        alarms,
+        clock: Arc::clone(&clock),
     };
     let api = Arc::new(api);
     let router = Router::new()
@@ -230,6 +245,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
+    let evaluated = (alarmed, workflows.clone());
+    background.spawn(alarms::keep(evaluated, (records, Arc::clone(&keys)), holder, Arc::clone(&clock)));
     background.spawn(keep_tables(
         telemetry.clone(),
         system,

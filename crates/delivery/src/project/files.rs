@@ -112,14 +112,26 @@ pub enum Folder {
     Schedules,
     /// `workflows/NAME.rule.toml`.
     Rules,
+    /// `monitors/NAME.toml`: alarms.
+    Monitors,
+    /// `monitors/NAME.slo.toml`: service-level objectives.
+    Objectives,
     /// `contributors/NAME.json`.
     Contributors,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 7] =
-        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows", "contributors"];
+    pub const NAMES: [&str; 8] = [
+        "apps",
+        "models",
+        "prompts",
+        "guardrails",
+        "knowledge",
+        "workflows",
+        "monitors",
+        "contributors",
+    ];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -138,6 +150,8 @@ impl Folder {
             "workflows" if file.ends_with(".schedule.toml") => (Self::Schedules, ".schedule.toml"),
             "workflows" if file.ends_with(".rule.toml") => (Self::Rules, ".rule.toml"),
             "workflows" => (Self::Workflows, ".asl.json"),
+            "monitors" if file.ends_with(".slo.toml") => (Self::Objectives, ".slo.toml"),
+            "monitors" => (Self::Monitors, ".toml"),
             "contributors" => (Self::Contributors, ".json"),
             _ => return None,
         };

@@ -113,6 +113,56 @@ fn of_very_many_mistakes_in_a_definition_the_first_hundred_are_told() {
     assert!(told.contains("199 more findings are not told"), "{told}");
 }
 
+const ALARM: &str =
+    "metric = \"m\"\ncomparison_operator = \"GreaterThanThreshold\"\nthreshold = 1\n";
+
+#[test]
+fn every_app_has_alarms_that_files_change_or_turn_off() {
+    let mut all = files(RIGHT);
+    all.extend(files(&[
+        (
+            "monitors/support-latency.toml",
+            "threshold = 3\n[[actions]]\nkind = \"slack\"\nconnection = \"team\"\n",
+        ),
+        ("monitors/support-cost.toml", "enabled = false\n"),
+        ("monitors/support-blocked.toml", ALARM),
+        ("monitors/bad.toml", "rule = \"ALARM(support-errors) OR ALARM(availability.burn-1h)\"\n"),
+        (
+            "monitors/availability.slo.toml",
+            "objective = 99\n[total]\nmetric = \"a\"\n[bad]\nmetric = \"b\"\n",
+        ),
+    ]));
+    let (project, found) = Project::load(&all);
+    assert_eq!(found, []);
+    let Monitors { alarms, defaults, objectives } = project.unwrap().monitors;
+    assert_eq!(
+        alarms.keys().collect::<Vec<_>>(),
+        ["bad", "support-blocked", "support-cost", "support-errors", "support-latency"]
+    );
+    assert_eq!(defaults.into_iter().collect::<Vec<_>>(), ["support-errors"]);
+    let latency = &alarms["support-latency"];
+    assert_eq!((latency.threshold, latency.statistic.as_deref()), (Some(3.0), Some("p95")));
+    assert_eq!((latency.actions.len(), latency.dimensions["environment"].as_str()), (1, "prod"));
+    assert!(!alarms["support-cost"].is_enabled());
+    assert_eq!(alarms["support-blocked"].metric.as_deref(), Some("m"));
+    assert_eq!(objectives.len(), 1);
+    assert!(alarms.values().all(|alarm| alarm.compile().is_ok()));
+}
+
+#[test]
+fn mistakes_in_monitors_are_told_at_their_place() {
+    insta::assert_snapshot!(findings(&[
+        ("monitors/a.toml", "rule = \"ALARM(b)\"\n"),
+        ("monitors/b.toml", "rule = \"ALARM(a) AND OK(support-error)\"\n"),
+        ("monitors/c.toml", &format!("{ALARM}period = 7\n")),
+        ("monitors/d.toml", "metrics = 5\n"),
+        ("monitors/support-latency.toml", "threshold = 3\nevaluation_periods = 0\n"),
+        ("monitors/off.toml", "rule = \"ALARM(support-cost)\"\n[suppressor]\nalarm = \"nobody\"\n"),
+        ("monitors/support-cost.toml", "enabled = false\n"),
+        ("monitors/e.slo.toml", "objective = 100\n"),
+    ]));
+}
+
 #[test]
 fn a_rule_of_contributors_is_read_and_its_mistakes_are_told_with_their_place() {
     let rule = |keys: &str| {

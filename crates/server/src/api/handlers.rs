@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, diagnosis, documents, erasures, freshness,
+    Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures, freshness,
     json as to_json, measures, openapi, retrieval, series, spans, storage, subjects, versions,
     workflows,
 };
@@ -285,6 +285,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
+    routes.extend(alarms::routes());
     routes.extend(measures::routes());
     routes.extend(series::routes());
     routes.extend(diagnosis::routes());

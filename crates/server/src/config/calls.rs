@@ -15,7 +15,7 @@ use security::SecretRef;
 use serde::{Deserialize, Serialize};
 
 use super::{ServerFile, default_tenants};
-use crate::connections::{Connection, Connections};
+use crate::connections::{Connection, Connections, Proof};
 use crate::functions::{Command, Function, Functions, Handler};
 use crate::outside;
 
@@ -107,6 +107,17 @@ pub enum AuthorizationFile {
         /// The token, by reference.
         token: SecretRef,
     },
+    /// By a signature of what it is sent, in the headers `webhook-id`, `webhook-timestamp` and
+    /// `webhook-signature`, as the specification Standard Webhooks has it.
+    Signature {
+        /// The secret that both know, by reference; `whsec_` and base 64, or any text.
+        secret: SecretRef,
+    },
+    /// By PagerDuty's routing key, in what it is sent.
+    PagerDuty {
+        /// The integration's routing key, by reference.
+        routing_key: SecretRef,
+    },
 }
 
 impl ServerFile {
@@ -184,10 +195,21 @@ impl ConnectionFile {
                 Some((AUTHORIZATION, secret(&format!("Basic {}", BASE64.encode(pair)))?))
             }
             Some(AuthorizationFile::Bearer { token }) => Some((AUTHORIZATION, bearer(token)?)),
+            Some(AuthorizationFile::Signature { .. } | AuthorizationFile::PagerDuty { .. }) => None,
+        };
+        let proof = match &self.authorization {
+            Some(AuthorizationFile::Signature { secret }) => {
+                Some(Proof::Signature(secret.resolve()?))
+            }
+            Some(AuthorizationFile::PagerDuty { routing_key }) => {
+                Some(Proof::RoutingKey(routing_key.resolve()?))
+            }
+            _ => None,
         };
         Ok(Connection {
             url: address(&self.url)?,
             authorization,
+            proof,
             timeout: Duration::from_secs(self.timeout_seconds),
             tenants: self.tenants.clone(),
         })

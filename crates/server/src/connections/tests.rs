@@ -17,6 +17,7 @@ fn offered(url: &str) -> Connections {
     let connection = Connection {
         url: url.parse().unwrap(),
         authorization: Some(("x-api-key".parse().unwrap(), "secret".parse().unwrap())),
+        proof: None,
         timeout: Duration::from_secs(60),
         tenants: vec![TenantId::DEFAULT],
     };

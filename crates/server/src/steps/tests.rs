@@ -23,7 +23,8 @@ fn steps(script: &str, url: &str) -> Steps {
     };
     let timeout = Duration::from_secs(60);
     let tidy = Function::new(Handler::Command(command), timeout, 1, tenants.clone());
-    let hook = Connection { url: url.parse().unwrap(), authorization: None, timeout, tenants };
+    let (url, authorization, proof) = (url.parse().unwrap(), None, None);
+    let hook = Connection { url, authorization, proof, timeout, tenants };
     let http = outside::client().unwrap();
     let functions = Functions::new(BTreeMap::from([("tidy".to_owned(), tidy)]), http.clone());
     let connections = Connections::new(BTreeMap::from([("hook".to_owned(), hook)]), http);

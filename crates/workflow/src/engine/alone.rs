@@ -27,6 +27,21 @@ impl TenantEngine {
         self.begin(&key, input, Origin { by_hand: true, ..Origin::default() }).await
     }
 
+    /// Has a task done in an execution of that name: asked for again, it is the same execution.
+    ///
+    /// # Errors
+    /// [`EngineError::Exists`] if it was done or is given up already; if nothing here does it, or
+    /// the input is too large.
+    pub async fn do_task_once(
+        &self,
+        task: &str,
+        name: String,
+        input: Value,
+    ) -> Result<ExecutionRecord, EngineError> {
+        let key = ExecutionKey { machine: format!("{OWN}{task}"), name };
+        self.begin(&key, input, Origin::default()).await
+    }
+
     /// The names of the workflows that every tenant has.
     pub(super) fn own_machines(&self) -> Vec<String> {
         let tasks = self.engine.shared.tasks.keys().filter(|task| is_own(task));
@@ -40,7 +55,8 @@ impl TenantEngine {
             return Some(webhook::DEFINITION.to_owned());
         }
         let task = machine.strip_prefix(OWN).filter(|task| is_own(task))?;
-        self.engine.shared.tasks.contains_key(task).then(|| definition(task))
+        let offered = self.engine.shared.tasks.get(task)?;
+        Some(definition(task, offered.is_retried()))
     }
 
     /// A workflow that every tenant has, defined as this version does it.
@@ -66,12 +82,17 @@ fn is_own(task: &str) -> bool {
     task.contains('.')
 }
 
-fn definition(task: &str) -> String {
+fn definition(task: &str, retried: bool) -> String {
     let resource = format!("arn:aws:states:local:{ACCOUNT}:activity:{OWN}{task}");
+    let mut state = json!({"Type": "Task", "Resource": resource, "End": true});
+    if retried {
+        let webhook: Value = serde_json::from_str(webhook::DEFINITION).unwrap_or_default();
+        state["Retry"] = webhook["States"]["Call"]["Retry"].clone();
+    }
     json!({
         "Comment": format!("The task {task}, alone."),
         "StartAt": task,
-        "States": {task: {"Type": "Task", "Resource": resource, "End": true}},
+        "States": {task: state},
     })
     .to_string()
 }

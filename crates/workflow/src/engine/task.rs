@@ -28,6 +28,11 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// `aws-sdk:s3` and `aws-sdk` are all calls below them that nobody else offers.
     fn name(&self) -> &'static str;
 
+    /// Whether the workflow of this task alone tries it again, for some hours, as webhooks are.
+    fn is_retried(&self) -> bool {
+        false
+    }
+
     /// Does the work. After a crash it is called again with the same key, and must then take up or
     /// repeat what it began without doing it twice. When its result is no longer wanted it is
     /// dropped at its next await: a guard that it holds can stop what it has begun elsewhere.
