@@ -20,15 +20,20 @@
 //! assert_eq!(id.to_string().parse(), Ok(id));
 //! ```
 
+pub mod ask;
 pub mod attributes;
 mod frame;
+pub mod insights;
+mod language;
 mod log;
 pub mod metrics;
 mod otlp;
 mod record;
+pub mod results;
 pub mod rows;
 
 pub use frame::{Frame, FrameError, Reader};
+pub use language::{Language, Misspelt};
 pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
