@@ -51,9 +51,9 @@ pub struct Applied {
     pub promoted: Vec<DeploymentEntry>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Workflows, schedules and event rules that are new or changed, as `workflow NAME`.
+    /// Workflows, schedules, event rules and queries that are new or changed, as `workflow NAME`.
     pub defined: Vec<String>,
-    /// Apps, knowledge bases, workflows, schedules and rules removed (only with `prune`).
+    /// Apps, knowledge bases, workflows, schedules, rules and queries removed (only with `prune`).
     pub removed: Vec<String>,
     /// What the files no longer define and was kept.
     pub kept: Vec<String>,
@@ -132,6 +132,8 @@ impl TenantDelivery {
         transaction = self.prune(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
+        transaction =
+            self.define_queries(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }

@@ -4,6 +4,7 @@
 
 pub mod document;
 pub mod files;
+mod queries;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use security::guardrails::{Guardrails, GuardrailsSpec};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::queries::SavedQuery;
 use document::{BAD_VALUE, Document, suggestion};
 use files::{AppFile, Files, Folder, ProjectFile};
 use workflows::Named;
@@ -78,6 +80,8 @@ pub struct Project {
     pub golden: BTreeMap<ArtifactName, String>,
     /// Its workflows, and what starts them.
     pub workflows: Workflows,
+    /// Its queries.
+    pub queries: BTreeMap<ArtifactName, SavedQuery>,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -105,6 +109,7 @@ struct Loader {
     golden: BTreeMap<ArtifactName, String>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
+    queries: BTreeMap<ArtifactName, SavedQuery>,
     named: Vec<Named>,
     /// Names whose file is there but broken: naming them is not one more mistake.
     broken: Vec<(Folder, String)>,
@@ -136,6 +141,7 @@ impl Loader {
                 Folder::Workflows => self.workflow(path, name, text),
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
+                Folder::Queries => self.query(path, name, text),
             }
         }
         if !files.contains_key("groundcrew.toml") {
@@ -157,6 +163,7 @@ impl Loader {
             knowledge: std::mem::take(&mut self.knowledge),
             golden: std::mem::take(&mut self.golden),
             workflows,
+            queries: std::mem::take(&mut self.queries),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }

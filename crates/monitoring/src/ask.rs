@@ -109,10 +109,8 @@ async fn run(sessions: &dyn Sessions, asked: &Ask) -> Result<Asked, AskError> {
 /// The rows of a statement in SQL, with one more than is asked for, and how many that is.
 async fn sql(session: &SessionContext, asked: &Ask) -> Result<(DataFrame, usize), AskError> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let reads = SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false);
+    let reads =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let frame = session.sql_with_options(&asked.text, reads).await.map_err(planned)?;
     match is_told(frame.logical_plan()) {
         true => Ok((frame, MAX_LIMIT)),
@@ -144,7 +142,10 @@ async fn insights(
 
 /// Whether a statement tells about plans or tables, which cannot be limited.
 fn is_told(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_))
+    matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    )
 }
 
 async fn table(session: &SessionContext, name: &str) -> Result<LogicalPlan, AskError> {

@@ -42,7 +42,7 @@ pub const DEFAULT_LIMIT: usize = 10_000;
 /// The most bytes of a query, as CloudWatch has it.
 pub const MAX_QUERY: usize = 10_000;
 /// How deep expressions may be nested.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 32;
 
 /// A query that was read and has no mistakes of spelling.
 #[derive(Debug, Clone)]

@@ -74,8 +74,11 @@ impl Language {
 }
 
 fn check_sql(text: &str) -> Result<(), Misspelt> {
-    let misspelt = |(line, column), message: String, hint: Option<&str>| {
-        Misspelt { line, column, message, hint: hint.map(str::to_owned) }
+    let misspelt = |(line, column), message: String, hint: Option<&str>| Misspelt {
+        line,
+        column,
+        message,
+        hint: hint.map(str::to_owned),
     };
     let parsed = DFParser::parse_sql(text).map_err(|error| {
         let message = error.strip_backtrace();

@@ -11,6 +11,7 @@ mod freshness;
 mod handlers;
 mod openapi;
 mod problem;
+mod queries;
 mod retrieval;
 mod storage;
 mod tasks;
@@ -42,6 +43,7 @@ use crate::backups::Keeper;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
+pub use queries::{Format, QueryBody, Telemetry};
 
 /// The most bytes of a request: a whole project.
 const MAX_BODY: usize = 64 << 20;
@@ -55,6 +57,8 @@ pub struct Api {
     pub delivery: Delivery,
     pub blobs: Blobs,
     pub traces: TraceLog,
+    /// What queries are run on, where tables are kept.
+    pub telemetry: Option<Arc<dyn Telemetry>>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
@@ -183,6 +187,13 @@ async fn answer(
             let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
             let head = [("content-type", "image/svg+xml"), ("content-security-policy", policy)];
             (head, text).into_response()
+        }
+        Ok(Answer::File(kind, bytes, more)) => {
+            let head = [
+                ("content-type", kind),
+                ("x-groundcrew-more", if more { "true" } else { "false" }),
+            ];
+            (head, bytes).into_response()
         }
         Err(problem) => problem.into_response(),
     }

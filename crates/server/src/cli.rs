@@ -7,6 +7,7 @@ mod erasures;
 mod freshness;
 mod progress;
 mod project;
+mod query;
 mod report;
 mod retrieval;
 mod show;
@@ -100,6 +101,8 @@ enum Command {
     /// Traces: what produced an answer.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Query telemetry: traces, logs, scores, metrics.
+    Query(query::QueryArguments),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -492,6 +495,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
             retrieval::import(client, asked, out).await
         }
         Command::Trace(command) => trace(client, command, out).await,
+        Command::Query(asked) => query::run(client, asked, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {

@@ -161,6 +161,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         delivery,
         blobs,
         traces,
+        telemetry: None,
         live: live_now,
         models,
         workflows: workflows.clone(),

@@ -112,12 +112,14 @@ pub enum Folder {
     Schedules,
     /// `workflows/NAME.rule.toml`.
     Rules,
+    /// `queries/NAME.sql` and `queries/NAME.insights`.
+    Queries,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 6] =
-        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows"];
+    pub const NAMES: [&str; 7] =
+        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows", "queries"];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -136,6 +138,8 @@ impl Folder {
             "workflows" if file.ends_with(".schedule.toml") => (Self::Schedules, ".schedule.toml"),
             "workflows" if file.ends_with(".rule.toml") => (Self::Rules, ".rule.toml"),
             "workflows" => (Self::Workflows, ".asl.json"),
+            "queries" if file.ends_with(".sql") => (Self::Queries, ".sql"),
+            "queries" => (Self::Queries, ".insights"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))

@@ -48,7 +48,10 @@ async fn rows(text: &str) -> String {
 
 #[tokio::test]
 async fn either_language_is_understood() {
-    assert_eq!(rows("select count(*) as n, min(second) as low from logs").await, r#"[{"n":100,"low":100}]"#);
+    assert_eq!(
+        rows("select count(*) as n, min(second) as low from logs").await,
+        r#"[{"n":100,"low":100}]"#
+    );
     assert_eq!(rows("stats count(*) as n, min(second) as low").await, r#"[{"n":100,"low":100}]"#);
 }
 
@@ -76,7 +79,7 @@ async fn what_cannot_be_asked_is_told() {
     let told = async |text: &str| asked(text, None).await.unwrap_err().to_string();
     let mut all = Vec::new();
     for text in [
-        "fields nothing",
+        "fieldz second",
         "SOURCE elsewhere | fields x",
         "select nothing from logs",
         "select * from",

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::functions::expr_fn::get_field;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, lit,
+    Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, SortExpr, lit,
 };
 
 use super::discover::discover;
@@ -30,8 +30,7 @@ const NAMES: [(&str, &[&str]); 5] = [
 ];
 /// The text in which fields are discovered.
 const TEXTS: [&str; 2] = ["body", "text"];
-/// Columns of ours that no query names.
-const HIDDEN: &str = "__";
+/// The structure of the fields that were discovered.
 const FOUND: &str = "__found";
 /// Whether a row is of the time that is asked about, where two times are compared.
 pub const CURRENT: &str = "__current";
@@ -40,6 +39,9 @@ pub const CURRENT: &str = "__current";
 pub struct Rows<'a> {
     pub compiler: Compiler<'a>,
     pub plan: LogicalPlan,
+    /// What a query may name, and the columns that hold it. Columns of the plan have names of our
+    /// own, so that a new field may have the name of an old one.
+    pub names: Vec<(String, String)>,
     /// Whether rows are still the table's own, in which fields are discovered.
     pub open: bool,
     /// What is shown; nothing was said yet if there is none.
@@ -75,6 +77,7 @@ impl<'a> Rows<'a> {
         let mut rows = Self {
             compiler,
             plan: source.rows,
+            names: Vec::new(),
             open: true,
             shown: None,
             order: Vec::new(),
@@ -92,20 +95,27 @@ impl<'a> Rows<'a> {
             rows.plan = rows.planned(&diff.span, both)?;
             rows.compares = true;
         }
-        let bare = rows.plan.schema().iter().map(|(table, field)| {
-            Expr::Column((table, field).into()).alias(field.name())
-        });
-        let mut projected: Vec<_> = bare.collect();
-        projected.extend(rows.found(commands));
+        let columns: Vec<_> = rows.plan.schema().iter().map(|it| Column::from(it)).collect();
+        let mut projected = Vec::new();
+        for column in columns {
+            let name = match column.name.as_str() {
+                CURRENT => CURRENT.to_owned(),
+                _ => rows.hide(),
+            };
+            rows.names.push((column.name.clone(), name.clone()));
+            projected.push(Expr::Column(column).alias(name));
+        }
         rows.project(&(0..0), projected)?;
+        if let Some(found) = rows.found(commands) {
+            rows.keep(&(0..0), vec![(FOUND.to_owned(), found)])?;
+        }
         Ok(rows)
     }
 
     /// What finds the fields that no column holds.
     fn found(&self, commands: &[Command]) -> Option<Expr> {
-        let schema = self.plan.schema();
-        let attributes = schema.field_with_unqualified_name("attributes").ok();
-        let text = TEXTS.into_iter().find(|text| schema.has_column_with_unqualified_name(text));
+        let attributes = self.named("attributes");
+        let text = TEXTS.into_iter().find_map(|text| self.named(text));
         if attributes.is_none() && text.is_none() {
             return None;
         }
@@ -113,27 +123,28 @@ impl<'a> Rows<'a> {
         if wanted.is_empty() {
             return None;
         }
-        let map = attributes.map(|field| (column("attributes"), field.data_type().clone()));
-        let map = map.unwrap_or_else(|| (lit(ScalarValue::Null), DataType::Null));
+        let map = attributes.map_or_else(|| lit(ScalarValue::Null), column);
+        let kind = map.get_type(self.schema()).unwrap_or(DataType::Null);
         let text = match text {
             Some(text) => cast_text(column(text), self),
             None => lit(ScalarValue::Utf8(None)),
         };
-        Some(discover(map, text, wanted).alias(FOUND))
+        Some(discover((map, kind), text, wanted))
+    }
+
+    /// The column that holds what is named so.
+    fn named(&self, name: &str) -> Option<&str> {
+        self.names.iter().find(|(named, _)| named == name).map(|(_, column)| column.as_str())
     }
 
     /// The column that a name stands for, or a part of it.
-    fn column_of<'n>(&self, name: &'n str) -> Option<(String, Option<&'n str>)> {
-        let schema = self.plan.schema();
-        let there = |name: &str| {
-            !name.starts_with(HIDDEN) && schema.has_column_with_unqualified_name(name)
-        };
+    fn column_of<'n>(&self, name: &'n str) -> Option<(&str, Option<&'n str>)> {
         let exact = |name: &str| {
-            if there(name) {
-                return Some(name.to_owned());
-            }
-            let known = NAMES.iter().filter(|_| self.open).find(|(known, _)| *known == name)?;
-            known.1.iter().find(|column| there(column)).map(|column| (*column).to_owned())
+            let known = || {
+                let known = NAMES.iter().filter(|_| self.open).find(|(known, _)| *known == name)?;
+                known.1.iter().find_map(|column| self.named(column))
+            };
+            self.named(name).or_else(known)
         };
         if let Some(found) = exact(name) {
             return Some((found, None));
@@ -174,7 +185,7 @@ impl<'a> Rows<'a> {
         let mut added = Vec::new();
         for Item { value, name } in items {
             let plain = matches!(&value.node, Node::Field(field) if field == name);
-            let there = self.computed(value).is_some_and(|found| found == column(name));
+            let there = self.computed(value).is_some() && self.named(name).is_some();
             if !plain && !there {
                 added.push((name.clone(), self.compiler.value(value, self)?));
             }
@@ -201,7 +212,9 @@ impl<'a> Rows<'a> {
             added.push((name.clone(), sort_by(value, self)));
             order.push(column(name).sort(*direction == Order::Ascending, false));
         }
-        self.add(span, added)?;
+        self.keep(span, added)?;
+        // Rows that are equal by it stay in the order that they had.
+        order.append(&mut self.order);
         self.order = order;
         Ok(())
     }
@@ -228,7 +241,7 @@ impl<'a> Rows<'a> {
         let numbered = column(first.schema_name().to_string());
         let missing = values.into_iter().map(Expr::is_null);
         let kept = missing.fold(numbered.eq(lit(1_u64)), Expr::or);
-        let before: Vec<_> = self.columns().map(column).collect();
+        let before = self.columns();
         self.step(span, |plan| plan.window(vec![first])?.filter(kept)?.project(before))
     }
 
@@ -240,7 +253,7 @@ impl<'a> Rows<'a> {
     ) -> Result<(), InsightsError> {
         let text = self.compiler.text_value(of, self)?;
         let parts = self.hide();
-        self.add(span, vec![(parts.clone(), scalar::extract(text, with.clone(), names))])?;
+        self.keep(span, vec![(parts.clone(), scalar::extract(text, with.clone(), names))])?;
         let part = |name: &String| (name.clone(), get_field(column(&parts), name.as_str()));
         self.add(span, names.iter().map(part).collect())?;
         for name in names {
@@ -251,8 +264,10 @@ impl<'a> Rows<'a> {
 
     fn unnest(&mut self, list: &Expression, into: &str, span: &Span) -> Result<(), InsightsError> {
         let text = self.compiler.text_value(list, self)?;
-        self.add(span, vec![(into.to_owned(), scalar::items(text))])?;
-        self.step(span, |plan| plan.unnest_column(into))?;
+        let items = self.hide();
+        self.keep(span, vec![(items.clone(), scalar::items(text))])?;
+        self.step(span, |plan| plan.unnest_column(items.as_str()))?;
+        self.name(into, items);
         if self.shown.is_some() {
             self.show(into, span);
         }
@@ -267,7 +282,7 @@ impl<'a> Rows<'a> {
         let usual = ["@timestamp", "@message"];
         let shown = self.shown.take().unwrap_or_else(|| match self.open {
             true => usual.map(|name| (name.to_owned(), all.clone())).into(),
-            false => self.columns().map(|name| (name, all.clone())).collect(),
+            false => self.names.iter().map(|(name, _)| (name.clone(), all.clone())).collect(),
         });
         let shown = shown.iter().map(|(name, span)| Ok(self.field(name, span)?.alias(name)));
         let shown = shown.collect::<Result<Vec<_>, InsightsError>>()?;
@@ -275,27 +290,53 @@ impl<'a> Rows<'a> {
         Ok(self.plan)
     }
 
-    /// The columns that a query may name.
-    pub fn columns(&self) -> impl Iterator<Item = String> {
-        let names = self.plan.schema().fields().iter().map(|field| field.name().clone());
-        names.collect::<Vec<_>>().into_iter()
+    /// All columns of the plan.
+    fn columns(&self) -> Vec<Expr> {
+        self.plan.schema().fields().iter().map(|field| column(field.name())).collect()
     }
 
     /// A name for a column of our own.
     pub fn hide(&mut self) -> String {
         self.hidden += 1;
-        format!("{HIDDEN}{}", self.hidden)
+        format!("__{}", self.hidden)
     }
 
-    /// Adds columns; one that has the name of another takes its place.
+    /// Adds fields; one that has the name of another takes its place.
     pub fn add(&mut self, span: &Span, added: Vec<(String, Expr)>) -> Result<(), InsightsError> {
+        let held: Vec<_> = added.iter().map(|(name, _)| (name.clone(), self.hide())).collect();
+        let values = added.into_iter().zip(&held);
+        let values = values.map(|((_, value), (_, column))| (column.clone(), value)).collect();
+        self.keep(span, values)?;
+        held.into_iter().for_each(|(name, column)| self.name(&name, column));
+        Ok(())
+    }
+
+    /// Says which column holds what is named so.
+    fn name(&mut self, name: &str, column: String) {
+        self.names.retain(|(named, _)| named != name);
+        self.names.push((name.to_owned(), column));
+    }
+
+    /// Adds columns of our own.
+    pub fn keep(&mut self, span: &Span, added: Vec<(String, Expr)>) -> Result<(), InsightsError> {
         if added.is_empty() {
             return Ok(());
         }
-        let kept = self.columns().filter(|name| !added.iter().any(|(new, _)| new == name));
-        let kept: Vec<_> = kept.map(column).collect();
         let added = added.into_iter().map(|(name, value)| value.alias(name));
-        self.project(span, kept.into_iter().chain(added).collect())
+        self.project(span, self.columns().into_iter().chain(added).collect())
+    }
+
+    /// Leaves nothing but these fields.
+    pub fn leave(&mut self, span: &Span, left: Vec<(String, Expr)>) -> Result<(), InsightsError> {
+        self.names.clear();
+        let mut columns = Vec::new();
+        for (name, value) in left {
+            let held = self.hide();
+            columns.push(value.alias(&held));
+            self.names.push((name, held));
+        }
+        self.open = false;
+        self.project(span, columns)
     }
 
     /// Leaves nothing but these columns.
@@ -337,7 +378,7 @@ impl Names for Rows<'_> {
         match self.column_of(name) {
             Some((found, None)) => return Ok(column(found)),
             Some((found, Some(path))) => {
-                let kind = self.schema().field_with_unqualified_name(&found);
+                let kind = self.schema().field_with_unqualified_name(found);
                 return Ok(match kind.map(|field| field.data_type()) {
                     Ok(DataType::Map(..) | DataType::Struct(_)) => get_field(column(found), path),
                     _ => scalar::at_path(cast_text(column(found), self), path),
@@ -348,7 +389,7 @@ impl Names for Rows<'_> {
         if self.open && self.schema().has_column_with_unqualified_name(FOUND) {
             return Ok(get_field(column(FOUND), name));
         }
-        let known: Vec<_> = self.columns().filter(|name| !name.starts_with(HIDDEN)).collect();
+        let known: Vec<_> = self.names.iter().map(|(name, _)| name.clone()).collect();
         let error = self.compiler.error(span, format!("there is no field `{name}` here"));
         let error = error.hint(format!("there are {}", known.join(", ")));
         Err(error.like(name, known.iter().map(String::as_str)))
@@ -360,7 +401,8 @@ impl Names for Rows<'_> {
         }
         let bare = |text: &str| text.split_whitespace().collect::<String>();
         let wanted = bare(self.compiler.text.get(expression.span.clone())?);
-        self.columns().find(|name| bare(name) == wanted).map(column)
+        let named = self.names.iter().find(|(name, _)| bare(name) == wanted);
+        named.map(|(_, held)| column(held))
     }
 }
 
@@ -386,9 +428,10 @@ fn wanted(commands: &[Command], missing: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// Rows that say whether they are of the time that is asked about.
 fn flagged(plan: LogicalPlan, current: bool) -> Result<LogicalPlanBuilder, DataFusionError> {
-    let columns = plan.schema().iter().map(|(table, field)| {
-        Expr::Column((table, field).into()).alias(field.name())
-    });
+    let columns = plan
+        .schema()
+        .iter()
+        .map(|(table, field)| Expr::Column((table, field).into()).alias(field.name()));
     let columns: Vec<_> = columns.chain([lit(current).alias(CURRENT)]).collect();
     LogicalPlanBuilder::new(plan).project(columns)
 }

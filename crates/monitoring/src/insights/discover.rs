@@ -51,7 +51,8 @@ pub fn discover(attributes: (Expr, DataType), text: Expr, names: Vec<String>) ->
         })
     });
     let types = vec![attributes.1, DataType::Utf8];
-    create_udf("discover", types, returns, Volatility::Immutable, run).call(vec![attributes.0, text])
+    create_udf("discover", types, returns, Volatility::Immutable, run)
+        .call(vec![attributes.0, text])
 }
 
 fn in_attributes(map: &MapArray, row: usize, names: &[String], found: &mut [Option<String>]) {

@@ -48,11 +48,12 @@ impl InsightsError {
     #[must_use]
     pub(super) fn like<'a>(self, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let wanted = name.to_lowercase();
-        let scored = names.into_iter().map(|known| {
-            (strsim::damerau_levenshtein(&wanted, &known.to_lowercase()), known)
-        });
+        let scored = names
+            .into_iter()
+            .map(|known| (strsim::damerau_levenshtein(&wanted, &known.to_lowercase()), known));
         let near = scored.min_by_key(|(distance, _)| *distance);
-        match near.filter(|(distance, _)| *distance <= 1 + wanted.chars().count() / 4) {
+        let length = wanted.chars().count();
+        match near.filter(|(distance, _)| *distance <= 1 + length / 4 && *distance < length) {
             Some((_, known)) => self.hint(format!("did you mean `{known}`?")),
             None => self,
         }

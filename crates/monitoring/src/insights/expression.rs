@@ -6,9 +6,7 @@
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::functions::expr_fn::{contains, power};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Operator, cast, lit, try_cast,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit, try_cast};
 use release::Timestamp;
 
 use super::InsightsError;
@@ -58,7 +56,9 @@ pub fn column(name: impl Into<String>) -> Expr {
 /// What an expression gives.
 pub fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
     match expr.get_type(schema) {
-        Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null) => Kind::Text,
+        Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null) => {
+            Kind::Text
+        }
         Ok(DataType::Dictionary(_, of)) if of.is_string() => Kind::Text,
         Ok(DataType::Boolean) => Kind::Boolean,
         Ok(DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) => Kind::Moment,
@@ -85,7 +85,10 @@ impl Compiler<'_> {
             Node::Text(text) => lit(text.as_str()),
             Node::Boolean(truth) => lit(*truth),
             Node::Period(_) => {
-                let error = self.error(span, "a length of time stands only in `bin(…)`, …");
+                let error = self.error(
+                    span,
+                    "a length of time stands only in `bin`, `datefloor` and `dateceil`",
+                );
                 return Err(error.hint("a time in milliseconds is a plain number"));
             }
             Node::Star => return Err(self.error(span, "`*` stands only in `count(*)`")),
@@ -95,7 +98,7 @@ impl Compiler<'_> {
             }
             Node::Not(inner) => !self.condition(inner, names)?,
             Node::Negative(inner) => -float(self.number(inner, names)?),
-            Node::Binary(operator, left, right) => self.binary(*operator, (left, right), names)?,
+            Node::Binary(..) => self.chain(expression, names)?,
             Node::Contains(value, part) => {
                 contains(self.text_value(value, names)?, lit(part.as_str()))
             }
@@ -161,41 +164,77 @@ impl Compiler<'_> {
     /// An expression as a condition.
     pub fn condition(&self, expression: &Expression, names: &dyn Names) -> Compiled {
         let value = self.value(expression, names)?;
+        self.as_condition(value, expression, names)
+    }
+
+    fn as_condition(&self, value: Expr, expression: &Expression, names: &dyn Names) -> Compiled {
         match kind(&value, names.schema()) {
             Kind::Boolean => Ok(value),
             Kind::Text | Kind::Number => {
                 Ok(self.as_number(value, expression, names)?.not_eq(lit(0.0)))
             }
-            Kind::Moment | Kind::Other => {
-                Err(self.error(&expression.span, "this is no condition")
-                    .hint("compare it with something"))
-            }
+            Kind::Moment | Kind::Other => Err(self
+                .error(&expression.span, "this is no condition")
+                .hint("compare it with something")),
         }
     }
 
+    /// Operators that follow one another: `a + b - c` is `(a + b) - c`. There may be many, so that
+    /// they are taken one by one and not one inside the other.
+    fn chain(&self, expression: &Expression, names: &dyn Names) -> Compiled {
+        let (mut first, mut rest) = (expression, Vec::new());
+        while let Node::Binary(operator, left, right) = &first.node {
+            if !rest.is_empty() && names.computed(first).is_some() {
+                break;
+            }
+            rest.push((*operator, first, right.as_ref()));
+            first = left;
+        }
+        let mut left = self.value(first, names)?;
+        for (operator, whole, right) in rest.into_iter().rev() {
+            left = self.binary(operator, (left, first), right, names)?;
+            first = whole;
+        }
+        Ok(left)
+    }
+
+    /// An operator between a value, made of `of`, and another.
     fn binary(
         &self,
         operator: Binary,
-        (left, right): (&Expression, &Expression),
+        (value, of): (Expr, &Expression),
+        right: &Expression,
         names: &dyn Names,
     ) -> Compiled {
-        let sides = || Ok((float(self.number(left, names)?), float(self.number(right, names)?)));
-        let calculated = |by| sides().map(|(left, right)| operation(left, by, right));
+        let calculated = |by| {
+            let left = float(self.as_number(value.clone(), of, names)?);
+            Ok(operation(left, by, float(self.number(right, names)?)))
+        };
+        let left = (value.clone(), of);
         match operator {
-            Binary::Or => Ok(self.condition(left, names)?.or(self.condition(right, names)?)),
-            Binary::And => Ok(self.condition(left, names)?.and(self.condition(right, names)?)),
+            Binary::Or => {
+                let left = self.as_condition(value, of, names)?;
+                Ok(left.or(self.condition(right, names)?))
+            }
+            Binary::And => {
+                let left = self.as_condition(value, of, names)?;
+                Ok(left.and(self.condition(right, names)?))
+            }
             Binary::Add => calculated(Operator::Plus),
             Binary::Subtract => calculated(Operator::Minus),
             Binary::Multiply => calculated(Operator::Multiply),
             Binary::Divide => calculated(Operator::Divide),
             Binary::Remainder => calculated(Operator::Modulo),
-            Binary::Power => sides().map(|(left, right)| power(left, right)),
-            Binary::Equal => self.compared(Operator::Eq, (left, right), names),
-            Binary::NotEqual => self.compared(Operator::NotEq, (left, right), names),
-            Binary::Less => self.compared(Operator::Lt, (left, right), names),
-            Binary::LessOrEqual => self.compared(Operator::LtEq, (left, right), names),
-            Binary::Greater => self.compared(Operator::Gt, (left, right), names),
-            Binary::GreaterOrEqual => self.compared(Operator::GtEq, (left, right), names),
+            Binary::Power => {
+                let left = float(self.as_number(value, of, names)?);
+                Ok(power(left, float(self.number(right, names)?)))
+            }
+            Binary::Equal => self.compared(Operator::Eq, left, right, names),
+            Binary::NotEqual => self.compared(Operator::NotEq, left, right, names),
+            Binary::Less => self.compared(Operator::Lt, left, right, names),
+            Binary::LessOrEqual => self.compared(Operator::LtEq, left, right, names),
+            Binary::Greater => self.compared(Operator::Gt, left, right, names),
+            Binary::GreaterOrEqual => self.compared(Operator::GtEq, left, right, names),
         }
     }
 
@@ -203,10 +242,11 @@ impl Compiler<'_> {
     fn compared(
         &self,
         by: Operator,
-        (left, right): (&Expression, &Expression),
+        (a, left): (Expr, &Expression),
+        right: &Expression,
         names: &dyn Names,
     ) -> Compiled {
-        let (a, b) = (self.value(left, names)?, self.value(right, names)?);
+        let b = self.value(right, names)?;
         let kinds = (kind(&a, names.schema()), kind(&b, names.schema()));
         let equality = matches!(by, Operator::Eq | Operator::NotEq);
         match kinds {
@@ -275,12 +315,7 @@ impl Compiler<'_> {
         Ok(lit(ScalarValue::TimestampNanosecond(Some(nanoseconds), Some("UTC".into()))))
     }
 
-    fn member(
-        &self,
-        value: &Expression,
-        members: &[Expression],
-        names: &dyn Names,
-    ) -> Compiled {
+    fn member(&self, value: &Expression, members: &[Expression], names: &dyn Names) -> Compiled {
         if !members.is_empty() && members.iter().all(|member| literal_text(member).is_some()) {
             let found = self.value(value, names)?;
             if kind(&found, names.schema()) == Kind::Text {
@@ -288,7 +323,10 @@ impl Compiler<'_> {
                 return Ok(found.in_list(members.collect::<Result<_, _>>()?, false));
             }
         }
-        let equals = members.iter().map(|member| self.compared(Operator::Eq, (value, member), names));
+        let found = self.value(value, names)?;
+        let equals = members
+            .iter()
+            .map(|member| self.compared(Operator::Eq, (found.clone(), value), member, names));
         let equals = equals.collect::<Result<Vec<_>, _>>()?;
         Ok(balanced(&equals).unwrap_or_else(|| lit(false)))
     }

@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
 use datafusion::functions::expr_fn as scalar_functions;
 use datafusion::functions_aggregate::expr_fn as aggregates;
+use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::NullTreatment;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, SortExpr, cast, lit, when};
 
@@ -74,12 +75,11 @@ const SCALAR: &[Function] = &[
     function("dateceil(moment, period)", "dateceil", 2..=2, |c| {
         let (moment, period) = (c.moment(0)?, c.period(1)?);
         let floor = floor(moment.clone(), period);
-        let ceiling = when(floor.clone().eq(moment.clone()), moment).otherwise(floor + stride(period));
+        let ceiling =
+            when(floor.clone().eq(moment.clone()), moment).otherwise(floor + stride(period));
         ceiling.map_err(|error| c.compiler.error(c.span, error.to_string()))
     }),
-    function("fromMillis(number)", "frommillis", 1..=1, |c| {
-        Ok(from_milliseconds(c.number(0)?))
-    }),
+    function("fromMillis(number)", "frommillis", 1..=1, |c| Ok(from_milliseconds(c.number(0)?))),
     function("toMillis(moment)", "tomillis", 1..=1, |c| Ok(milliseconds(c.moment(0)?))),
     function("now()", "now", 0..=0, |c| Ok(lit(c.compiler.now.as_second()))),
     // Any values.
@@ -142,12 +142,8 @@ const SCALAR: &[Function] = &[
     }),
     // Addresses.
     function("isValidIp(text)", "isvalidip", 1..=1, |c| Ok(own::valid_ip(c.text(0)?, None))),
-    function("isValidIpv4(text)", "isvalidipv4", 1..=1, |c| {
-        Ok(own::valid_ip(c.text(0)?, Some(4)))
-    }),
-    function("isValidIpv6(text)", "isvalidipv6", 1..=1, |c| {
-        Ok(own::valid_ip(c.text(0)?, Some(6)))
-    }),
+    function("isValidIpv4(text)", "isvalidipv4", 1..=1, |c| Ok(own::valid_ip(c.text(0)?, Some(4)))),
+    function("isValidIpv6(text)", "isvalidipv6", 1..=1, |c| Ok(own::valid_ip(c.text(0)?, Some(6)))),
     function("isIpInSubnet(address, subnet)", "isipinsubnet", 2..=2, |c| {
         Ok(own::ip_in_subnet(c.text(0)?, c.text(1)?, None))
     }),
@@ -316,7 +312,7 @@ fn percentile(call: &Call<'_>, percent: f64) -> Compiled {
 
 /// The first value that is there, by an order.
 fn first(call: &Call<'_>, value: Expr, by: SortExpr) -> Compiled {
-    let first = aggregates::first_value(value, vec![by]);
+    let first = first_value_udaf().call(vec![value]).order_by(vec![by]);
     let present = first.null_treatment(NullTreatment::IgnoreNulls).build();
     present.map_err(|error| call.compiler.error(call.span, error.to_string()))
 }

@@ -116,9 +116,9 @@ impl<'a> Lexer<'a> {
             }
         }
         let span = self.at..self.at + 1;
-        Err(self.error(&span, "the regular expression that begins here has no end").hint(
-            "it ends with `/`; a `/` inside it is written `\\/`",
-        ))
+        Err(self
+            .error(&span, "the regular expression that begins here has no end")
+            .hint("it ends with `/`; a `/` inside it is written `\\/`"))
     }
 
     fn quoted(&mut self, quote: char, what: &str) -> Result<String, InsightsError> {

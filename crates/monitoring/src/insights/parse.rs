@@ -8,8 +8,20 @@ use super::{Compared, InsightsError, MAX_DEPTH, MAX_LIMIT, MAX_QUERY};
 
 /// The commands there are.
 const COMMANDS: [&str; 14] = [
-    "fields", "display", "filter", "filterIndex", "stats", "sort", "limit", "head", "dedup",
-    "parse", "pattern", "diff", "unnest", "SOURCE",
+    "fields",
+    "display",
+    "filter",
+    "filterIndex",
+    "stats",
+    "sort",
+    "limit",
+    "head",
+    "dedup",
+    "parse",
+    "pattern",
+    "diff",
+    "unnest",
+    "SOURCE",
 ];
 /// Commands of CloudWatch's that are not offered, and what to do instead.
 const NOT_OFFERED: [(&str, &str); 8] = [
@@ -23,8 +35,7 @@ const NOT_OFFERED: [(&str, &str); 8] = [
     ("relevantfields", "use `stats count(*) by` a field"),
 ];
 /// Words that are no field unless they stand in backticks.
-const KEYWORDS: [&str; 10] =
-    ["and", "or", "not", "like", "in", "as", "by", "asc", "desc", "into"];
+const KEYWORDS: [&str; 10] = ["and", "or", "not", "like", "in", "as", "by", "asc", "desc", "into"];
 /// How many operators may follow one another without brackets.
 const MAX_CHAIN: usize = 256;
 
@@ -251,10 +262,9 @@ impl<'a> Parser<'a> {
 
     fn extract(&mut self) -> Parsed<Step> {
         let of = match &self.next.0 {
-            Token::Text(_) | Token::Sign("/") => Expression {
-                node: Node::Field("@message".to_owned()),
-                span: self.next.1.clone(),
-            },
+            Token::Text(_) | Token::Sign("/") => {
+                Expression { node: Node::Field("@message".to_owned()), span: self.next.1.clone() }
+            }
             _ => self.primary()?,
         };
         if self.at_sign("/") {
@@ -270,7 +280,7 @@ impl<'a> Parser<'a> {
         let names = if self.take_word("as")? { self.list(|p| p.name("a name"))? } else { vec![] };
         let wildcards = parts.len() - 1;
         if wildcards == 0 || wildcards != names.len() {
-            let message = format!("{wildcards} `*` are given {} names", names.len());
+            let message = format!("there are {wildcards} `*` and {} names", names.len());
             return Err(self.error(&span, message).hint("each `*` takes one name after `as`"));
         }
         self.distinct(&names, &span)?;
@@ -286,7 +296,7 @@ impl<'a> Parser<'a> {
             None => Vec::new(),
         };
         if names.is_empty() || names.len() != own.len() {
-            let message = format!("{} groups are given {} names", own.len(), names.len());
+            let message = format!("there are {} groups and {} names", own.len(), names.len());
             return Err(self.error(span, message).hint("a group is named as `(?<name>…)`"));
         }
         self.distinct(&names, span)?;
@@ -501,7 +511,8 @@ impl<'a> Parser<'a> {
                 Ok(Node::Period(period))
             }
             None => {
-                let message = format!("`{count}{unit}` is no length of time that can be counted in");
+                let message =
+                    format!("`{count}{unit}` is no length of time that can be counted in");
                 Err(self.error(&self.next.1, message))
             }
         }

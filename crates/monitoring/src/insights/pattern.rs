@@ -15,7 +15,7 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::functions::expr_fn::get_field;
+use datafusion::functions::expr_fn::{abs, get_field};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, Expr, Volatility, create_udaf, lit, when,
 };
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InsightsError;
 use super::compile::{CURRENT, Rows};
-use super::expression::{column, float};
+use super::expression::{Names, column, float};
 use super::syntax::{Expression, Node, Span};
 
 /// The most patterns that are told apart. What fits none of them counts to the most alike.
@@ -61,21 +61,21 @@ impl Rows<'_> {
         })?;
         let part = |name: &str| get_field(column(&found), name);
         let columns = vec![
-            part("pattern").alias(PATTERN),
-            (float(part("count")) / float(part("total"))).alias("@ratio"),
-            part("count").alias(COUNT),
-            part("before").alias(BEFORE),
-            part("severity").alias(SEVERITY),
+            (PATTERN.to_owned(), part("pattern")),
+            ("@ratio".to_owned(), float(part("count")) / float(part("total"))),
+            (COUNT.to_owned(), part("count")),
+            (BEFORE.to_owned(), part("before")),
+            (SEVERITY.to_owned(), part("severity")),
         ];
-        self.project(span, columns)?;
-        self.open = false;
-        self.order = vec![column(COUNT).sort(false, false), column(PATTERN).sort(true, false)];
+        self.leave(span, columns)?;
+        let (count, pattern) = (self.field(COUNT, span)?, self.field(PATTERN, span)?);
+        self.order = vec![count.sort(false, false), pattern.sort(true, false)];
         Ok(())
     }
 
     /// Leaves the patterns whose number changed, the greatest change first.
     pub fn diff(&mut self, span: &Span) -> Result<(), InsightsError> {
-        let patterned = self.columns().any(|name| name == BEFORE);
+        let patterned = self.names.iter().any(|(name, _)| name == BEFORE);
         if self.open {
             let message = Node::Field("@message".to_owned());
             self.patterns(&Expression { node: message, span: span.clone() }, span)?;
@@ -83,7 +83,7 @@ impl Rows<'_> {
             let error = self.compiler.error(span, "`diff` compares log events or patterns");
             return Err(error.hint("`stats` may come after it"));
         }
-        let (now, before) = (column(COUNT), column(BEFORE));
+        let (now, before) = (self.field(COUNT, span)?, self.field(BEFORE, span)?);
         let change = now.clone() - before.clone();
         let described = when(before.clone().eq(lit(0_i64)), lit("New"))
             .when(now.eq(lit(0_i64)), lit("Gone"))
@@ -91,17 +91,14 @@ impl Rows<'_> {
             .when(change.clone().lt(lit(0_i64)), lit("Fewer"))
             .otherwise(lit("Same"));
         let described = self.planned(span, described)?;
-        let changed = [("@difference".to_owned(), change.clone())];
-        let greatest = self.hide();
-        let sized = datafusion::functions::expr_fn::abs(change);
-        let added = changed.into_iter().chain([
+        let added = vec![
+            ("@difference".to_owned(), change.clone()),
             ("@differenceDescription".to_owned(), described),
-            (greatest.clone(), sized),
-        ]);
-        self.add(span, added.collect())?;
-        self.order = vec![column(greatest).sort(false, false), column(PATTERN).sort(true, false)];
-        let named =
-            [PATTERN, COUNT, BEFORE, "@difference", "@differenceDescription", SEVERITY];
+        ];
+        self.add(span, added)?;
+        let pattern = self.field(PATTERN, span)?;
+        self.order = vec![abs(change).sort(false, false), pattern.sort(true, false)];
+        let named = [PATTERN, COUNT, BEFORE, "@difference", "@differenceDescription", SEVERITY];
         self.shown = Some(named.map(|name| (name.to_owned(), span.clone())).into());
         Ok(())
     }

@@ -60,15 +60,16 @@ impl Rows<'_> {
             let value = made.compiler.value(value, &made)?;
             made.named.push((name.clone(), value));
         }
-        let named = made.named.into_iter().map(|(name, value)| value.alias(name));
-        self.project(span, named.collect())?;
-
-        self.open = false;
+        let named = made.named;
+        self.leave(span, named)?;
         let names = by.iter().chain(outputs).map(|item| (item.name.clone(), span.clone()));
         self.shown = Some(names.collect());
         // Groups in a fixed order, unless another is asked for: times rise.
-        let order = by.iter().map(|item| sort_by(column(&item.name), self).sort(true, false));
-        self.order = order.collect();
+        let mut order = Vec::new();
+        for item in by {
+            order.push(sort_by(self.field(&item.name, span)?, self).sort(true, false));
+        }
+        self.order = order;
         Ok(())
     }
 }

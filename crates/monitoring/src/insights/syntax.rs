@@ -167,9 +167,7 @@ impl Period {
             return None;
         }
         match months {
-            Some(_) if length <= 120_000.0 => {
-                Some(Self { months: length as i32, nanoseconds: 0 })
-            }
+            Some(_) if length <= 120_000.0 => Some(Self { months: length as i32, nanoseconds: 0 }),
             Some(_) => None,
             None => Some(Self { months: 0, nanoseconds: length as i64 }),
         }

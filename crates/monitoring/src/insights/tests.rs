@@ -35,7 +35,8 @@ struct Line<'a> {
 
 /// Records with these texts, a minute after one another.
 fn lines<'a>(bodies: &[&'a str]) -> Vec<Line<'a>> {
-    let line = |(index, body): (usize, &&'a str)| Line { at: 60 * index as i64, body, ..Line::default() };
+    let line =
+        |(index, body): (usize, &&'a str)| Line { at: 60 * index as i64, body, ..Line::default() };
     bodies.iter().enumerate().map(line).collect()
 }
 
@@ -123,9 +124,10 @@ fn written(results: &Results) -> Vec<String> {
         serde_json::Value::String(text) => text.clone(),
         value => value.to_string(),
     };
-    let rows = results.json().into_iter().map(|row| {
-        row.values().map(shown).collect::<Vec<_>>().join(" | ")
-    });
+    let rows = results
+        .json()
+        .into_iter()
+        .map(|row| row.values().map(shown).collect::<Vec<_>>().join(" | "));
     std::iter::once(names.join(" | ")).chain(rows).collect()
 }
 

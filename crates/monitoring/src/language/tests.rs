@@ -2,7 +2,12 @@ use super::*;
 
 #[test]
 fn what_begins_as_sql_is_sql() {
-    for text in ["SELECT 1", "-- a\n\n select 1", "(with a as (select 1) select * from a)", "explain select 1"] {
+    for text in [
+        "SELECT 1",
+        "-- a\n\n select 1",
+        "(with a as (select 1) select * from a)",
+        "explain select 1",
+    ] {
         assert_eq!(Language::of(text), Language::Sql, "{text}");
     }
     for text in ["fields a", "# select\nfilter a = 1", "stats count(*)", "", "selection = 1"] {

@@ -53,9 +53,7 @@ pub fn value(array: &ArrayRef, row: usize) -> Value {
             let members = (0..entries.len()).map(|at| (text(&value(keys, at)), value(values, at)));
             Value::Object(members.collect::<Map<_, _>>())
         }
-        DataType::Dictionary(_, of) => {
-            as_type(of).map_or(Value::Null, |plain| value(&plain, 0))
-        }
+        DataType::Dictionary(_, of) => as_type(of).map_or(Value::Null, |plain| value(&plain, 0)),
         DataType::LargeUtf8 => Value::from(array.as_string::<i64>().value(row)),
         _ => array_value_to_string(array, row).map_or(Value::Null, Value::from),
     }

@@ -112,9 +112,8 @@ fn over_time(series: &[Series], width: usize, height: usize) -> String {
     let drawn = series.len().min(MAX_SERIES);
     let each = if drawn == 1 { height.max(3) } else { (height / drawn).clamp(3, 6) };
     let points = || series[..drawn].iter().flat_map(|series| &series.points);
-    let ends = points().fold((f64::MAX, f64::MIN), |(first, last), (at, _)| {
-        (first.min(*at), last.max(*at))
-    });
+    let ends = points()
+        .fold((f64::MAX, f64::MIN), |(first, last), (at, _)| (first.min(*at), last.max(*at)));
     let mut lines = Vec::new();
     for series in &series[..drawn] {
         lines.push(series.name.clone());
@@ -155,7 +154,8 @@ fn chart(points: &[(f64, f64)], ends: (f64, f64), (width, height): (usize, usize
     let (first, last) = (moment(ends.0), moment(ends.1));
     let blank = heights.len().saturating_sub(first.len() + last.len());
     let last = if ends.0 == ends.1 || blank == 0 { String::new() } else { last };
-    lines.push(format!("{:>margin$}  {first}{}{last}", "", " ".repeat(blank)).trim_end().to_owned());
+    lines
+        .push(format!("{:>margin$}  {first}{}{last}", "", " ".repeat(blank)).trim_end().to_owned());
     lines
 }
 

@@ -17,8 +17,10 @@ pub fn table(results: &Results, width: usize) -> String {
     if rows.is_empty() {
         return "no rows".to_owned();
     }
-    let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|value| on_one_line(&cell::text(value))).collect()).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|value| on_one_line(&cell::text(value))).collect())
+        .collect();
     let mut widths: Vec<_> = names.iter().map(|name| name.width()).collect();
     for row in &cells {
         for (widest, cell) in widths.iter_mut().zip(row) {

@@ -19,13 +19,15 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
-    json as to_json, openapi, retrieval, storage, versions, workflows,
+    json as to_json, openapi, queries, retrieval, storage, versions, workflows,
 };
 
 /// What a handler answers.
 pub enum Answer {
     Json(Value),
     Svg(String),
+    /// Rows in another form than JSON: its content type, the bytes, and whether there are more.
+    File(&'static str, Vec<u8>, bool),
 }
 
 impl From<Value> for Answer {
@@ -285,6 +287,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
     routes.extend(retrieval::routes());
+    routes.extend(queries::routes());
     routes.extend(storage::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());

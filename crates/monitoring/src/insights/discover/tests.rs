@@ -54,10 +54,7 @@ fn lines_of_lambda_flow_logs_and_route_53_have_their_fields() {
         some(&["172.31.16.139", "4249", "OK", "172.31.16.139"])
     );
     let no_data = "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 - NODATA";
-    assert_eq!(
-        found(no_data, &["bytes", "logStatus"]),
-        [None, Some("NODATA".to_owned())]
-    );
+    assert_eq!(found(no_data, &["bytes", "logStatus"]), [None, Some("NODATA".to_owned())]);
     let query = "1.0 2017-12-13T08:16:02.130Z Z123412341234 example.com A NOERROR UDP FRA6 \
                  192.168.1.1 -";
     assert_eq!(

@@ -6,8 +6,23 @@ use super::*;
 fn texts_sort_as_in_clouwatch_s_documentation() {
     // The list of the page on `sort`, in its order.
     let expected = [
-        "!:", "#", "*%04", "0#", "5A", "111A", "2345_", "@", "@_", "A", "A9876fghj", "a12345hfh",
-        "0", "01", "1", "2", "3",
+        "!:",
+        "#",
+        "*%04",
+        "0#",
+        "5A",
+        "111A",
+        "2345_",
+        "@",
+        "@_",
+        "A",
+        "A9876fghj",
+        "a12345hfh",
+        "0",
+        "01",
+        "1",
+        "2",
+        "3",
     ];
     let mut sorted = expected;
     sorted.reverse();
@@ -51,10 +66,7 @@ fn a_glob_takes_as_little_as_it_can_and_the_last_to_the_end() {
         Some(parts.into_iter().flatten().collect::<Vec<_>>())
     };
     let line = "at user=ann, method:get, latency := 12 ms";
-    assert_eq!(
-        found(line, "user=*, method:*, latency := *"),
-        Some(vec!["ann", "get", "12 ms"])
-    );
+    assert_eq!(found(line, "user=*, method:*, latency := *"), Some(vec!["ann", "get", "12 ms"]));
     assert_eq!(found("[a] [b]", "[*]"), Some(vec!["a"]));
     assert_eq!(found("no brackets", "[*]"), None);
     assert_eq!(found("2 123 eni", "* * *"), Some(vec!["2", "123", "eni"]));

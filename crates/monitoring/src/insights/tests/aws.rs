@@ -31,11 +31,8 @@ async fn general_exceptions_per_hour() {
     let query = "filter @message like /Exception/ 
         | stats count(*) as exceptionCount by bin(1h)
         | sort exceptionCount desc";
-    let expected = [
-        "bin(1h) | exceptionCount",
-        "2026-11-27T05:00:00Z | 2",
-        "2026-11-27T06:00:00Z | 1",
-    ];
+    let expected =
+        ["bin(1h) | exceptionCount", "2026-11-27T05:00:00Z | 2", "2026-11-27T06:00:00Z | 1"];
     check(&GENERAL, query, &expected).await;
 }
 
@@ -220,7 +217,8 @@ async fn vpc_custom_format_by_parse() {
         | stats sum(bytes) as total by srcaddr, action
         | filter ispresent(srcaddr)"#;
     check(&lines, query, &["srcaddr | action | total", "10.0.0.1 | ACCEPT | 99"]).await;
-    let query = "parse @message /(?<NetworkInterface>eni-.*?) / | display NetworkInterface, @message
+    let query =
+        "parse @message /(?<NetworkInterface>eni-.*?) / | display NetworkInterface, @message
         | sort NetworkInterface";
     let expected = [
         "NetworkInterface | @message",
@@ -292,11 +290,8 @@ async fn cloudtrail_entries_by_service_event_and_region() {
 async fn cloudtrail_hosts_started_or_stopped_in_a_region() {
     let query = r#"filter (eventName="StartInstances" or eventName="StopInstances") and awsRegion="us-east-2"
         | fields @timestamp, requestParameters.instancesSet.items.0.instanceId as instance"#;
-    let expected = [
-        "@timestamp | instance",
-        "2026-11-27T05:04:00Z | –",
-        "2026-11-27T05:00:00Z | i-abcde123",
-    ];
+    let expected =
+        ["@timestamp | instance", "2026-11-27T05:04:00Z | –", "2026-11-27T05:00:00Z | i-abcde123"];
     check(&cloudtrail(), query, &expected).await;
 }
 
@@ -357,7 +352,8 @@ async fn api_gateway_errors_and_latency() {
         "2026-11-27T05:02:00Z | 500 | 192.0.2.2 | /toys | 70",
     ];
     check(&lines, query, &expected).await;
-    let query = "stats count(*) as requestCount by resourcePath | sort requestCount desc | limit 10";
+    let query =
+        "stats count(*) as requestCount by resourcePath | sort requestCount desc | limit 10";
     check(&lines, query, &["resourcePath | requestCount", "/pets | 2", "/toys | 2"]).await;
 }
 
@@ -399,7 +395,8 @@ async fn eventbridge_events_by_type() {
         r#"{"detail-type":"Scheduled Event","source":"aws.events","detail":{}}"#,
     ]);
     let query = "stats count(*) as numberOfEvents by `detail-type` | sort numberOfEvents desc";
-    let expected = ["detail-type | numberOfEvents", "EC2 Instance State-change | 2", "Scheduled Event | 1"];
+    let expected =
+        ["detail-type | numberOfEvents", "EC2 Instance State-change | 2", "Scheduled Event | 1"];
     check(&lines, query, &expected).await;
 }
 
@@ -418,7 +415,8 @@ async fn appsync_resolvers_and_status() {
     let query = r#"filter logType = "ResponseMapping" and fieldInError = 1
         | stats count(*) as errors by resolverArn | sort errors desc"#;
     check(&lines, query, &["resolverArn | errors", "arn:r2 | 1"]).await;
-    let query = "filter @message like 'Status Code' | parse @message /Status Code: (?<statusCode>\\d+)/
+    let query =
+        "filter @message like 'Status Code' | parse @message /Status Code: (?<statusCode>\\d+)/
         | filter statusCode like /4\\d\\d/ | stats count(*) by statusCode";
     check(&lines, query, &["statusCode | count(*)", "401 | 1"]).await;
 }
@@ -431,17 +429,14 @@ async fn parse_latency_by_method_and_user() {
         "user=bob, method:put, latency := 7.5",
         "no match",
     ]);
-    let expected = [
-        "@method | @user | avg(@latency)",
-        "get | ann | 20",
-        "put | bob | 7.5",
-        "– | – | –",
-    ];
+    let expected =
+        ["@method | @user | avg(@latency)", "get | ann | 20", "put | bob | 7.5", "– | – | –"];
     let query = r#"parse @message "user=*, method:*, latency := *" as @user,
             @method, @latency | stats avg(@latency) by @method,
             @user"#;
     check(&lines, query, &expected).await;
-    let query = "parse @message /user=(?<user2>.*?), method:(?<method2>.*?), latency := (?<latency2>.*)/
+    let query =
+        "parse @message /user=(?<user2>.*?), method:(?<method2>.*?), latency := (?<latency2>.*)/
         | stats avg(latency2) by method2, user2 | filter ispresent(user2) | sort user2 desc";
     let expected = ["method2 | user2 | avg(latency2)", "put | bob | 7.5", "get | ann | 20"];
     check(&lines, query, &expected).await;
@@ -481,7 +476,9 @@ async fn unnest_the_items_of_a_list() {
         | display event.name
         | sort event.name";
     check(&lines, query, &["event.name", "alone", "exception", "user action"]).await;
-    let accounts = [r#"[{"accountId":"a","droppedSpans":3},{"accountId":"b","droppedSpans":1},{"accountId":"a","droppedSpans":2}]"#];
+    let accounts = [
+        r#"[{"accountId":"a","droppedSpans":3},{"accountId":"b","droppedSpans":1},{"accountId":"a","droppedSpans":2}]"#,
+    ];
     let query = "fields jsonParse(@message) as accounts
         | unnest accounts into account
         | stats sum(account.droppedSpans) as n by account.accountId

@@ -14,14 +14,17 @@ async fn values(json: &str, expressions: &str) -> Vec<String> {
 #[tokio::test]
 async fn arithmetic_is_on_numbers_that_texts_say() {
     let row = r#"{"a":"7","b":2,"c":"x"}"#;
-    let found = values(row, "a + b, a - b, a * b, a / b, a % b, 2 ^ 3 ^ 2, -b ^ 2, c + 1, 1 + 2 * 3").await;
+    let found =
+        values(row, "a + b, a - b, a * b, a / b, a % b, 2 ^ 3 ^ 2, -b ^ 2, c + 1, 1 + 2 * 3").await;
     assert_eq!(found, ["9", "5", "14", "3.5", "1", "512", "-4", "–", "7"]);
 }
 
 #[tokio::test]
 async fn functions_of_numbers() {
     let row = r#"{"a":-2.5,"b":9}"#;
-    let found = values(row, "abs(a), ceil(a), floor(a), greatest(a, b, 3), least(a, b), log(1), sqrt(b)").await;
+    let found =
+        values(row, "abs(a), ceil(a), floor(a), greatest(a, b, 3), least(a, b), log(1), sqrt(b)")
+            .await;
     assert_eq!(found, ["2.5", "-2", "-3", "9", "-2.5", "0", "3"]);
 }
 
@@ -38,8 +41,19 @@ async fn functions_of_texts() {
     assert_eq!(
         found,
         [
-            "fooxyZ", "xyZfoo", "foo", "pad", "9", "XYZFOOXYZ", "xyzfooxyz", "foo", "xyZ",
-            "-foo-", "1", "0", "xyZfooxyZ+1"
+            "fooxyZ",
+            "xyZfoo",
+            "foo",
+            "pad",
+            "9",
+            "XYZFOOXYZ",
+            "xyzfooxyz",
+            "foo",
+            "xyZ",
+            "-foo-",
+            "1",
+            "0",
+            "xyZfooxyZ+1"
         ]
     );
     let found = values(row, "isempty(c), isempty(d), isblank(d), isempty(missing), ispresent(a), ispresent(missing), coalesce(missing, c, a)").await;
@@ -56,9 +70,16 @@ async fn functions_of_moments() {
     assert_eq!(
         found,
         [
-            "2026-11-27T05:00:00Z", "2026-11-27T06:00:00Z", "2026-11-27T05:00:00Z",
-            "2026-11-27T05:00:00Z", "1795755600000", "1795759200", "2026-11-27T05:00:00Z",
-            "2026-11-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-11-26T00:00:00Z"
+            "2026-11-27T05:00:00Z",
+            "2026-11-27T06:00:00Z",
+            "2026-11-27T05:00:00Z",
+            "2026-11-27T05:00:00Z",
+            "1795755600000",
+            "1795759200",
+            "2026-11-27T05:00:00Z",
+            "2026-11-01T00:00:00Z",
+            "2026-10-01T00:00:00Z",
+            "2026-11-26T00:00:00Z"
         ]
     );
 }
@@ -147,7 +168,8 @@ async fn fields_add_up_and_display_replaces_them() {
     check(&lines(&row), "fields a | display b | fields c", &["b | c", "2 | 3"]).await;
     check(&lines(&row), "fields a + b as a | filter a = 3", &["a", "3"]).await;
     let expected = ["@timestamp | @message", r#"2026-11-27T05:00:00Z | {"a":1,"b":2,"c":3}"#];
-    check(&lines(&row), "filter c = 3 # what is not shown may be used\n# a comment", &expected).await;
+    check(&lines(&row), "filter c = 3 # what is not shown may be used\n# a comment", &expected)
+        .await;
     check(&lines(&row), "FIELDS a AS `a name` | DISPLAY `a name`", &["a name", "1"]).await;
 }
 
@@ -156,7 +178,7 @@ async fn rows_are_sorted_as_cloudwatch_sorts_them() {
     let rows = lines(&[r#"{"a":"10"}"#, r#"{"a":"9"}"#, r#"{"a":"x10"}"#, r#"{"a":"x9"}"#, "{}"]);
     check(&rows, "fields a | sort a", &["a", "x9", "x10", "9", "10", "–"]).await;
     check(&rows, "fields a | sort a desc", &["a", "10", "9", "x10", "x9", "–"]).await;
-    check(&rows, "sort strlen(a) asc, a desc | display a | limit 2", &["a", "9", "x9"]).await;
+    check(&rows, "sort strlen(a) asc, a desc | display a | limit 2", &["a", "9", "10"]).await;
     check(&rows, "fields a | limit 2", &["a", "–", "x9"]).await;
 }
 
@@ -194,16 +216,12 @@ async fn aggregations() {
 async fn what_is_computed_of_aggregations_may_use_what_stands_before_it() {
     let rows = lines(&[r#"{"v":1}"#, r#"{"v":5}"#]);
     let query = "stats max(v) - min(v) as range, range * 2 as twice, sum(v) / count(*) as mean, ceil(avg(v)) as up by bin(1h) as hour, 'x' as fixed
-        | fields twice + 1 as odd | sort bin(1h)";
-    // `bin(1h)` has another name by then.
-    let error = super::Query::parse(query).unwrap();
-    let _compiles_without_the_sort = error;
-    let query = query.replace(" | sort bin(1h)", " | sort hour");
+        | fields twice + 1 as odd | sort hour";
     let expected = [
         "hour | fixed | range | twice | mean | up | odd",
         "2026-11-27T05:00:00Z | x | 4 | 8 | 3 | 3 | 9",
     ];
-    check(&rows, &query, &expected).await;
+    check(&rows, query, &expected).await;
     let query = "stats count(*) by bin( 1m ) | sort bin(1m) desc | limit 1";
     check(&rows, query, &["bin( 1m ) | count(*)", "2026-11-27T05:01:00Z | 1"]).await;
 }

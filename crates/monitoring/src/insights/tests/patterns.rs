@@ -28,11 +28,15 @@ async fn lines_that_differ_in_numbers_and_names_are_one_pattern() {
 
 #[tokio::test]
 async fn patterns_are_bounded() {
-    let bodies: Vec<_> = (0..3_000).map(|n: u32| {
-        // Words of letters only, all different.
-        let word = |n: u32| n.to_string().bytes().map(|d| char::from(b'a' + d - b'0')).collect::<String>();
-        format!("{} {}", word(n), word(n + 7_000))
-    }).collect();
+    let bodies: Vec<_> = (0..3_000)
+        .map(|n: u32| {
+            // Words of letters only, all different.
+            let word = |n: u32| {
+                n.to_string().bytes().map(|d| char::from(b'a' + d - b'0')).collect::<String>()
+            };
+            format!("{} {}", word(n), word(n + 7_000))
+        })
+        .collect();
     let rows: Vec<_> = bodies.iter().map(|body| Line { body, ..Line::default() }).collect();
     let results = run(logs(&rows), None, "pattern @message | limit 10000").await;
     // Two halves of the table may each find as many before they are put together.
@@ -54,7 +58,8 @@ async fn a_difference_tells_new_and_gone_patterns() {
     ];
     let found = run(logs(&now), Some(logs(&before)), "diff previousDay").await;
     assert_eq!(written(&found), expected);
-    let query = "filter @message like 'timeout' | pattern @message | diff | display @pattern, @difference";
+    let query =
+        "filter @message like 'timeout' | pattern @message | diff | display @pattern, @difference";
     let found = run(logs(&now), Some(logs(&before)), query).await;
     let expected = ["@pattern | @difference", "timeout after <Number-1> s | 1"];
     assert_eq!(written(&found), expected);

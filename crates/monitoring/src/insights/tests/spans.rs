@@ -12,7 +12,11 @@ fn spans() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable([
         ("timestamp", times([0, 60, 120, 180]), false),
         ("name", texts(["chat", "chat", "retrieval", "chat"]), true),
-        ("duration_ns", Arc::new(Int64Array::from(vec![1_000_000, 3_000_000, 500_000, 9_000_000])), false),
+        (
+            "duration_ns",
+            Arc::new(Int64Array::from(vec![1_000_000, 3_000_000, 500_000, 9_000_000])),
+            false,
+        ),
         ("status", texts(["ok", "error", "ok", ""]), true),
         ("release", texts(["r1", "r1", "r2", "r2"]), true),
         (
@@ -60,7 +64,8 @@ async fn moments_are_compared_with_texts_and_milliseconds() {
 
 #[tokio::test]
 async fn the_latest_value_is_of_the_last_row_that_has_one() {
-    let query = "stats latest(status) as last, earliest(status) as first, latest(cost) as cost by release";
+    let query =
+        "stats latest(status) as last, earliest(status) as first, latest(cost) as cost by release";
     let expected = ["release | last | first | cost", "r1 | error | ok | 0.25", "r2 | ok | ok | –"];
     check(query, &expected).await;
 }
