@@ -76,3 +76,6 @@ impl TenantDelivery {
         Ok(transaction.put(QUERIES, name, &after, expect(&known))?)
     }
 }
+
+#[cfg(test)]
+mod tests;
