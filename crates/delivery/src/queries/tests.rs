@@ -4,11 +4,7 @@ use crate::desk::Desk;
 use crate::{Applied, DeliveryError, Upload};
 
 /// Applies a project with these files beside its own.
-async fn apply(
-    desk: &Desk,
-    files: &[(&str, &str)],
-    prune: bool,
-) -> Result<Applied, DeliveryError> {
+async fn apply(desk: &Desk, files: &[(&str, &str)], prune: bool) -> Result<Applied, DeliveryError> {
     let own = [("groundcrew.toml", "name = \"queried\"\n")];
     let all = own.iter().chain(files);
     let files = all.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();

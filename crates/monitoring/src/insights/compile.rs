@@ -254,7 +254,8 @@ impl<'a> Rows<'a> {
         let text = self.compiler.text_value(of, self)?;
         let parts = self.hide();
         self.keep(span, vec![(parts.clone(), scalar::extract(text, with.clone(), names))])?;
-        let part = |name: &String| (name.clone(), get_field(column(&parts), name.as_str()));
+        let fields = scalar::text_fields(names);
+        let part = |name: &String| (name.clone(), scalar::part(column(&parts), &fields, name));
         self.add(span, names.iter().map(part).collect())?;
         for name in names {
             self.show(name, span);
@@ -386,8 +387,10 @@ impl Names for Rows<'_> {
             }
             None => {}
         }
-        if self.open && self.schema().has_column_with_unqualified_name(FOUND) {
-            return Ok(get_field(column(FOUND), name));
+        if let Ok(found) = self.schema().field_with_unqualified_name(FOUND)
+            && let (true, DataType::Struct(fields)) = (self.open, found.data_type())
+        {
+            return Ok(scalar::part(column(FOUND), fields, name));
         }
         let known: Vec<_> = self.names.iter().map(|(name, _)| name.clone()).collect();
         let error = self.compiler.error(span, format!("there is no field `{name}` here"));

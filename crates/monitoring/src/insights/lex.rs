@@ -74,7 +74,7 @@ impl<'a> Lexer<'a> {
             '"' | '\'' => Token::Text(self.quoted(first, "text")?),
             '`' => Token::Quoted(self.quoted(first, "name")?),
             '0'..='9' => self.number(),
-            first if is_word(first) => self.word(),
+            first if is_word(first) => Token::Word(self.word()?),
             _ => match SIGNS.into_iter().find(|sign| self.rest().starts_with(sign)) {
                 Some(sign) => {
                     self.at += sign.len();
@@ -160,13 +160,38 @@ impl<'a> Lexer<'a> {
         Token::Number(rest[..end].parse().unwrap_or_default())
     }
 
-    fn word(&mut self) -> Token {
-        let rest = self.rest();
-        let end = rest.find(|c: char| !is_word(c) && c != '.').unwrap_or(rest.len());
-        // A point at the end is none of the name.
-        let end = rest[..end].trim_end_matches('.').len().max(1);
-        self.at += end;
-        Token::Word(rest[..end].to_owned())
+    /// A name. Its parts are separated by points; one in backticks may have any characters, and a
+    /// place in a list may stand in brackets: `a.`b c`[0].d` is `a.b c.0.d`.
+    fn word(&mut self) -> Result<String, InsightsError> {
+        let mut name = String::new();
+        loop {
+            let rest = self.rest();
+            let end = rest.find(|c: char| !is_word(c) && c != '.').unwrap_or(rest.len());
+            // A point at the end is none of the name, unless a part in backticks follows.
+            let end = rest[..end].trim_end_matches('.').len();
+            name.push_str(&rest[..end]);
+            self.at += end;
+            if self.rest().starts_with(".`") {
+                self.at += 1;
+                let part = self.quoted('`', "name")?;
+                name.push('.');
+                name.push_str(&part);
+            } else if let Some(place) = self.place().filter(|_| !name.eq_ignore_ascii_case("in")) {
+                name.push('.');
+                name.push_str(place);
+                self.at += place.len() + 2;
+            } else if !self.rest().starts_with('.') || end == 0 {
+                return Ok(name);
+            }
+        }
+    }
+
+    /// The place in a list that stands here in brackets.
+    fn place(&self) -> Option<&'a str> {
+        let inside = self.rest().strip_prefix('[')?;
+        let (place, _) = inside.split_once(']')?;
+        let digits = !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then_some(place)
     }
 
     /// A mistake at a place of the text.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Float64Array, Int64Array, ListBuilder,
-    StringArray, StringBuilder, StructArray,
+    StringArray, StringBuilder, StructArray, new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::ScalarValue;
@@ -278,6 +278,29 @@ fn in_subnet(text: &str, subnet: &str, version_4: Option<bool>) -> bool {
 /// The fields of a structure of texts.
 pub fn text_fields(names: &[String]) -> Fields {
     names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect()
+}
+
+/// One part of a structure of texts.
+///
+/// DataFusion's own function would be moved as near to the table as can be, and with it what makes
+/// the structure: below the filters that make it cheap.
+pub fn part(of: Expr, fields: &Fields, name: &str) -> Expr {
+    let (place, part) = (fields.find(name).map(|(place, _)| place), format!("part {name}"));
+    let run: ScalarFunctionImplementation = Arc::new(move |values: &[ColumnarValue]| {
+        let made = values[0].to_array(1)?;
+        let part = match place {
+            Some(place) => Arc::clone(made.as_struct().column(place)),
+            None => new_null_array(&DataType::Utf8, made.len()),
+        };
+        Ok(match values[0] {
+            ColumnarValue::Scalar(_) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&part, 0)?)
+            }
+            ColumnarValue::Array(_) => ColumnarValue::Array(part),
+        })
+    });
+    let types = vec![DataType::Struct(fields.clone())];
+    create_udf(&part, types, DataType::Utf8, Volatility::Immutable, run).call(vec![of])
 }
 
 /// A structure of the parts that a pattern finds in a text; missing where it does not match.

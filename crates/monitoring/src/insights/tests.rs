@@ -4,6 +4,7 @@ mod aws;
 mod language;
 mod mistakes;
 mod patterns;
+mod plans;
 mod spans;
 
 use std::sync::Arc;

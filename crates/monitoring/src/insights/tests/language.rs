@@ -101,6 +101,10 @@ async fn functions_of_json() {
     assert_eq!(found, [r#"{"a":[1,{"b":"c"}]}"#, "1", r#"{"a":[1,{"b":"c"}]}"#]);
     let query = "fields jsonParse(inner) as j | display j.a.1.b, j.a.0 + 1, j.missing";
     check(&lines(&[row]), query, &["j.a.1.b | j.a.0 + 1 | j.missing", "c | 2 | –"]).await;
+    let row = r#"{"users":[{"action":"GetData"},{"action":"PutData"}],"special.char":{"x y":7}}"#;
+    let query = "fields jsonParse(@message) as j | filter j.users[1].action = 'PutData' and users[0].action in['GetData']
+        | display j.`special.char`.`x y` as x, users[1].action";
+    check(&lines(&[row]), query, &["x | users.1.action", "7 | PutData"]).await;
 }
 
 #[tokio::test]
