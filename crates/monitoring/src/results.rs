@@ -118,9 +118,9 @@ impl Results {
     /// Every row's values.
     fn values(&self) -> impl Iterator<Item = Vec<Value>> {
         self.batches.iter().flat_map(|batch| {
-            (0..batch.num_rows()).map(move |row| {
-                batch.columns().iter().map(|column| cell::value(column, row)).collect()
-            })
+            let columns: Vec<_> = batch.columns().iter().map(cell::widened).collect();
+            (0..batch.num_rows())
+                .map(move |row| columns.iter().map(|column| cell::value(column, row)).collect())
         })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::functions::expr_fn::get_field;
+use datafusion::functions::expr_fn::{coalesce, get_field};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, SortExpr, lit,
@@ -42,6 +42,8 @@ pub struct Rows<'a> {
     /// What a query may name, and the columns that hold it. Columns of the plan have names of our
     /// own, so that a new field may have the name of an old one.
     pub names: Vec<(String, String)>,
+    /// Those of them that are the table's own texts, and not what a command made.
+    own: BTreeSet<String>,
     /// Whether rows are still the table's own, in which fields are discovered.
     pub open: bool,
     /// What is shown; nothing was said yet if there is none.
@@ -78,6 +80,7 @@ impl<'a> Rows<'a> {
             compiler,
             plan: source.rows,
             names: Vec::new(),
+            own: BTreeSet::new(),
             open: true,
             shown: None,
             order: Vec::new(),
@@ -95,7 +98,7 @@ impl<'a> Rows<'a> {
             rows.plan = rows.planned(&diff.span, both)?;
             rows.compares = true;
         }
-        let columns: Vec<_> = rows.plan.schema().iter().map(|it| Column::from(it)).collect();
+        let columns: Vec<_> = rows.plan.schema().iter().map(Column::from).collect();
         let mut projected = Vec::new();
         for column in columns {
             let name = match column.name.as_str() {
@@ -103,6 +106,7 @@ impl<'a> Rows<'a> {
                 _ => rows.hide(),
             };
             rows.names.push((column.name.clone(), name.clone()));
+            rows.own.insert(name.clone());
             projected.push(Expr::Column(column).alias(name));
         }
         rows.project(&(0..0), projected)?;
@@ -119,7 +123,7 @@ impl<'a> Rows<'a> {
         if attributes.is_none() && text.is_none() {
             return None;
         }
-        let wanted = wanted(commands, |name| self.column_of(name).is_none());
+        let wanted = wanted(commands, |name| !matches!(self.column_of(name), Some((_, None))));
         if wanted.is_empty() {
             return None;
         }
@@ -135,6 +139,17 @@ impl<'a> Rows<'a> {
     /// The column that holds what is named so.
     fn named(&self, name: &str) -> Option<&str> {
         self.names.iter().find(|(named, _)| named == name).map(|(_, column)| column.as_str())
+    }
+
+    /// A field that was found in attributes or text, while rows are the table's own.
+    fn discovered(&self, name: &str) -> Option<Expr> {
+        let found = self.schema().field_with_unqualified_name(FOUND).ok()?;
+        match found.data_type() {
+            DataType::Struct(fields) if self.open => {
+                fields.find(name).map(|_| scalar::part(column(FOUND), fields, name))
+            }
+            _ => None,
+        }
     }
 
     /// The column that a name stands for, or a part of it.
@@ -376,21 +391,23 @@ impl Names for Rows<'_> {
     }
 
     fn field(&self, name: &str, span: &Span) -> Result<Expr, InsightsError> {
-        match self.column_of(name) {
-            Some((found, None)) => return Ok(column(found)),
-            Some((found, Some(path))) => {
-                let kind = self.schema().field_with_unqualified_name(found);
-                return Ok(match kind.map(|field| field.data_type()) {
-                    Ok(DataType::Map(..) | DataType::Struct(_)) => get_field(column(found), path),
-                    _ => scalar::at_path(cast_text(column(found), self), path),
+        let discovered = self.discovered(name);
+        match (self.column_of(name), discovered) {
+            (Some((held, None)), _) => return Ok(column(held)),
+            (Some((held, Some(path))), discovered) => {
+                let kind = self.schema().field_with_unqualified_name(held);
+                if let Ok(DataType::Map(..) | DataType::Struct(_)) = kind.map(|it| it.data_type()) {
+                    return Ok(get_field(column(held), path));
+                }
+                let inside = scalar::at_path(cast_text(column(held), self), path);
+                // `service.name` is an attribute, though there is a column `service`.
+                return Ok(match discovered.filter(|_| self.own.contains(held)) {
+                    Some(discovered) => coalesce(vec![discovered, inside]),
+                    None => inside,
                 });
             }
-            None => {}
-        }
-        if let Ok(found) = self.schema().field_with_unqualified_name(FOUND)
-            && let (true, DataType::Struct(fields)) = (self.open, found.data_type())
-        {
-            return Ok(scalar::part(column(FOUND), fields, name));
+            (None, Some(discovered)) => return Ok(discovered),
+            (None, None) => {}
         }
         let known: Vec<_> = self.names.iter().map(|(name, _)| name.clone()).collect();
         let error = self.compiler.error(span, format!("there is no field `{name}` here"));

@@ -62,7 +62,7 @@ impl InsightsError {
 
 impl fmt::Display for InsightsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}\n", self.line, self.column, self.message)?;
+        writeln!(f, "line {}, column {}: {}", self.line, self.column, self.message)?;
         f.write_str(&self.excerpt)?;
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),

@@ -163,7 +163,7 @@ impl Period {
             _ => months?,
         };
         let length = count * length;
-        if length < 1.0 || length > 1e18 || length.fract() != 0.0 {
+        if !(1.0..=1e18).contains(&length) || length.fract() != 0.0 {
             return None;
         }
         match months {

@@ -195,9 +195,7 @@ fn bars(results: &Results, rows: &[Vec<Value>], (columns, width): (&Columns, usi
         let share = if most > 0.0 { value(row).abs() / most } else { 0.0 };
         let eighths = (share * (8 * room) as f64).round() as usize;
         let mut bar = "█".repeat(eighths / 8);
-        if eighths % 8 > 0 {
-            bar.push(RIGHT[eighths % 8]);
-        }
+        bar.extend(Some(RIGHT[eighths % 8]).filter(|part| *part != ' '));
         let blank = " ".repeat(margin - label.width());
         lines.push(format!("{label}{blank} │{bar} {told}"));
     }

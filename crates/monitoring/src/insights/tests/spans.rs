@@ -7,8 +7,12 @@ use datafusion::arrow::array::{Float64Array, Int64Array, RecordBatch};
 use super::{maps, run, texts, times, written};
 
 fn spans() -> RecordBatch {
-    let attributes: [&[(&str, &str)]; 4] =
-        [&[("http.route", "/ask"), ("retries", "2")], &[("http.route", "/ask")], &[], &[]];
+    let attributes: [&[(&str, &str)]; 4] = [
+        &[("http.route", "/ask"), ("retries", "2"), ("user.id", "ann")],
+        &[("http.route", "/ask")],
+        &[],
+        &[],
+    ];
     RecordBatch::try_from_iter_with_nullable([
         ("timestamp", times([0, 60, 120, 180]), false),
         ("name", texts(["chat", "chat", "retrieval", "chat"]), true),
@@ -19,6 +23,7 @@ fn spans() -> RecordBatch {
         ),
         ("status", texts(["ok", "error", "ok", ""]), true),
         ("release", texts(["r1", "r1", "r2", "r2"]), true),
+        ("user", texts(["u-1", "", r#"{"id":"inside"}"#, "u-2"]), true),
         (
             "input_tokens",
             Arc::new(Int64Array::from(vec![Some(100), Some(300), None, Some(7)])),
@@ -68,4 +73,11 @@ async fn the_latest_value_is_of_the_last_row_that_has_one() {
         "stats latest(status) as last, earliest(status) as first, latest(cost) as cost by release";
     let expected = ["release | last | first | cost", "r1 | error | ok | 0.25", "r2 | ok | ok | –"];
     check(query, &expected).await;
+}
+
+#[tokio::test]
+async fn an_attribute_with_a_point_is_found_beside_the_column_it_begins_with() {
+    let expected =
+        ["user | user.id", "u-2 | –", "{\"id\":\"inside\"} | inside", "– | –", "u-1 | ann"];
+    check("fields user, user.id", &expected).await;
 }
