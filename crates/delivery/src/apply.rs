@@ -51,7 +51,8 @@ pub struct Applied {
     pub promoted: Vec<DeploymentEntry>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Workflows, schedules, event rules and queries that are new or changed, as `workflow NAME`.
+    /// Workflows, schedules, event rules, queries and rules of contributors that are new or changed,
+    /// as `workflow NAME`.
     pub defined: Vec<String>,
     /// Apps, knowledge bases, workflows, schedules, rules and queries removed (only with `prune`).
     pub removed: Vec<String>,
@@ -134,6 +135,8 @@ impl TenantDelivery {
             self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_queries(&project, upload.prune, transaction, &mut applied).await?;
+        transaction =
+            self.define_contributors(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }

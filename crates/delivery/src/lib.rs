@@ -19,12 +19,14 @@
 mod apply;
 mod catalog;
 mod compact;
+mod contributors;
 #[cfg(test)]
 mod desk;
 mod documents;
 mod due;
 mod erasure;
 mod error;
+mod events;
 mod freshness;
 mod golden;
 mod history;

@@ -2,6 +2,7 @@
 //!
 //! [`Project::load`] reads all files before anything is stored and reports every mistake at once.
 
+mod contributors;
 pub mod document;
 pub mod files;
 mod queries;
@@ -82,6 +83,8 @@ pub struct Project {
     pub workflows: Workflows,
     /// Its queries.
     pub queries: BTreeMap<ArtifactName, SavedQuery>,
+    /// Its rules of top contributors, as they are written.
+    pub contributors: BTreeMap<ArtifactName, String>,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -110,6 +113,7 @@ struct Loader {
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
     queries: BTreeMap<ArtifactName, SavedQuery>,
+    contributors: BTreeMap<ArtifactName, String>,
     named: Vec<Named>,
     /// Names whose file is there but broken: naming them is not one more mistake.
     broken: Vec<(Folder, String)>,
@@ -142,6 +146,7 @@ impl Loader {
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
                 Folder::Queries => self.query(path, name, text),
+                Folder::Contributors => self.contributors(path, name, text),
             }
         }
         if !files.contains_key("groundcrew.toml") {
@@ -164,6 +169,7 @@ impl Loader {
             golden: std::mem::take(&mut self.golden),
             workflows,
             queries: std::mem::take(&mut self.queries),
+            contributors: std::mem::take(&mut self.contributors),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use cost::PriceBook;
 use knowledge::QuestionVectors;
 use models::Providers;
-use monitoring::{TraceId, TraceLog};
+use monitoring::{TraceId, TelemetryLog};
 use release::{Clock, EnvironmentName};
 use security::KeyRing;
 use tokio::sync::{Semaphore, watch};
@@ -60,7 +60,7 @@ pub struct Parts {
     /// What answers cost.
     pub prices: PriceBook,
     /// Where answers are recorded.
-    pub traces: TraceLog,
+    pub traces: TelemetryLog,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Makes trace ids.

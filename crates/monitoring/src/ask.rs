@@ -1,34 +1,19 @@
 //! Asking: a query in either language, over the tables of some time.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use datafusion::dataframe::DataFrame;
-use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionContext;
-use release::Timestamp;
+use datafusion::prelude::{SQLOptions, SessionContext};
+use jiff::SignedDuration;
+use release::{TenantId, Timestamp};
 
-use crate::insights::{Compared, DEFAULT_LIMIT, InsightsError, MAX_LIMIT, Query, Source};
+use crate::insights::{Compared, DEFAULT_LIMIT, Query, Source};
 use crate::language::Language;
+use crate::query::{Queries, QueryError};
 use crate::results::Results;
-
-/// How long a query may take.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where the tables of a time come from: one tenant's.
-#[async_trait]
-pub trait Sessions: Send + Sync {
-    /// A session in which `spans`, `logs` and all other tables have the rows from `from` to before
-    /// `to`, and which is limited in memory.
-    async fn session(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<SessionContext, DataFusionError>;
-}
+use crate::tables::{Span, Table};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +22,8 @@ pub struct Ask {
     pub text: String,
     /// Its language; what it begins as if absent.
     pub language: Option<Language>,
-    /// From when.
-    pub from: Timestamp,
-    /// To before when.
-    pub to: Timestamp,
+    /// Of which time.
+    pub span: Span,
     /// The present moment.
     pub now: Timestamp,
     /// The most rows; if absent, what the query says or [`DEFAULT_LIMIT`].
@@ -52,147 +35,137 @@ pub struct Ask {
 pub struct Asked {
     /// The rows.
     pub results: Results,
-    /// Whether there may be more than were asked for.
-    pub more: bool,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// The query has a mistake.
-    #[error("the query has a mistake\n{0}")]
-    Mistake(InsightsError),
-    /// SQL does not read it, or it names what is not there.
-    #[error("the query cannot be run: {0}")]
-    Sql(String),
-    /// There is no such table.
-    #[error("there is no table `{0}`: there are {1}")]
-    Table(String, String),
-    /// It needs more memory than a query may have.
-    #[error(
-        "the query needs more memory than it may have; ask about a shorter time, group by fewer \
-         values, or sort with a limit"
-    )]
-    Memory,
-    /// It takes too long.
-    #[error("the query took longer than {} seconds; ask about a shorter time", .0.as_secs())]
-    Time(Duration),
-    /// It was begun, and failed.
-    #[error("the query failed")]
-    Failed(#[source] DataFusionError),
+    /// What else is to be known, in plain sentences: whether there are more rows, or some may be
+    /// missing.
+    pub notes: Vec<String>,
 }
 
 /// Runs a query. It ends when what is returned is dropped.
 ///
 /// # Errors
 ///
-/// See [`AskError`].
-pub async fn ask(sessions: &dyn Sessions, asked: &Ask) -> Result<Asked, AskError> {
-    let answer = tokio::time::timeout(PATIENCE, run(sessions, asked)).await;
-    answer.unwrap_or(Err(AskError::Time(PATIENCE)))
-}
-
-async fn run(sessions: &dyn Sessions, asked: &Ask) -> Result<Asked, AskError> {
-    let session = sessions.session(asked.from, asked.to).await.map_err(failed)?;
+/// If the query has a mistake, which is told with its place, or takes more than queries may.
+pub async fn ask(queries: &Queries, tenant: &TenantId, asked: &Ask) -> Result<Asked, QueryError> {
     let language = asked.language.unwrap_or_else(|| Language::of(&asked.text));
-    let (frame, limit) = match language {
-        Language::Sql => sql(&session, asked).await?,
-        Language::Insights => insights(&session, sessions, asked).await?,
+    let query = match language {
+        Language::Sql => None,
+        Language::Insights => {
+            let query = Query::parse(&asked.text);
+            Some(query.map_err(|mistake| QueryError::Wrong(mistake.to_string()))?)
+        }
     };
-    let schema = Arc::clone(frame.schema().inner());
-    let batches = frame.collect().await.map_err(failed)?;
-    let results = Results::new(schema, batches);
-    let more = results.rows() > limit;
-    Ok(Asked { results: results.first(limit), more })
-}
-
-/// The rows of a statement in SQL, with one more than is asked for, and how many that is.
-async fn sql(session: &SessionContext, asked: &Ask) -> Result<(DataFrame, usize), AskError> {
-    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let reads =
-        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = session.sql_with_options(&asked.text, reads).await.map_err(planned)?;
-    match is_told(frame.logical_plan()) {
-        true => Ok((frame, MAX_LIMIT)),
-        false => Ok((frame.limit(0, Some(limit + 1)).map_err(planned)?, limit)),
+    let limit = match &query {
+        Some(query) => query.limit(asked.limit),
+        None => asked.limit.unwrap_or(DEFAULT_LIMIT),
+    };
+    let limit = limit.min(queries.limits().rows);
+    let asking = Asking {
+        queries: queries.clone(),
+        tenant: tenant.clone(),
+        asked: asked.clone(),
+        query,
+        limit,
+        mistake: Arc::default(),
+    };
+    let mistake = Arc::clone(&asking.mistake);
+    let asking = Arc::new(asking);
+    let plan = move |session| {
+        let asking = Arc::clone(&asking);
+        async move { asking.plan(session).await }
+    };
+    let answer = queries.ask(tenant, asked.span, plan).await;
+    let mistake = mistake.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let answer = match mistake {
+        Some(mistake) => return Err(QueryError::Wrong(mistake)),
+        None => answer?,
+    };
+    let results = Results::new(answer.schema, answer.batches);
+    let mut notes = Vec::new();
+    if answer.cut || results.rows() > limit {
+        notes.push(format!(
+            "there are more than these {limit} rows: ask for more with a limit, or about a shorter \
+             time"
+        ));
     }
+    if answer.behind {
+        notes.push("what came in the last seconds may be missing".to_owned());
+    }
+    if !answer.damaged.is_empty() {
+        notes.push(format!("damaged files were passed over: {}", answer.damaged.join(", ")));
+    }
+    Ok(Asked { results: results.first(limit), notes })
 }
 
-/// The same in the language of Logs Insights.
-async fn insights(
-    session: &SessionContext,
-    sessions: &dyn Sessions,
-    asked: &Ask,
-) -> Result<(DataFrame, usize), AskError> {
-    let query = Query::parse(&asked.text).map_err(AskError::Mistake)?;
-    let limit = query.limit(asked.limit);
-    let rows = table(session, query.table()).await?;
-    let before = match query.compared() {
-        Some(compared) => {
-            let (from, to) = earlier(compared, asked);
-            let session = sessions.session(from, to).await.map_err(failed)?;
-            Some(table(&session, query.table()).await?)
+/// A query that is being run, perhaps more than once.
+struct Asking {
+    queries: Queries,
+    tenant: TenantId,
+    asked: Ask,
+    query: Option<Query>,
+    limit: usize,
+    /// What the language has against the query.
+    mistake: Arc<Mutex<Option<String>>>,
+}
+
+impl Asking {
+    /// The rows, with one more than is asked for, which tells whether there are more.
+    async fn plan(&self, session: SessionContext) -> Result<DataFrame> {
+        match &self.query {
+            Some(query) => self.insights(query, session).await,
+            None => self.sql(session).await,
         }
-        None => None,
-    };
-    let source = Source { rows, before, now: asked.now, limit: limit + 1 };
-    let plan = query.compile(source).map_err(AskError::Mistake)?;
-    Ok((session.execute_logical_plan(plan).await.map_err(planned)?, limit))
-}
+    }
 
-/// Whether a statement tells about plans or tables, which cannot be limited.
-fn is_told(plan: &LogicalPlan) -> bool {
-    matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    )
-}
-
-async fn table(session: &SessionContext, name: &str) -> Result<LogicalPlan, AskError> {
-    match session.table(name).await {
-        Ok(frame) => Ok(DataFrame::into_parts(frame).1),
-        Err(_) => {
-            let catalogs = session.catalog_names().into_iter();
-            let schemas = catalogs.filter_map(|name| session.catalog(&name)).flat_map(|catalog| {
-                catalog.schema_names().into_iter().filter_map(move |name| catalog.schema(&name))
-            });
-            let mut names: Vec<_> = schemas.flat_map(|schema| schema.table_names()).collect();
-            names.sort();
-            Err(AskError::Table(name.to_owned(), names.join(", ")))
+    async fn sql(&self, session: SessionContext) -> Result<DataFrame> {
+        let reads = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        let frame = session.sql_with_options(&self.asked.text, reads).await?;
+        match frame.logical_plan() {
+            // What tells about plans and tables cannot be limited.
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_) => {
+                Ok(frame)
+            }
+            _ => frame.limit(0, Some(self.limit + 1)),
         }
+    }
+
+    async fn insights(&self, query: &Query, session: SessionContext) -> Result<DataFrame> {
+        let name = query.table();
+        if !Table::ALL.iter().any(|table| table.as_str() == name) {
+            let names: Vec<_> = Table::ALL.iter().map(|table| table.as_str()).collect();
+            return Err(self.wrong(format!("there is no table `{name}`: there are {}", names.join(", "))));
+        }
+        let rows = session.table(name).await?.into_parts().1;
+        let before = match query.compared() {
+            Some(compared) => {
+                let session = self.queries.session(&self.tenant, earlier(compared, self.asked.span))?;
+                Some(session.table(name).await?.into_parts().1)
+            }
+            None => None,
+        };
+        let source = Source { rows, before, now: self.asked.now, limit: self.limit + 1 };
+        match query.compile(source) {
+            Ok(plan) => session.execute_logical_plan(plan).await,
+            Err(mistake) => Err(self.wrong(mistake.to_string())),
+        }
+    }
+
+    fn wrong(&self, mistake: String) -> DataFusionError {
+        *self.mistake.lock().unwrap_or_else(PoisonError::into_inner) = Some(mistake);
+        DataFusionError::Plan("the query has a mistake".to_owned())
     }
 }
 
 /// The time that a query compares with.
-fn earlier(compared: Compared, asked: &Ask) -> (Timestamp, Timestamp) {
+fn earlier(compared: Compared, span: Span) -> Span {
     let back = match compared {
-        Compared::Previous => asked.to.duration_since(asked.from),
-        Compared::DaysEarlier(days) => jiff::SignedDuration::from_hours(24 * days),
+        Compared::Previous => span.until.duration_since(span.from),
+        Compared::DaysEarlier(days) => SignedDuration::from_hours(24 * days),
     };
     let earlier = |at: Timestamp| at.checked_sub(back).unwrap_or(Timestamp::MIN);
-    (earlier(asked.from), earlier(asked.to))
-}
-
-/// An error of making the plan is the query's.
-fn planned(error: DataFusionError) -> AskError {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => AskError::Memory,
-        DataFusionError::IoError(_)
-        | DataFusionError::ObjectStore(_)
-        | DataFusionError::ParquetError(_) => AskError::Failed(error),
-        _ => AskError::Sql(error.strip_backtrace()),
-    }
-}
-
-/// An error of running it is ours, but for what the query's values make.
-fn failed(error: DataFusionError) -> AskError {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => AskError::Memory,
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
-            AskError::Sql(error.strip_backtrace())
-        }
-        _ => AskError::Failed(error),
-    }
+    Span { from: earlier(span.from), until: earlier(span.until) }
 }
 
 #[cfg(test)]

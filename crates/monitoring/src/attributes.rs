@@ -93,3 +93,43 @@ pub const OUTPUT_DIGEST: &str = "groundcrew.output.digest";
 pub const INPUT_BYTES: &str = "groundcrew.input.bytes";
 /// The length of the output in bytes.
 pub const OUTPUT_BYTES: &str = "groundcrew.output.bytes";
+
+/// `gen_ai.system_instructions`, as JSON.
+pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+/// `gen_ai.prompt.name`: the prompt.
+pub const PROMPT: &str = "gen_ai.prompt.name";
+/// `gen_ai.tool.call.arguments`.
+pub const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+/// `gen_ai.tool.call.result`.
+pub const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+/// `gen_ai.retrieval.query.text`: what was looked for.
+pub const RETRIEVAL_QUERY: &str = "gen_ai.retrieval.query.text";
+/// `gen_ai.evaluation.result`: the event that carries a score.
+pub const EVALUATION: &str = "gen_ai.evaluation.result";
+/// `gen_ai.evaluation.name`.
+pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
+/// `gen_ai.evaluation.score.value`.
+pub const EVALUATION_VALUE: &str = "gen_ai.evaluation.score.value";
+/// `gen_ai.evaluation.score.label`.
+pub const EVALUATION_LABEL: &str = "gen_ai.evaluation.score.label";
+/// `gen_ai.evaluation.explanation`.
+pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
+/// `otel.scope.name`: the library that made a span or log record.
+pub const SCOPE_NAME: &str = "otel.scope.name";
+/// `otel.scope.version`.
+pub const SCOPE_VERSION: &str = "otel.scope.version";
+
+/// The app that another service's telemetry belongs to.
+pub const APP: &str = "groundcrew.app";
+/// The release that another service's telemetry belongs to, where `service.version` is its own.
+pub const RELEASE: &str = "groundcrew.release";
+/// The version of the alias table, where names of other conventions were read.
+pub const ALIASES: &str = "groundcrew.aliases";
+/// What of a row was cut because it was too large.
+pub const CUT: &str = "groundcrew.cut";
+/// What a row's times were before they were corrected.
+pub const CLOCK: &str = "groundcrew.clock";
+/// Whether a metric's points are `delta` or `cumulative`.
+pub const TEMPORALITY: &str = "groundcrew.metric.temporality";
+/// When a cumulative stream began to count, in nanoseconds since 1970.
+pub const METRIC_START: &str = "groundcrew.metric.start";

@@ -1,40 +1,51 @@
-//! Every answer kept: the trace log.
+//! Every answer kept, and what other services tell beside it: queried in seconds, alarmed on.
 //!
 //! The gateway writes one record per request, as OpenTelemetry spans in the GenAI conventions,
-//! before the answer's last byte leaves. The log survives `kill -9` at once and a power loss after
-//! the next group commit, and is readable immediately.
+//! before the answer's last byte leaves; other services send OTLP and are answered once it is on
+//! disk. Both go into one log, become rows of six tables, and rows become columns.
 //!
-//! The nouns: [`AnswerRecord`], [`TraceLog`], [`Receipt`], [`Summary`].
+//! The nouns: [`TelemetryLog`], [`rows::Batch`], [`tables::Tables`], [`query::Queries`].
 //!
 //! ```text
-//!  AnswerRecord ─► OTLP bytes ─► frame (length, CRC32C, node, sequence, tenant) ─► segment file
-//!                                                          │ write: survives kill -9
-//!                                                          │ sync within 20 ms: survives power loss
-//!                                                          └► index ─► list, show
+//!  AnswerRecord ─► OTLP ─┐
+//!  OTLP in ─► receive ───┴► log (fsync) ─► decode ─► rows ─┬► tables: memory ─► Parquet ◄── SQL
+//!                             │                            └► metrics ─► alarms, /metrics
+//!                             └► export (OTLP out)
 //! ```
 //!
-//! Start reading at `record.rs`, then `log.rs`.
+//! Start reading at `record.rs`, then `log.rs`, `receive.rs` and `tables.rs`.
 //!
 //! ```
 //! let id = monitoring::TraceId::from_bytes([7; 16]);
 //! assert_eq!(id.to_string().parse(), Ok(id));
 //! ```
 
+pub mod answers;
 pub mod ask;
 pub mod attributes;
+pub mod blast;
+pub mod export;
+pub mod contributors;
+pub mod diagnose;
 mod frame;
 pub mod insights;
 mod language;
 mod log;
 pub mod metrics;
 mod otlp;
+pub mod query;
+pub mod receive;
 mod record;
 pub mod results;
 pub mod rows;
+pub mod tables;
+mod telemetry;
 
-pub use frame::{Frame, FrameError, Reader};
+pub use frame::{Frame, FrameError, Reader, Signal};
+pub use answers::{Filter, Summary};
+pub use log::{Cursor, Durability, Keep, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
+pub use telemetry::{Telemetry, TelemetryParts};
 pub use language::{Language, Misspelt};
-pub use log::{Durability, Filter, LogError, LogOptions, LogStats, Receipt, Summary, TraceLog};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };

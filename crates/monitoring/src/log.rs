@@ -1,25 +1,27 @@
-//! The trace log: segments that are written at once and synced in groups, and an index of bounded
-//! size.
+//! The log: messages of OTLP in segments that are written at once and synced in groups.
+//!
+//! It holds what is not yet in columns. Whoever has put a frame where it is safe gives it back
+//! ([`TelemetryLog::release`]), and segments that everybody has given back are deleted.
 
-mod index;
+mod cursor;
 mod writer;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use release::{AppName, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
+use release::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::frame::{self, Frame, FrameError, MAGIC, Reader};
+use crate::frame::{FrameError, MAGIC, Message, Reader, Signal};
 use crate::otlp;
-use crate::record::{AnswerRecord, TraceId};
-use index::{Index, Location};
-use writer::{Synced, Writer, Written};
+use crate::record::AnswerRecord;
+pub use cursor::Cursor;
+use writer::{Synced, Writer};
 
 /// When an answer's last byte may leave.
 #[derive(
@@ -38,55 +40,66 @@ pub enum Durability {
 /// How a log is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions {
-    /// Distinguishes nodes that write to one place.
-    pub node: u64,
     /// A segment is closed once it has this many bytes.
     pub segment_bytes: u64,
-    /// The log is full once its segments have this many bytes; nothing is deleted silently.
+    /// The log is full once its segments have this many bytes; nothing is deleted that is needed.
     pub max_bytes: u64,
     /// How long a written record may stay unsynced.
     pub sync_interval: Duration,
     /// When an append is answered.
     pub durability: Durability,
-    /// How many records are found without reading segments.
-    pub index_capacity: usize,
+    /// With less room than this on the disk, texts of requests and answers are left out, so that
+    /// there is room for what happened.
+    pub low_bytes: u64,
+    /// With less room than this on the disk, nothing is taken any more.
+    pub least_bytes: u64,
+    /// Sequence numbers up to this one were given out: its frames may be gone, or lost in a power
+    /// failure after they were put into columns.
+    pub used: u64,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
         Self {
-            node: 1,
             segment_bytes: 64 << 20,
             max_bytes: 8 << 30,
             sync_interval: Duration::from_millis(20),
             durability: Durability::Group,
-            index_capacity: 100_000,
+            low_bytes: 2 << 30,
+            least_bytes: 256 << 20,
+            used: 0,
         }
     }
 }
 
-/// Why a record was not written. The request it belongs to must fail.
+/// Why something was not written. The request it belongs to must fail.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The log has as many bytes as it may have.
-    #[error("the trace log is full ({bytes} of {max_bytes} bytes)")]
+    #[error("the telemetry log is full ({bytes} of {max_bytes} bytes)")]
     Full {
         /// What it has.
         bytes: u64,
         /// What it may have.
         max_bytes: u64,
     },
+    /// The disk has no room.
+    #[error("the disk of the telemetry log has only {bytes} bytes left")]
+    NoRoom {
+        /// What is left.
+        bytes: u64,
+    },
+    /// A message is larger than the log takes.
+    #[error("a message of {0} bytes is too large for the telemetry log")]
+    TooLarge(usize),
     /// The disk failed.
-    #[error("the trace log could not be written: {0}")]
+    #[error("the telemetry log could not be written: {0}")]
     Io(String),
     /// Another process owns the log.
-    #[error("the trace log in `{0}` is in use by another process")]
+    #[error("the telemetry log in `{0}` is in use by another process")]
     Locked(PathBuf),
-    /// A record is no longer what was written.
-    #[error("the trace log is damaged: {} at byte {}", .0.segment.display(), .0.offset)]
-    Corrupt(FrameError),
     /// The log was closed.
-    #[error("the trace log is closed")]
+    #[error("the telemetry log is closed")]
     Closed,
 }
 
@@ -96,16 +109,16 @@ impl From<io::Error> for LogError {
     }
 }
 
-/// A record that was written.
+/// Something that was written.
 #[derive(Debug, Clone)]
 pub struct Receipt {
-    /// Its place in the node's log.
+    /// Its place in the log.
     pub sequence: u64,
     synced: watch::Receiver<Synced>,
 }
 
 impl Receipt {
-    /// Waits until the record is synced to disk.
+    /// Waits until it is synced to disk.
     ///
     /// # Errors
     /// [`LogError::Closed`] if the log was closed first, [`LogError::Io`] if the sync failed.
@@ -123,100 +136,23 @@ impl Receipt {
 /// What the log has done since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogStats {
-    /// Records written.
+    /// Messages written.
     pub appended: u64,
     /// The last sequence number that is synced to disk.
     pub synced: u64,
     /// Bytes in all segments.
     pub bytes: u64,
-    /// Records refused because the log was full or the disk failed.
+    /// Messages refused because the log was full or the disk failed.
     pub refused: u64,
-    /// Places that hold no whole frame, found when the log was opened.
-    pub corrupt: u64,
-    /// Records that are found without reading segments.
-    pub indexed: u64,
+    /// Answers whose texts were left out because the disk had little room.
+    pub shed: u64,
+    /// How many bytes the disk has left, when it was last looked at.
+    pub room: u64,
 }
 
-/// A record in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Its trace.
-    pub trace: TraceId,
-    /// The app.
-    pub app: AppName,
-    /// Where.
-    pub environment: EnvironmentName,
-    /// The release that answered.
-    pub release: ReleaseDigest,
-    /// When it arrived.
-    pub started_at: Timestamp,
-    /// How long it took, in nanoseconds.
-    pub duration_ns: u64,
-    /// How it ended, as one word.
-    pub outcome: String,
-    /// The model that answered.
-    pub model: Option<String>,
-    /// Tokens read.
-    pub input_tokens: u64,
-    /// Tokens written.
-    pub output_tokens: u64,
-}
-
-impl Summary {
-    fn of(record: &AnswerRecord) -> Self {
-        let generation = record.generation.as_ref();
-        Self {
-            trace: record.trace,
-            app: record.app.clone(),
-            environment: record.environment.clone(),
-            release: record.release,
-            started_at: record.started_at,
-            duration_ns: record.steps.iter().map(|step| step.end_ns).max().unwrap_or(0),
-            outcome: record.outcome.as_str().to_owned(),
-            model: generation.map(|generation| generation.response_model.clone()),
-            input_tokens: generation.map_or(0, |generation| generation.input_tokens),
-            output_tokens: generation.map_or(0, |generation| generation.output_tokens),
-        }
-    }
-}
-
-/// Which records to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filter {
-    /// Only of this app.
-    pub app: Option<AppName>,
-    /// Only of this environment.
-    pub environment: Option<EnvironmentName>,
-    /// Only of this release.
-    pub release: Option<ReleaseDigest>,
-    /// Only with this outcome.
-    pub outcome: Option<String>,
-    /// Only since this moment.
-    pub since: Option<Timestamp>,
-    /// Only those that were grounded on this document.
-    pub document: Option<String>,
-}
-
-impl Filter {
-    fn admits(&self, summary: &Summary) -> bool {
-        self.app.as_ref().is_none_or(|app| *app == summary.app)
-            && self.environment.as_ref().is_none_or(|name| *name == summary.environment)
-            && self.release.is_none_or(|release| release == summary.release)
-            && self.outcome.as_ref().is_none_or(|outcome| *outcome == summary.outcome)
-            && self.since.is_none_or(|since| since <= summary.started_at)
-    }
-
-    /// Whether a record was grounded on the document that is wanted, if one is.
-    fn grounded(&self, record: &AnswerRecord) -> bool {
-        let Some(document) = &self.document else { return true };
-        let chunks = record.retrieval.iter().flat_map(|retrieval| &retrieval.chunks);
-        chunks.into_iter().any(|chunk| chunk.document == *document)
-    }
-}
-
-/// The log of every answer.
+/// The log of everything that came.
 #[derive(Debug, Clone)]
-pub struct TraceLog {
+pub struct TelemetryLog {
     shared: Arc<Shared>,
     durability: Durability,
 }
@@ -225,26 +161,45 @@ pub struct TraceLog {
 struct Shared {
     directory: PathBuf,
     writer: Writer,
-    state: Mutex<State>,
+    appended: AtomicU64,
+    refused: AtomicU64,
+    shed: AtomicU64,
+    room: Room,
+    last: Last,
+    keeps: Mutex<Vec<Weak<AtomicU64>>>,
     /// Held as long as the log is open.
     _lock: File,
 }
 
+/// Keeps the log from a place on.
 #[derive(Debug)]
-struct State {
-    index: Index,
-    stats: LogStats,
-}
+pub struct Keep(Arc<AtomicU64>);
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Keep {
+    /// Nothing is needed any more up to sequence number `after`.
+    pub fn advance(&self, after: u64) {
+        self.0.store(after, Ordering::Release);
     }
 }
 
-impl TraceLog {
-    /// Opens or makes the log in `directory`: cuts a torn end, names what is corrupt, rebuilds the
-    /// index.
+/// How much room the disk has.
+#[derive(Debug)]
+struct Room {
+    left: AtomicU64,
+    low_bytes: u64,
+    least_bytes: u64,
+}
+
+/// The last sequence number that was written, and whoever waits for more.
+#[derive(Debug, Default)]
+struct Last {
+    sequence: AtomicU64,
+    hurry: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl TelemetryLog {
+    /// Opens or makes the log in `directory`, and cuts a torn end.
     ///
     /// # Errors
     /// If another process has it open or it cannot be read.
@@ -252,154 +207,241 @@ impl TraceLog {
         std::fs::create_dir_all(directory)?;
         let lock = File::create(directory.join("lock"))?;
         lock.try_lock().map_err(|_| LogError::Locked(directory.to_owned()))?;
-        let mut state =
-            State { index: Index::new(options.index_capacity), stats: LogStats::default() };
-        let newest = segments(directory)?.last().map(|path| writer::number(path));
-        let last = recover(directory, &mut state)?;
-        let total = state.stats.bytes;
+        let all = segments(directory)?;
+        let mut total = 0;
+        for segment in &all {
+            total += std::fs::metadata(segment)?.len();
+        }
+        let (last, cut) = recover(&all)?;
+        let last = last.max(options.used);
+        let newest = all.last().map(|path| writer::number(path));
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
-            writer: Writer::start(directory, options, newest, (last, total))?,
-            state: Mutex::new(state),
+            writer: Writer::start(directory, options, newest, (last, total - cut))?,
+            appended: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
+            room: Room {
+                left: AtomicU64::new(u64::MAX),
+                low_bytes: options.low_bytes,
+                least_bytes: options.least_bytes,
+            },
+            last: Last { sequence: AtomicU64::new(last), ..Last::default() },
+            keeps: Mutex::default(),
             _lock: lock,
         });
-        Ok(Self { shared, durability: options.durability })
+        let log = Self { shared, durability: options.durability };
+        log.look_around()?;
+        Ok(log)
     }
 
-    /// Writes a record. When this returns it survives `kill -9`, and with [`Durability::Sync`] a
-    /// power loss.
+    /// Looks how much room the disk has.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub fn look_around(&self) -> Result<(), LogError> {
+        let Room { left, low_bytes, .. } = &self.shared.room;
+        let told = rustix::fs::statvfs(&self.shared.directory).map_err(io::Error::from)?;
+        let bytes = told.f_bavail.saturating_mul(told.f_frsize);
+        let before = left.swap(bytes, Ordering::Relaxed);
+        if (before < *low_bytes) != (bytes < *low_bytes) {
+            let directory = self.shared.directory.display();
+            if bytes < *low_bytes {
+                tracing::error!(%directory, bytes, "telemetry: little room, texts are left out");
+            } else {
+                tracing::info!(%directory, bytes, "telemetry: enough room, texts are kept again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether texts of requests and answers are to be left out, since the disk has little room.
+    pub fn sheds(&self) -> bool {
+        self.shared.room.left.load(Ordering::Relaxed) < self.shared.room.low_bytes
+    }
+
+    /// A number that tells this log from all others, drawn when its directory was made: sequence
+    /// numbers mean nothing without it.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub fn identity(directory: &Path, draw: impl FnOnce() -> u64) -> Result<String, LogError> {
+        std::fs::create_dir_all(directory)?;
+        let path = directory.join("id");
+        match std::fs::read_to_string(&path) {
+            Ok(id) if id.len() == 16 => return Ok(id),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let id = format!("{:016x}", draw());
+        std::fs::write(&path, &id)?;
+        File::open(&path)?.sync_all()?;
+        Ok(id)
+    }
+
+    /// Writes an answer's record. When this returns it survives `kill -9`, and with
+    /// [`Durability::Sync`] a power loss.
     ///
     /// # Errors
     /// If the record was not written; nobody may be told that it was.
     pub async fn append(&self, record: &AnswerRecord) -> Result<Receipt, LogError> {
-        let sequence = self.write(record)?;
-        let mut receipt = Receipt { sequence, synced: self.shared.writer.synced() };
+        let otlp = if self.sheds() {
+            self.shared.shed.fetch_add(1, Ordering::Relaxed);
+            otlp::encode(&record.without_texts())
+        } else {
+            otlp::encode(record)
+        };
+        let (tenant, received_at) = (&record.tenant, record.started_at);
+        let message = Message { tenant, signal: Signal::Traces, received_at, otlp: &otlp };
+        let mut receipt = self.write(message)?;
         if self.durability == Durability::Sync {
             receipt.synced().await?;
         }
         Ok(receipt)
     }
 
-    /// Whether a record could be written now. Whoever asks before beginning an answer need not
+    /// Writes what somebody sent. The sender may be told once the receipt is synced.
+    ///
+    /// # Errors
+    /// If it was not written.
+    pub fn append_otlp(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        received_at: Timestamp,
+        otlp: &[u8],
+    ) -> Result<Receipt, LogError> {
+        self.write(Message { tenant, signal, received_at, otlp })
+    }
+
+    fn write(&self, message: Message<'_>) -> Result<Receipt, LogError> {
+        let shared = &self.shared;
+        let written = self.has_room().and_then(|()| {
+            shared.writer.write(message, |sequence| {
+                shared.last.sequence.store(sequence, Ordering::Release);
+            })
+        });
+        let counted = if written.is_ok() { &shared.appended } else { &shared.refused };
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(Receipt { sequence: written?, synced: shared.writer.synced() })
+    }
+
+    /// Whether something could be written now. Whoever asks before beginning an answer need not
     /// throw it away at its end.
     ///
     /// # Errors
-    /// The one that [`TraceLog::append`] would end with.
+    /// The one that [`TelemetryLog::append`] would end with.
     pub fn admits(&self) -> Result<(), LogError> {
-        let admitted = self.shared.writer.admits();
-        admitted.inspect_err(|_| self.shared.state().stats.refused += 1)
+        let admitted = self.has_room().and_then(|()| self.shared.writer.admits());
+        admitted.inspect_err(|_| {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
-    fn write(&self, record: &AnswerRecord) -> Result<u64, LogError> {
-        let (tenant, otlp) = (&record.tenant, otlp::encode(record));
-        let written = self.shared.writer.write(tenant, &otlp);
-        let mut state = self.shared.state();
-        let Written { sequence, location } = written.inspect_err(|_| state.stats.refused += 1)?;
-        state.stats.appended += 1;
-        state.index.insert(tenant.clone(), Summary::of(record), location);
-        Ok(sequence)
+    fn has_room(&self) -> Result<(), LogError> {
+        let bytes = self.shared.room.left.load(Ordering::Relaxed);
+        if bytes < self.shared.room.least_bytes {
+            return Err(LogError::NoRoom { bytes });
+        }
+        Ok(())
     }
 
     /// What the log has done.
     pub fn stats(&self) -> LogStats {
-        let synced = self.shared.writer.synced().borrow().sequence;
-        let bytes = self.shared.writer.total();
-        let state = self.shared.state();
-        LogStats { synced, bytes, indexed: state.index.len() as u64, ..state.stats }
+        LogStats {
+            appended: self.shared.appended.load(Ordering::Relaxed),
+            synced: self.shared.writer.synced().borrow().sequence,
+            bytes: self.shared.writer.total(),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+            shed: self.shared.shed.load(Ordering::Relaxed),
+            room: self.shared.room.left.load(Ordering::Relaxed),
+        }
     }
 
-    /// The tenant's newest records that fit, newest first. Reads segments if the index does not
-    /// reach far enough, so call it where blocking is allowed.
+    /// The last sequence number that was written.
+    pub fn last(&self) -> u64 {
+        self.shared.last.sequence.load(Ordering::Acquire)
+    }
+
+    /// Reads what comes after sequence number `after`.
+    pub fn cursor(&self, after: u64) -> Cursor {
+        Cursor::new(self.shared.directory.clone(), after)
+    }
+
+    /// Waits for as long as `most`, or until somebody is in a hurry ([`Self::hurry`]).
+    pub fn rest(&self, most: Duration) {
+        let Last { hurry, wake, .. } = &self.shared.last;
+        let hurried = hurry.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = wake.wait_timeout_while(hurried, most, |hurried| !*hurried);
+        let (mut hurried, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *hurried = false;
+    }
+
+    /// Wakes whoever rests.
+    pub fn hurry(&self) {
+        let Last { hurry, wake, .. } = &self.shared.last;
+        *hurry.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        wake.notify_all();
+    }
+
+    /// Begins a new segment, so that all that was written can be released.
     ///
     /// # Errors
-    /// If a segment cannot be read.
-    pub fn list(
-        &self,
-        tenant: &TenantId,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Summary>, LogError> {
-        let (mut found, complete) = {
-            let state = self.shared.state();
-            let newest = state.index.newest(tenant).filter(|summary| filter.admits(summary));
-            (newest.take(limit).cloned().collect::<Vec<_>>(), state.index.complete())
+    /// If the disk fails.
+    pub fn rotate(&self) -> Result<(), LogError> {
+        self.shared.writer.rotate()
+    }
+
+    /// Keeps what comes after sequence number `after` from being deleted, for as long as the keep
+    /// lives.
+    pub fn keep(&self, after: u64) -> Keep {
+        let after = Arc::new(AtomicU64::new(after));
+        let keeps = self.shared.keeps.lock();
+        keeps.unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&after));
+        Keep(after)
+    }
+
+    /// Deletes segments of which nothing is needed after sequence number `upto`, nor by any keep,
+    /// but not the one that is written to.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn release(&self, upto: u64) -> Result<(), LogError> {
+        let upto = {
+            let keeps = self.shared.keeps.lock();
+            let mut keeps = keeps.unwrap_or_else(PoisonError::into_inner);
+            keeps.retain(|keep| keep.strong_count() > 0);
+            let kept = keeps.iter().filter_map(Weak::upgrade);
+            kept.map(|kept| kept.load(Ordering::Acquire)).fold(upto, u64::min)
         };
-        // The index does not know documents.
-        if filter.document.is_none() && (complete || found.len() >= limit) {
-            return Ok(found);
-        }
-        found.clear();
-        for segment in segments(&self.shared.directory)?.into_iter().rev() {
-            let grounded = records(&segment, tenant)?.filter(|record| filter.grounded(record));
-            let summaries = grounded.map(|record| Summary::of(&record));
-            let older: Vec<_> = summaries.filter(|summary| filter.admits(summary)).collect();
-            found.extend(older.into_iter().rev());
-            if found.len() >= limit {
+        let all = segments(&self.shared.directory)?;
+        for pair in all.windows(2) {
+            // A segment ends where the next one begins.
+            if writer::number(&pair[1]) > upto + 1 {
                 break;
             }
+            let bytes = std::fs::metadata(&pair[0])?.len();
+            std::fs::remove_file(&pair[0])?;
+            self.shared.writer.freed(bytes);
         }
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    /// One record. Reads segments if the index does not know it, so call it where blocking is
-    /// allowed.
-    ///
-    /// # Errors
-    /// If a segment cannot be read.
-    pub fn show(
-        &self,
-        tenant: &TenantId,
-        trace: TraceId,
-    ) -> Result<Option<AnswerRecord>, LogError> {
-        let (location, complete) = {
-            let state = self.shared.state();
-            (state.index.find(tenant, trace), state.index.complete())
-        };
-        if let Some(Location { segment, offset }) = location {
-            let segment = writer::path(&self.shared.directory, segment);
-            let frame = frame::read_at(&File::open(&segment)?, offset)?;
-            let record = frame.and_then(|frame| otlp::decode(tenant, &frame.otlp));
-            let damaged = || FrameError { segment, offset, skipped: 0, torn: false };
-            return record.map(Some).ok_or_else(|| LogError::Corrupt(damaged()));
-        }
-        if complete {
-            return Ok(None);
-        }
-        for segment in segments(&self.shared.directory)?.into_iter().rev() {
-            let found = records(&segment, tenant)?.find(|record| record.trace == trace);
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+        Ok(())
     }
 }
 
-/// The tenant's records in a segment, in the order of their writing. What is damaged is named and
-/// passed over.
-fn records<'a>(
-    segment: &Path,
-    tenant: &'a TenantId,
-) -> io::Result<impl Iterator<Item = AnswerRecord> + use<'a>> {
-    let whole = Reader::open(segment)?.filter_map(|item| item.inspect_err(damaged).ok());
-    let frames = whole.filter(move |(_, frame)| frame.tenant == *tenant);
-    Ok(frames.filter_map(|(_, frame)| otlp::decode(&frame.tenant, &frame.otlp)))
-}
-
-fn damaged(error: &FrameError) {
+pub(crate) fn damaged(error: &FrameError) {
     tracing::error!(
         segment = %error.segment.display(), offset = error.offset, skipped = error.skipped,
-        "trace log: bytes that are no record"
+        "telemetry log: bytes that are no record"
     );
 }
 
 /// The segment files in the order of their writing.
-fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "trace") {
+        if path.extension().is_some_and(|extension| extension == writer::EXTENSION) {
             found.push(path);
         }
     }
@@ -407,61 +449,43 @@ fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads the newest segments until the index is full; returns the last sequence number. One segment
-/// is in memory at a time, and of each record only what the index keeps.
-fn recover(directory: &Path, state: &mut State) -> Result<u64, LogError> {
-    let all = segments(directory)?;
-    let mut found = VecDeque::new();
-    let mut last = None;
-    for (position, path) in all.iter().enumerate().rev() {
-        if found.len() >= state.index.capacity() {
-            state.stats.bytes += std::fs::metadata(path)?.len();
-            state.index.incomplete();
-            continue;
-        }
-        let newest = position + 1 == all.len();
-        let reader = Reader::open(path)?;
-        state.stats.bytes += reader.len();
-        let segment = writer::number(path);
-        let mut records = Vec::new();
-        let mut highest = None;
-        for item in reader {
+/// Reads the newest segment that holds frames; gives the last sequence number, and how many bytes
+/// of a write that a crash interrupted were cut.
+fn recover(all: &[PathBuf]) -> Result<(u64, u64), LogError> {
+    // A segment that holds no frame is named after the one that would have been its first.
+    let mut last = all.last().map_or(0, |path| writer::number(path).saturating_sub(1));
+    let mut bytes = 0;
+    for (age, path) in all.iter().rev().enumerate() {
+        let mut held = false;
+        for item in Reader::open(path)? {
             match item {
-                Ok((offset, Frame { sequence, tenant, otlp, .. })) => {
-                    highest = highest.max(Some(sequence));
-                    if let Some(record) = otlp::decode(&tenant, &otlp) {
-                        let location = Location { segment, offset };
-                        records.push((tenant, Summary::of(&record), location));
-                    }
+                Ok((_, frame)) => {
+                    held = true;
+                    last = last.max(frame.sequence);
                 }
-                Err(error) if error.torn && newest => cut(&error, state)?,
-                Err(error) => {
-                    state.stats.corrupt += 1;
-                    damaged(&error);
+                Err(error) if error.torn && age == 0 => {
+                    cut(&error)?;
+                    bytes += error.skipped;
                 }
+                Err(_) => {}
             }
         }
-        last = last.or(highest);
-        records.into_iter().rev().for_each(|record| found.push_front(record));
+        if held {
+            break;
+        }
     }
-    for (tenant, summary, location) in found {
-        state.index.insert(tenant, summary, location);
-    }
-    // A segment that holds no record is named after the one that would have been its first.
-    let named = all.last().map_or(0, |path| writer::number(path).saturating_sub(1));
-    Ok(last.unwrap_or(0).max(named))
+    Ok((last, bytes))
 }
 
 /// Cuts the end of a write that a crash interrupted: it was never acknowledged.
-fn cut(error: &FrameError, state: &mut State) -> Result<(), LogError> {
+fn cut(error: &FrameError) -> Result<(), LogError> {
     let file = File::options().write(true).open(&error.segment)?;
     let keep = if error.offset < MAGIC.len() as u64 { 0 } else { error.offset };
     file.set_len(keep)?;
     file.sync_all()?;
-    state.stats.bytes -= error.skipped;
     tracing::warn!(
         segment = %error.segment.display(), offset = error.offset, bytes = error.skipped,
-        "trace log: cut an unfinished write"
+        "telemetry log: cut an unfinished write"
     );
     Ok(())
 }

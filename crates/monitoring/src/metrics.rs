@@ -1,4 +1,14 @@
-//! Metrics: what is asked of them.
+//! Metrics: what is counted, and what is asked of it.
+//!
+//! Start reading at `rollup.rs`; `derive.rs` says what spans count as, `declared.rs` names it all.
+
+pub mod declared;
+mod derive;
+mod exposition;
+mod points;
+mod rollup;
+mod sketch;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +16,13 @@ use std::str::FromStr;
 
 use release::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use self::exposition::{Format, Reading, expose};
+pub use self::rollup::{
+    Described, Dimensions, Instrument, MetricTotals, OVERFLOW, RollupLimits, RollupStats, Rollups,
+    SeriesPoints, SeriesTotal, Total,
+};
+pub use self::sketch::{RELATIVE_ERROR, Sketch};
 
 /// What is read of a metric: one number for each period.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

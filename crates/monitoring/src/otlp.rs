@@ -1,4 +1,4 @@
-//! Records as OpenTelemetry spans, and back.
+//! Records as OpenTelemetry spans.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{
@@ -9,13 +9,11 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData, span::SpanKind, status::StatusCode,
 };
 use prost::Message;
-use release::{Currency, Digest, Money, PlanId, TenantId, Timestamp, Unit};
+use release::{Digest, Timestamp, Unit};
 
 use crate::attributes as name;
-use crate::record::{AnswerRecord, Captured, Generation, Outcome, Retrieval, Step, TraceId};
-
-/// The name of the request's own span.
-const ROOT: &str = "answer";
+use crate::answers::ROOT;
+use crate::record::{AnswerRecord, Captured, Generation, Outcome, TraceId};
 
 /// Attributes in the making.
 #[derive(Default)]
@@ -203,6 +201,7 @@ fn captured(root: &mut Attributes, captured: &Captured, [full, digest, bytes]: [
             root.count(bytes, *length);
         }
         Captured::Length { bytes: length } => root.count(bytes, *length),
+        Captured::Gone => {}
     }
 }
 
@@ -214,144 +213,4 @@ fn span_id(trace: TraceId, number: u64) -> Vec<u8> {
 
 fn nanoseconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_nanosecond()).unwrap_or(0)
-}
-
-/// Attributes being read.
-struct Found<'a>(&'a [KeyValue]);
-
-impl Found<'_> {
-    fn any(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        match self.any(key)? {
-            Value::StringValue(text) => Some(text.clone()),
-            _ => None,
-        }
-    }
-
-    fn parse<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
-        self.text(key)?.parse().ok()
-    }
-
-    fn int(&self, key: &str) -> Option<i64> {
-        match self.any(key)? {
-            Value::IntValue(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn count(&self, key: &str) -> u64 {
-        self.int(key).and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        matches!(self.any(key), Some(Value::BoolValue(true)))
-    }
-
-    fn list(&self, key: &str) -> Vec<String> {
-        let Some(Value::ArrayValue(list)) = self.any(key) else { return Vec::new() };
-        let texts = list.values.iter().filter_map(|item| match item.value.as_ref()? {
-            Value::StringValue(text) => Some(text.clone()),
-            _ => None,
-        });
-        texts.collect()
-    }
-
-    fn captured(&self, [full, digest, bytes]: [&str; 3]) -> Captured {
-        let length = self.count(bytes);
-        match (self.text(full), self.parse(digest)) {
-            (Some(json), _) => Captured::Full { json },
-            (None, Some(digest)) => Captured::Hashed { digest, bytes: length },
-            (None, None) => Captured::Length { bytes: length },
-        }
-    }
-}
-
-/// The record that OTLP bytes hold; `None` if they hold none of ours.
-pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Option<AnswerRecord> {
-    let data = TracesData::decode(bytes).ok()?;
-    let resource_spans = data.resource_spans.first()?;
-    let resource = Found(&resource_spans.resource.as_ref()?.attributes);
-    let spans = &resource_spans.scope_spans.first()?.spans;
-    let span = spans.iter().find(|span| span.name == ROOT)?;
-    let root = Found(&span.attributes);
-    let start = span.start_time_unix_nano;
-    let steps = spans.iter().filter(|step| step.parent_span_id == span.span_id).map(|step| Step {
-        name: step.name.clone(),
-        begin_ns: step.start_time_unix_nano.saturating_sub(start),
-        end_ns: step.end_time_unix_nano.saturating_sub(start),
-    });
-    let unit = root.text(name::UNIT)?;
-    let outcome = match root.text(name::OUTCOME)?.as_str() {
-        "answered" => Outcome::Answered,
-        "cancelled" => Outcome::Cancelled,
-        "blocked" => Outcome::Blocked { rule: root.text(name::OUTCOME_RULE)? },
-        _ => Outcome::Failed {
-            kind: root.text(name::ERROR_TYPE)?,
-            message: root.text(name::OUTCOME_MESSAGE)?,
-        },
-    };
-    let retrieval = root.parse(name::DATA_SOURCE).map(|snapshot| Retrieval {
-        snapshot,
-        chunks: root
-            .text(name::RETRIEVAL_DOCUMENTS)
-            .and_then(|json| serde_json::from_str(&json).ok())
-            .unwrap_or_default(),
-        vector: root.text(name::RETRIEVAL_VECTOR),
-        rerank_failure: root.text(name::RERANK_FAILURE),
-    });
-    Some(AnswerRecord {
-        trace: TraceId::from_bytes(span.trace_id.as_slice().try_into().ok()?),
-        tenant: tenant.clone(),
-        app: resource.parse(name::SERVICE_NAME)?,
-        environment: resource.parse(name::ENVIRONMENT)?,
-        release: resource.parse(name::SERVICE_VERSION)?,
-        plan: root.text(name::PLAN).map(PlanId),
-        arm: root.text(name::ARM),
-        unit: if root.flag(name::UNIT_STUCK) { Unit::Stuck(unit) } else { Unit::Unstuck(unit) },
-        principal: root.parse(name::PRINCIPAL)?,
-        dialect: root.text(name::DIALECT)?,
-        stream: root.flag(name::STREAM),
-        started_at: Timestamp::from_nanosecond(i128::from(start)).ok()?,
-        steps: steps.collect(),
-        retrieval,
-        generation: generation(&root),
-        findings: root
-            .text(name::FINDINGS)
-            .and_then(|json| serde_json::from_str(&json).ok())
-            .unwrap_or_default(),
-        overrides: root.list(name::OVERRIDES),
-        outcome,
-        input: root.captured([name::INPUT_MESSAGES, name::INPUT_DIGEST, name::INPUT_BYTES]),
-        output: root.captured([name::OUTPUT_MESSAGES, name::OUTPUT_DIGEST, name::OUTPUT_BYTES]),
-    })
-}
-
-fn generation(root: &Found<'_>) -> Option<Generation> {
-    let currency: Option<Currency> = root.parse(name::COST_CURRENCY);
-    let cost = currency.zip(root.int(name::COST_NANOS));
-    Some(Generation {
-        provider: root.text(name::PROVIDER)?,
-        binding: root.parse(name::BINDING),
-        request_model: root.text(name::REQUEST_MODEL)?,
-        response_model: root.text(name::RESPONSE_MODEL)?,
-        response_id: root.text(name::RESPONSE_ID)?,
-        fingerprint: root.text(name::FINGERPRINT),
-        finish: root.list(name::FINISH_REASONS).into_iter().next(),
-        time_to_first_chunk: match root.any(name::TIME_TO_FIRST_CHUNK) {
-            Some(Value::DoubleValue(seconds)) => Some(*seconds),
-            _ => None,
-        },
-        input_tokens: root.count(name::INPUT_TOKENS),
-        output_tokens: root.count(name::OUTPUT_TOKENS),
-        cache_read_tokens: root.count(name::CACHE_READ_TOKENS),
-        cache_creation_tokens: root.count(name::CACHE_CREATION_TOKENS),
-        reasoning_tokens: root.count(name::REASONING_TOKENS),
-        usage_estimated: root.flag(name::USAGE_ESTIMATED),
-        unreadable_events: root.count(name::UNREADABLE_EVENTS),
-        cost: cost.map(|(currency, nanos)| Money { currency, nanos }),
-        unpriced: root.text(name::UNPRICED),
-    })
 }

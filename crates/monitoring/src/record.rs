@@ -108,6 +108,15 @@ pub struct AnswerRecord {
     pub output: Captured,
 }
 
+impl AnswerRecord {
+    /// The same without what was asked and answered, of which digests and lengths stay.
+    #[must_use]
+    pub fn without_texts(&self) -> Self {
+        let (input, output) = (self.input.without_text(), self.output.without_text());
+        Self { input, output, ..self.clone() }
+    }
+}
+
 /// One step of the request path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -255,6 +264,19 @@ pub enum Captured {
         /// The length.
         bytes: u64,
     },
+    /// All of it once, but no longer: it was erased, or its time was over.
+    Gone,
+}
+
+impl Captured {
+    fn without_text(&self) -> Self {
+        match self {
+            Self::Full { json } => {
+                Self::Hashed { digest: Digest::of(json.as_bytes()), bytes: json.len() as u64 }
+            }
+            kept => kept.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -167,6 +167,10 @@ pub struct RetrievalEdge {
     pub rank: i64,
     /// Its score.
     pub score: Option<f64>,
+    /// Where the passage stands in its document's text, in bytes, if that is known.
+    pub start: Option<i64>,
+    /// Where it ends.
+    pub end: Option<i64>,
 }
 
 /// What an evaluator or a person thought of an answer.

@@ -76,6 +76,8 @@ actions! {
     ReadKnowledge,
     /// See traces.
     ReadTraces,
+    /// Send traces, metrics, logs and scores.
+    WriteTelemetry,
     /// See how the server is.
     ReadStatus,
     /// Apply a project.
@@ -180,10 +182,10 @@ fn allowed(role: Role, action: Action) -> bool {
         Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, ManageBackups,
         ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge,
         ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack,
-        RunWorkflows, WriteKnowledge,
+        RunWorkflows, WriteKnowledge, WriteTelemetry,
     };
     match action {
-        Answer => role != Role::Viewer,
+        Answer | WriteTelemetry => role != Role::Viewer,
         ReadReleases | ReadKnowledge | ReadTraces | ReadStatus | ReadWorkflows => {
             role != Role::Client
         }

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 
 pub use network::{Network, is_public};
-pub use reqwest::Url;
+pub use reqwest::{Method, Url};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -5,14 +5,18 @@
 
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
 mod handlers;
+mod measures;
 mod openapi;
+pub mod otlp;
 mod problem;
 mod queries;
 mod retrieval;
+mod series;
 mod storage;
 mod tasks;
 mod versions;
@@ -30,7 +34,11 @@ use axum::routing::{MethodFilter, on};
 use delivery::{Delivery, TenantDelivery};
 use gateway::Live;
 use knowledge::KnowledgeModels;
-use monitoring::TraceLog;
+use monitoring::Telemetry;
+use monitoring::contributors::Contributors;
+use monitoring::export::Exporter;
+use monitoring::metrics::Rollups;
+use monitoring::receive::Receiver;
 use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
@@ -43,7 +51,7 @@ use crate::backups::Keeper;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
-pub use queries::{Format, QueryBody, Telemetry};
+pub use queries::{Format, QueryBody};
 
 /// The most bytes of a request: a whole project.
 const MAX_BODY: usize = 64 << 20;
@@ -56,9 +64,16 @@ pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
     pub blobs: Blobs,
-    pub traces: TraceLog,
-    /// What queries are run on, where tables are kept.
-    pub telemetry: Option<Arc<dyn Telemetry>>,
+    /// What was recorded and told.
+    pub telemetry: Telemetry,
+    /// Takes what others send.
+    pub receiver: Arc<Receiver>,
+    /// Sends telemetry on, where that is wanted.
+    pub exporter: Option<Arc<Exporter>>,
+    /// What is counted, of every tenant.
+    pub rollups: Arc<Rollups>,
+    /// Who contributes most, of every tenant.
+    pub contributors: Arc<Contributors>,
     pub live: watch::Receiver<Arc<Live>>,
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
@@ -188,11 +203,9 @@ async fn answer(
             let head = [("content-type", "image/svg+xml"), ("content-security-policy", policy)];
             (head, text).into_response()
         }
-        Ok(Answer::File(kind, bytes, more)) => {
-            let head = [
-                ("content-type", kind),
-                ("x-groundcrew-more", if more { "true" } else { "false" }),
-            ];
+        Ok(Answer::File(kind, bytes, notes)) => {
+            let head =
+                [("content-type", kind.to_owned()), ("x-groundcrew-notes", notes.join("; "))];
             (head, bytes).into_response()
         }
         Err(problem) => problem.into_response(),
@@ -222,7 +235,8 @@ async fn admit(
     Ok(Call { api, identity, tenant, path, query, body })
 }
 
-fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
+/// Whose key a request carries.
+pub fn identify(api: &Api, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     let key =
         bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Problem::unauthorized())?;

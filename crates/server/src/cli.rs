@@ -2,16 +2,20 @@
 
 mod backups;
 mod batches;
+mod diagnosis;
 mod documents;
 mod erasures;
 mod freshness;
+mod metrics;
 mod progress;
 mod project;
 mod query;
 mod report;
 mod retrieval;
+mod series;
 mod show;
 mod storage;
+mod waterfall;
 mod workflow;
 
 use std::io::Write;
@@ -25,6 +29,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use self::progress::Bar;
+pub use self::workflow::seconds;
 use crate::backups::restore;
 use crate::client::{Client, Target};
 use crate::{config, explain, reference, wiring};
@@ -103,6 +108,14 @@ enum Command {
     Trace(TraceCommand),
     /// Query telemetry: traces, logs, scores, metrics.
     Query(query::QueryArguments),
+    /// Metrics: what is counted.
+    #[command(subcommand)]
+    Metrics(series::MetricsCommand),
+    /// Top contributors: who or what causes most of something.
+    #[command(subcommand)]
+    Contributors(series::ContributorsCommand),
+    /// Why an app is slow or fails: what changed, what happened just before, what traces wait for.
+    Diagnose(diagnosis::DiagnoseArguments),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -496,6 +509,9 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         }
         Command::Trace(command) => trace(client, command, out).await,
         Command::Query(asked) => query::run(client, asked, out).await,
+        Command::Metrics(command) => series::metrics(client, command, out).await,
+        Command::Contributors(command) => series::contributors(client, command, out).await,
+        Command::Diagnose(asked) => diagnosis::run(client, asked, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {

@@ -112,19 +112,20 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// Sends a request and reads an answer of bytes, and whether there is more than it holds.
+    /// Sends a request and reads an answer of bytes, and what else is to be known of it.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn bytes(&self, request: reqwest::RequestBuilder) -> Result<(Vec<u8>, bool)> {
+    pub async fn bytes(&self, request: reqwest::RequestBuilder) -> Result<(Vec<u8>, String)> {
         let unreachable = || format!("no server answers at {}", self.url);
         let response = request.send().await.map_err(reqwest::Error::without_url);
         let response = response.with_context(unreachable)?;
         let status = response.status();
-        let more = response.headers().get("x-groundcrew-more").is_some_and(|more| more == "true");
+        let notes = response.headers().get("x-groundcrew-notes");
+        let notes = notes.and_then(|notes| notes.to_str().ok()).unwrap_or_default().to_owned();
         let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
         match status.is_success() {
-            true => Ok((body.into(), more)),
+            true => Ok((body.into(), notes)),
             false => Err(refused(status, &String::from_utf8_lossy(&body))),
         }
     }

@@ -3,24 +3,27 @@
 mod backups;
 mod calls;
 mod sources;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use cost::PriceRow;
 use delivery::Retention;
 use delivery::project::document::Document;
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Timers, TokenLimitField};
-use monitoring::Durability;
 use release::{Diagnostic, EnvironmentName, TenantId};
 use schemars::JsonSchema;
 use security::{SecretRef, SecurityError};
 use serde::{Deserialize, Serialize};
+use store::S3Options;
 
 pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
+pub use telemetry::{ExportFile, TelemetryFile};
 
 /// `server.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,8 +41,8 @@ pub struct ServerFile {
     pub store: StoreFile,
     /// Where immutable content is kept.
     pub blobs: BlobsFile,
-    /// How answers are recorded.
-    pub traces: TracesFile,
+    /// How answers are recorded, and what others tell of.
+    pub telemetry: TelemetryFile,
     /// How workflows are kept.
     pub workflows: WorkflowsFile,
     /// For how long things are kept that are not in use any more; they go when somebody prunes.
@@ -75,7 +78,7 @@ impl Default for ServerFile {
             tls: None,
             store: StoreFile::default(),
             blobs: BlobsFile::default(),
-            traces: TracesFile::default(),
+            telemetry: TelemetryFile::default(),
             workflows: WorkflowsFile::default(),
             retention: Retention::default(),
             backup: None,
@@ -146,19 +149,24 @@ pub enum BlobsFile {
     },
 }
 
-/// How answers are recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TracesFile {
-    /// Whether an answer's last byte waits for the disk (`sync`) or for the write (`group`).
-    pub durability: Durability,
-    /// The most bytes of the trace log; when it is full, requests are refused.
-    pub max_bytes: u64,
-}
-
-impl Default for TracesFile {
-    fn default() -> Self {
-        Self { durability: Durability::Group, max_bytes: 8 << 30 }
+impl BlobsFile {
+    /// The bucket, if they are in one.
+    ///
+    /// # Errors
+    /// If a key cannot be resolved.
+    pub fn s3(&self) -> Result<Option<S3Options>> {
+        let Self::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } = self
+        else {
+            return Ok(None);
+        };
+        Ok(Some(S3Options {
+            endpoint: endpoint.clone(),
+            bucket: bucket.clone(),
+            region: region.clone(),
+            prefix: prefix.clone(),
+            access_key_id: access_key_id.resolve()?.expose().to_owned(),
+            secret_access_key: secret_access_key.resolve()?,
+        }))
     }
 }
 

@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("GC0110", include_str!("../../../docs/errors/GC0110.md")),
     ("GC0111", include_str!("../../../docs/errors/GC0111.md")),
     ("GC0112", include_str!("../../../docs/errors/GC0112.md")),
+    ("GC0113", include_str!("../../../docs/errors/GC0113.md")),
     ("GC0201", include_str!("../../../docs/errors/GC0201.md")),
     ("GC0202", include_str!("../../../docs/errors/GC0202.md")),
     ("GC0203", include_str!("../../../docs/errors/GC0203.md")),
@@ -32,6 +33,7 @@ const PAGES: &[(&str, &str)] = &[
     ("GC0404", include_str!("../../../docs/errors/GC0404.md")),
     ("GC0409", include_str!("../../../docs/errors/GC0409.md")),
     ("GC0500", include_str!("../../../docs/errors/GC0500.md")),
+    ("GC0503", include_str!("../../../docs/errors/GC0503.md")),
 ];
 
 /// The page of a code, whatever its case.

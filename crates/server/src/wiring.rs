@@ -17,10 +17,15 @@ use delivery::{
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
 use models::Providers;
-use monitoring::{LogOptions, TraceId, TraceLog};
+use monitoring::contributors::Contributors;
+use monitoring::export::Cursor;
+use monitoring::metrics::{RollupLimits, Rollups};
+use monitoring::receive::Receiver;
+use monitoring::tables::{Retention, TablesOptions};
+use monitoring::{Telemetry, TelemetryParts, TraceId};
 use release::{Clock, PrincipalId, Secret, TenantId};
 use security::{KeyRing, Role};
-use store::{Blobs, S3Options, Store};
+use store::{Blobs, Files, Store, SystemStore};
 use tokio::task::JoinSet;
 use workflow::engine::{Engine, Task};
 
@@ -31,7 +36,7 @@ use crate::clock::SystemClock;
 use crate::config::{BlobsFile, ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
-use crate::{freshness, hooks, listen};
+use crate::{contributors, freshness, hooks, listen, platform, prometheus};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(30);
 /// How often old executions are deleted.
 const SWEEP: Duration = Duration::from_secs(15 * 60);
+/// How often the tables of telemetry are kept.
+const MAINTENANCE: Duration = Duration::from_secs(300);
 
 /// What stands in the data directory.
 pub struct DataDirectory(pub PathBuf);
@@ -83,16 +90,25 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         "a restore into this database was cut off: run `groundcrew backup restore` again"
     );
     let pepper = secret_file(&data.pepper())?;
+    let system = store.system();
     let blobs = open_blobs(&config, &data, &pepper)?;
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
     bootstrap(&keys, &data).await?;
 
-    let options = LogOptions {
-        durability: config.traces.durability,
-        max_bytes: config.traces.max_bytes,
-        ..LogOptions::default()
-    };
-    let traces = TraceLog::open(&data.0.join("traces"), options)?;
+    let rollups = Arc::new(Rollups::new(RollupLimits::default(), clock.now()));
+    let watched = Arc::new(Contributors::default());
+    let telemetry = Telemetry::open(TelemetryParts {
+        directory: data.0.join("telemetry").join("log"),
+        store: store.system(),
+        files: open_files(&config, &data)?,
+        clock: Arc::clone(&clock),
+        followers: vec![Arc::clone(&rollups) as _, Arc::clone(&watched) as _],
+        drawn: uuid::Uuid::new_v4().as_u64_pair().0,
+        log: config.telemetry.log(),
+        tables: TablesOptions::default(),
+        limits: config.telemetry.queries,
+    });
+    let telemetry = telemetry.await?;
     let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
     let functions = Arc::new(config.functions(base)?);
     let connections = Arc::new(config.connections()?);
@@ -149,19 +165,31 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         live: live_now.clone(),
         providers,
         prices,
-        traces: traces.clone(),
+        traces: telemetry.log.clone(),
         clock: Arc::clone(&clock),
         trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
+    let exporter = match &config.telemetry.export {
+        Some(file) => {
+            let (store, log) = (system.clone(), telemetry.log_id.clone());
+            let cursor = Cursor { store, log, clock: Arc::clone(&clock) };
+            Some(file.exporter(&telemetry.log, cursor).await?)
+        }
+        None => None,
+    };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
         blobs,
-        traces,
-        telemetry: None,
+        exporter: exporter.clone(),
+        receiver: Receiver::new(telemetry.log.clone(), Arc::clone(&clock)),
+        telemetry: telemetry.clone(),
+        rollups,
+        contributors: watched,
         live: live_now,
         models,
         workflows: workflows.clone(),
@@ -175,11 +203,19 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
         .merge(hooks::router(Arc::clone(&api)))
-        .merge(api::router(api));
+        .merge(api::otlp::router(Arc::clone(&api)))
+        .merge(prometheus::router(Arc::clone(&api)))
+        .merge(api::router(Arc::clone(&api)));
 
     // Background work ends with the process; each task is idempotent and may be cut off anywhere.
     let mut background = JoinSet::new();
+    background.spawn(platform::watch(api));
+    let (watched, rules, time) = followed;
+    background.spawn(contributors::follow(watched, rules, Arc::clone(&keys), time));
     background.spawn(live.follow());
+    if let Some(exporter) = exporter {
+        background.spawn(exporter.run());
+    }
     background.spawn(reconciler.follow());
     let open = workflows.recover(&tenants).await?;
     if open > 0 {
@@ -192,6 +228,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
+    background.spawn(keep_tables(
+        telemetry.clone(),
+        system,
+        Arc::clone(&clock),
+        config.telemetry.keep_days,
+    ));
     background.spawn(async move { workflows.run().await });
     background.spawn(async move { keys.follow().await });
 
@@ -267,6 +309,31 @@ async fn complete_erasures(delivery: Delivery, keys: Arc<KeyRing>, node: String)
     }
 }
 
+/// Keeps the tables' files few and no longer than wanted. One server at a time does; the others
+/// learn of what it did.
+async fn keep_tables(
+    telemetry: Telemetry,
+    store: SystemStore,
+    clock: Arc<dyn Clock>,
+    keep: Retention,
+) {
+    loop {
+        tokio::time::sleep(MAINTENANCE).await;
+        let kept = async {
+            let lease = store.take("telemetry", &telemetry.log_id, clock.as_ref()).await?;
+            let Some(lease) = lease else { return Ok(telemetry.tables.reload().await?) };
+            let work = telemetry.tables.maintain(keep);
+            if let Some(done) = store.holding(&[lease], clock.as_ref(), work).await? {
+                tracing::debug!(?done, "the tables of telemetry are kept");
+            }
+            anyhow::Ok(())
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "the tables of telemetry could not be kept; trying again");
+        }
+    }
+}
+
 /// Deletes, every quarter of an hour, what ended longer ago than is kept.
 async fn forget_ended(workflows: Engine, keys: Arc<KeyRing>, keep_days: u32) {
     loop {
@@ -323,20 +390,20 @@ pub fn open_blobs(
     data: &DataDirectory,
     installation: &Secret,
 ) -> Result<Blobs> {
-    let blobs = match &config.blobs {
-        BlobsFile::Disk => Blobs::disk(data.0.join("blobs")),
-        BlobsFile::S3 { endpoint, bucket, region, prefix, access_key_id, secret_access_key } => {
-            Blobs::s3(&S3Options {
-                endpoint: endpoint.clone(),
-                bucket: bucket.clone(),
-                region: region.clone(),
-                prefix: prefix.clone(),
-                access_key_id: access_key_id.resolve()?.expose().to_owned(),
-                secret_access_key: secret_access_key.resolve()?,
-            })?
-        }
+    let blobs = match config.blobs.s3()? {
+        None => Blobs::disk(data.0.join("blobs")),
+        Some(options) => Blobs::s3(&options)?,
     };
     Ok(blobs.with_key(installation))
+}
+
+/// Opens the place of the tables' files: beside the blobs.
+pub fn open_files(config: &ServerFile, data: &DataDirectory) -> Result<Files> {
+    let Some(mut options) = config.blobs.s3()? else {
+        return Ok(Files::disk(data.0.join("telemetry").join("tables")));
+    };
+    options.prefix = format!("{}/telemetry", options.prefix.trim_matches('/'));
+    Ok(Files::s3(&options)?)
 }
 
 /// On the first start: the default tenant, an administrator, and its key for this machine.

@@ -12,6 +12,7 @@ mod seal;
 mod sweep;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,9 +21,9 @@ use bytes::{Buf, Bytes};
 use release::{Digest, Secret, TenantId, Timestamp};
 
 pub use bucket::{Bucket, Object, ObjectInfo};
-use disk::Disk;
+pub(crate) use disk::Disk;
 pub use erasure::Erasure;
-use s3::S3;
+pub(crate) use s3::S3;
 use seal::Wrap;
 pub use seal::derived_key;
 pub use sweep::{Amount, Sweep, Swept};
@@ -66,6 +67,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Puts bytes unless something is there; whether nothing was.
     async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, BlobError>;
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, BlobError>;
     async fn exists(&self, key: &str) -> Result<bool, BlobError>;
     async fn delete(&self, key: &str) -> Result<(), BlobError>;
     /// Moves what is under a key to another one, if it is there. It is then as new as if it had just

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 pub use cut::Cut;
 
-use crate::{
+use crate::{FileInfo, Files, 
     BlobError, Blobs, Collection, Erasure, Expect, List, Store, StoreError, Sweep, Transaction,
 };
 
@@ -409,6 +409,27 @@ async fn a_write_that_the_database_refuses_fails_alone(store: &Store) {
         let (refused, outcome) = written.await.expect("a writer");
         assert!(refused || outcome.is_ok(), "{outcome:?}");
     }
+}
+
+/// Runs every case of the suite of files.
+pub async fn files(files: &Files) {
+    let (ours, theirs) = (files.tenant(&tenant("ours")), files.tenant(&tenant("theirs")));
+    ours.put("spans", "a.parquet", Bytes::from_static(b"0123456789")).await.expect("a put");
+    let part = ours.read("spans", "a.parquet", 3..6).await.expect("a part");
+    assert_eq!(part.as_deref(), Some(b"345".as_slice()));
+    assert!(ours.read("spans", "a.parquet", 8..12).await.is_err(), "it ends before");
+    assert_eq!(ours.read("logs", "a.parquet", 0..1).await.expect("an answer"), None);
+    assert_eq!(theirs.read("spans", "a.parquet", 0..1).await.expect("an answer"), None);
+
+    ours.put("spans", "a.parquet", Bytes::from_static(b"anew")).await.expect("a put");
+    let listed = ours.list("spans").await.expect("a list");
+    let [FileInfo { name, bytes: 4, .. }] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!(name, "a.parquet");
+    assert!(theirs.list("spans").await.expect("a list").is_empty());
+
+    ours.delete("spans", "a.parquet").await.expect("a delete");
+    ours.delete("spans", "a.parquet").await.expect("nothing to delete");
+    assert!(ours.list("spans").await.expect("a list").is_empty());
 }
 
 /// Runs every case of the blob suite.

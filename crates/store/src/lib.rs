@@ -40,6 +40,7 @@ pub mod conformance;
 mod database;
 mod engine;
 mod error;
+mod files;
 mod lease;
 mod record;
 mod schema;
@@ -54,6 +55,7 @@ pub use blobs::{
 };
 pub use database::{Database, Query, Row};
 pub use error::StoreError;
+pub use files::{FileInfo, Files, TenantFiles};
 pub use lease::Lease;
 pub use record::{Collection, Event, List, Record};
 pub use store::{Store, SystemStore, TenantStore};

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use bytes::Bytes;
 use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use store::conformance::Database;
-use store::{BlobError, Blobs, Collection, Expect, S3Options, Store, StoreError, Transaction};
+use store::{BlobError, Blobs, Collection, Expect, Files, S3Options, Store, StoreError, Transaction};
 
 const NOTES: Collection = Collection("notes");
 
@@ -95,6 +95,7 @@ async fn a_second_process_is_told_that_the_database_is_in_use() {
 async fn blobs_on_disk_keep_their_promises() {
     let directory = tempfile::tempdir().unwrap();
     store::conformance::blobs(&Blobs::disk(directory.path().join("blobs"))).await;
+    store::conformance::files(&Files::disk(directory.path().join("files"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +116,7 @@ async fn blobs_on_s3_keep_their_promises() {
         secret_access_key: Secret::new("test"),
     };
     store::conformance::blobs(&Blobs::s3(&options).unwrap()).await;
+    store::conformance::files(&Files::s3(&options).unwrap()).await;
 }
 
 #[tokio::test]

@@ -114,12 +114,22 @@ pub enum Folder {
     Rules,
     /// `queries/NAME.sql` and `queries/NAME.insights`.
     Queries,
+    /// `contributors/NAME.json`.
+    Contributors,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 7] =
-        ["apps", "models", "prompts", "guardrails", "knowledge", "workflows", "queries"];
+    pub const NAMES: [&str; 8] = [
+        "apps",
+        "models",
+        "prompts",
+        "guardrails",
+        "knowledge",
+        "workflows",
+        "queries",
+        "contributors",
+    ];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
     /// contents; `None` for files that are not the project's own.
@@ -140,6 +150,7 @@ impl Folder {
             "workflows" => (Self::Workflows, ".asl.json"),
             "queries" if file.ends_with(".sql") => (Self::Queries, ".sql"),
             "queries" => (Self::Queries, ".insights"),
+            "contributors" => (Self::Contributors, ".json"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))

@@ -7,7 +7,7 @@ use super::Loader;
 use crate::queries::SavedQuery;
 
 /// A query with a mistake.
-const BAD_QUERY: Code = Code::new("GC0112");
+const BAD_QUERY: Code = Code::new("GC0113");
 
 impl Loader {
     /// Reads `queries/NAME.sql` or `queries/NAME.insights`.

@@ -112,3 +112,25 @@ fn of_very_many_mistakes_in_a_definition_the_first_hundred_are_told() {
     assert_eq!(told.matches("is not reachable").count(), 100);
     assert!(told.contains("199 more findings are not told"), "{told}");
 }
+
+#[test]
+fn a_rule_of_contributors_is_read_and_its_mistakes_are_told_with_their_place() {
+    let rule = |keys: &str| {
+        format!(
+            "{{\"Schema\": {{\"Name\": \"CloudWatchLogRule\", \"Version\": 1}},\n  \
+             \"LogGroupNames\": [\"spans\"],\n  \
+             \"Contribution\": {{\"Keys\": [{keys}]}}}}"
+        )
+    };
+    let mut all = files(RIGHT);
+    all.extend(files(&[("contributors/users.json", &rule("\"$.user\""))]));
+    let (project, found) = Project::load(&all);
+    assert_eq!(found, []);
+    let contributors = project.unwrap().contributors;
+    assert_eq!(contributors.keys().map(ArtifactName::as_str).collect::<Vec<_>>(), ["users"]);
+    insta::assert_snapshot!(findings(&[
+        ("contributors/field.json", &rule("\"$.user\", \"user\"")),
+        ("contributors/broken.json", "{\n  \"Schema\": 1\n}"),
+        ("contributors/Bad Name.json", &rule("\"$.user\"")),
+    ]));
+}

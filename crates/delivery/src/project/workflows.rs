@@ -160,7 +160,7 @@ fn told(path: &str, text: &str, findings: &[Finding]) -> Vec<Diagnostic> {
 
 /// Where what a JSON pointer names stands in the text of a JSON document: its key, if it has one;
 /// as much of the pointer as there is.
-fn locate(text: &str, pointer: &str) -> usize {
+pub(super) fn locate(text: &str, pointer: &str) -> usize {
     let mut found = blank(text, 0);
     let mut value = found;
     for step in pointer.split('/').skip(1) {

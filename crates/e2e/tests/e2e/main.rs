@@ -18,4 +18,5 @@ mod retrieval;
 mod sdks;
 mod servers;
 mod sources;
+mod telemetry;
 mod workflows;

@@ -9,7 +9,7 @@ use cost::PriceBook;
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
-use monitoring::{AnswerRecord, Filter, LogOptions, TraceId, TraceLog};
+use monitoring::{AnswerRecord, LogOptions, TelemetryLog, TraceId, answers, receive};
 use release::{
     CanonicalJson, Clock, Digest, Environment, PrincipalId, Release, RoutingTable, Secret,
     SlotName, TenantId, Timestamp,
@@ -68,7 +68,7 @@ impl App {
 /// A gateway that serves `app` in `prod`.
 pub struct Served {
     pub router: axum::Router,
-    pub traces: TraceLog,
+    pub traces: TelemetryLog,
     pub key: String,
     pub blobs: Blobs,
     /// Kept as long as the gateway is.
@@ -95,7 +95,7 @@ pub async fn serve(app: App) -> Served {
         live = live.with_models(Arc::new(Models(Arc::clone(words))));
     }
     live.catch_up().await;
-    let traces = TraceLog::open(&directory.path().join("traces"), app.traces).unwrap();
+    let traces = TelemetryLog::open(&directory.path().join("traces"), app.traces).unwrap();
     let gateway = Gateway::new(Parts {
         keys,
         live: live.watch(),
@@ -175,9 +175,14 @@ impl Served {
 
     /// The records of the app, newest first.
     pub fn records(&self) -> Vec<AnswerRecord> {
-        let found = self.traces.list(&TenantId::DEFAULT, &Filter::default(), 100).unwrap();
-        let records = found.iter().map(|found| self.traces.show(&TenantId::DEFAULT, found.trace));
-        records.map(|record| record.unwrap().unwrap()).collect()
+        let frames = self.traces.cursor(0).next(self.traces.last()).unwrap();
+        let records = frames.into_iter().map(|frame| {
+            let rows = receive::decode(frame.signal, &frame.otlp, frame.received_at);
+            let texts = rows.payloads.iter().map(|text| (text.digest, text.text.clone()));
+            let rows_of = (rows.spans.as_slice(), rows.retrieval_edges.as_slice());
+            answers::record(&frame.tenant, rows_of, &texts.collect()).unwrap()
+        });
+        records.rev().collect()
     }
 }
 

@@ -9,29 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use release::TenantId;
 use tokio::sync::watch;
 
-use super::index::Location;
 use super::{Durability, LogError, LogOptions};
-use crate::frame::{self, MAGIC, MAX_RECORD};
+use crate::frame::{self, MAGIC, MAX_RECORD, Message};
+
+/// What segment files' names end with.
+pub const EXTENSION: &str = "log";
 
 /// The path of segment `number`.
 pub fn path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:020}.trace"))
+    directory.join(format!("{number:020}.{EXTENSION}"))
 }
 
 /// The number of the segment at `path`.
 pub fn number(path: &Path) -> u64 {
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     stem.and_then(|stem| stem.parse().ok()).unwrap_or(0)
-}
-
-/// A record that was written, and where.
-#[derive(Debug, Clone, Copy)]
-pub struct Written {
-    pub sequence: u64,
-    pub location: Location,
 }
 
 /// How far the disk has come.
@@ -103,7 +97,7 @@ impl Writer {
         };
         let folder = File::open(directory)?;
         let syncing = thread::Builder::new()
-            .name("trace-sync".to_owned())
+            .name("telemetry-sync".to_owned())
             .spawn(move || sync_all(&to_sync, gather, &folder, &announce))?;
         let (sequence, broken, unsynced) = (last, false, Some(unsynced));
         let segment = Segment { number, file, length, total, sequence, broken, unsynced };
@@ -140,29 +134,48 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes one record; when this returns it survives `kill -9`.
-    pub fn write(&self, tenant: &TenantId, otlp: &[u8]) -> Result<Written, LogError> {
-        if otlp.len() > MAX_RECORD {
-            return Err(LogError::Io(format!("a record of {} bytes is too large", otlp.len())));
+    /// Writes one message; when this returns it survives `kill -9`. `written` is told of its
+    /// sequence number before the next one can be written.
+    pub fn write(
+        &self,
+        message: Message<'_>,
+        written: impl FnOnce(u64),
+    ) -> Result<u64, LogError> {
+        if message.otlp.len() > MAX_RECORD {
+            return Err(LogError::TooLarge(message.otlp.len()));
         }
         let mut segment = self.newest();
         self.admitted(&segment)?;
-        let LogOptions { segment_bytes, node, .. } = self.options;
-        if segment.length >= segment_bytes {
+        if segment.length >= self.options.segment_bytes {
             segment.rotate(&self.directory)?;
         }
         let sequence = segment.sequence + 1;
-        let mut frame = Vec::with_capacity(otlp.len() + 128);
-        frame::write(&mut frame, node, sequence, tenant, otlp);
+        let mut frame = Vec::with_capacity(message.otlp.len() + 128);
+        frame::write(&mut frame, sequence, message);
         segment.append(&frame)?;
         segment.sequence = sequence;
-        let location = Location { segment: segment.number, offset: segment.length };
         segment.length += frame.len() as u64;
         segment.total += frame.len() as u64;
+        written(sequence);
         let (file, written) = (Arc::clone(&segment.file), Instant::now());
         let unsynced = segment.unsynced.as_ref().ok_or(LogError::Closed)?;
         unsynced.send(Unsynced { file, sequence, written }).map_err(|_| LogError::Closed)?;
-        Ok(Written { sequence, location })
+        Ok(sequence)
+    }
+
+    /// Goes on in a new segment, if the newest one holds anything.
+    pub fn rotate(&self) -> Result<(), LogError> {
+        let mut segment = self.newest();
+        if segment.length > MAGIC.len() as u64 {
+            segment.rotate(&self.directory)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that so many bytes of segments are gone.
+    pub fn freed(&self, bytes: u64) {
+        let mut segment = self.newest();
+        segment.total = segment.total.saturating_sub(bytes);
     }
 
     fn newest(&self) -> std::sync::MutexGuard<'_, Segment> {
@@ -175,7 +188,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.newest().unsynced.take());
         if self.syncing.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("trace log: the sync thread had stopped");
+            tracing::error!("telemetry log: the sync thread had stopped");
         }
     }
 }
@@ -186,9 +199,9 @@ impl Segment {
             // What was half written must not stand before the next record.
             if let Err(again) = self.file.set_len(self.length) {
                 self.broken = true;
-                tracing::error!(error = %again, "trace log: a failed write could not be taken back");
+                tracing::error!(error = %again, "telemetry log: a failed write could not be taken back");
             }
-            tracing::error!(%error, "trace log: write failed");
+            tracing::error!(%error, "telemetry log: write failed");
             return Err(error.into());
         }
         Ok(())
@@ -242,7 +255,7 @@ fn sync_all(
             synced = synced.and_then(|()| directory.sync_all());
         }
         if let Err(error) = synced {
-            tracing::error!(%error, "trace log: sync failed, nothing more is recorded or answered");
+            tracing::error!(%error, "telemetry log: sync failed, nothing more is recorded or answered");
             announce.send_modify(|synced| synced.failed = true);
             return;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use delivery::{Rollback, Upload};
-use monitoring::{Filter, TraceId};
+use monitoring::{Filter, TraceId, answers};
 use release::{
     AppName, ArtifactName, DeploymentEntry, EnvironmentName, PrincipalId, SlotName, TenantId,
     Timestamp,
@@ -18,16 +18,16 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, backups, batches, documents, erasures, freshness,
-    json as to_json, openapi, queries, retrieval, storage, versions, workflows,
+    Call, MAX_BODY, Problem, Route, backups, batches, diagnosis, documents, erasures, freshness,
+    json as to_json, measures, openapi, queries, retrieval, series, storage, versions, workflows,
 };
 
 /// What a handler answers.
 pub enum Answer {
     Json(Value),
     Svg(String),
-    /// Rows in another form than JSON: its content type, the bytes, and whether there are more.
-    File(&'static str, Vec<u8>, bool),
+    /// Rows in another form than JSON: its content type, the bytes, and what else is to be known.
+    File(&'static str, Vec<u8>, Vec<String>),
 }
 
 impl From<Value> for Answer {
@@ -286,6 +286,9 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
     routes.extend(freshness::routes());
+    routes.extend(measures::routes());
+    routes.extend(series::routes());
+    routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
     routes.extend(queries::routes());
     routes.extend(storage::routes());
@@ -361,14 +364,20 @@ async fn status(call: Call) -> Result<Value, Problem> {
         }
     }
     // The log is the installation's: what a tenant may not know of the others is not in its counts.
-    let traces = call.identity.tenant.is_none().then(|| call.api.traces.stats());
+    let operator = call.identity.tenant.is_none();
+    let log = operator.then(|| call.api.telemetry.log.stats());
+    let tables = operator.then(|| call.api.telemetry.tables.stats());
+    let exporter = call.api.exporter.as_ref().filter(|_| operator);
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tenant": call.tenant,
         "apps": apps,
         "knowledge": call.delivery().knowledge_bases().await?,
         "cannot_answer": broken,
-        "traces": traces,
+        "log": log,
+        "tables": tables,
+        "export": exporter.map(|exporter| exporter.status()),
+        "telemetry": call.api.receiver.tenant_counts(&call.tenant),
         "routing_position": live.table.position(),
     }))
 }
@@ -522,18 +531,13 @@ async fn traces(call: Call) -> Result<Value, Problem> {
         document: call.query("document")?,
     };
     let limit: usize = call.query("limit")?.unwrap_or(20).min(1_000);
-    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
-    let listed = tokio::task::spawn_blocking(move || log.list(&tenant, &filter, limit)).await;
-    let listed = listed.map_err(|error| Problem::internal(error.to_string()))?;
-    to_json(&listed.map_err(|error| Problem::internal(error.to_string()))?)
+    let queries = &call.api.telemetry.queries;
+    to_json(&answers::list(queries, &call.tenant, (&filter, limit)).await?)
 }
 
 async fn trace(call: Call) -> Result<Value, Problem> {
     let id: TraceId = call.path("trace")?;
-    let (log, tenant) = (call.api.traces.clone(), call.tenant.clone());
-    let shown = tokio::task::spawn_blocking(move || log.show(&tenant, id)).await;
-    let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
-    let shown = shown.map_err(|error| Problem::internal(error.to_string()))?;
+    let shown = answers::show(&call.api.telemetry.queries, &call.tenant, id).await?;
     let shown = shown.ok_or_else(|| Problem::not_found(format!("there is no trace `{id}`")))?;
     erasures::masked(&call, shown).await
 }

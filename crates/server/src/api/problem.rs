@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use delivery::DeliveryError;
+use monitoring::query::QueryError;
+use monitoring::receive::NotTaken;
 use release::Diagnostic;
 use security::{Denied, SecurityError};
 use serde::Serialize;
@@ -81,6 +83,20 @@ impl IntoResponse for Problem {
             tracing::error!(code = self.code, message = self.message, "the API failed");
         }
         (self.status, axum::Json(serde_json::json!({"error": self}))).into_response()
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(error: NotTaken) -> Self {
+        let message = error.to_string();
+        match error {
+            NotTaken::Refused(_) => Self::bad_request(message),
+            NotTaken::Log(_) | NotTaken::Busy => {
+                let status = StatusCode::from_u16(error.http_status());
+                let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+                Self::new(status, "GC0503", message).hint("send it again later")
+            }
+        }
     }
 }
 
@@ -168,6 +184,25 @@ impl From<EngineError> for Problem {
             | EngineError::Status { .. }
             | EngineError::Contended(_) => Self::conflict(message),
             EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Wrong(_) => Self::new(StatusCode::BAD_REQUEST, "GC0113", message),
+            QueryError::TooSlow(_) | QueryError::TooLarge(_) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "GC0112",
+                message,
+            )
+            .hint(
+                "ask for a shorter time, fewer columns or fewer groups; `[telemetry.queries]` in \
+                     server.toml has the limits",
+            ),
+            QueryError::Failed(_) => Self::internal(message),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Queries over telemetry, and those that projects save.
 
-use std::sync::Arc;
-
 use axum::http::Method;
-use monitoring::ask::{Ask, AskError, Asked, Sessions, ask};
+use monitoring::ask::{Ask, Asked, ask};
+use monitoring::tables::Span;
 use monitoring::{Language, insights};
-use release::{TenantId, Timestamp};
+use release::Timestamp;
 use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
@@ -16,12 +15,6 @@ use super::{Call, Problem, Route, json as to_json};
 
 /// How far back a query looks that does not say.
 const USUAL_TIME: &str = "1h";
-
-/// Gives each tenant its tables.
-pub trait Telemetry: Send + Sync {
-    /// A tenant's tables.
-    fn of(&self, tenant: &TenantId) -> Arc<dyn Sessions>;
-}
 
 /// A query.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,16 +36,17 @@ pub struct QueryBody {
     pub format: Format,
 }
 
-/// What a query is answered as.
+/// What a query is answered as. Where there are no `notes`, they are in the header
+/// `x-groundcrew-notes`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// `{columns, rows, more}`.
+    /// `{columns, rows, notes}`.
     #[default]
     Json,
     /// CSV, as RFC 4180 has it.
     Csv,
-    /// An Arrow IPC stream. The header `x-groundcrew-more` is `true` if there are more rows.
+    /// An Arrow IPC stream.
     Arrow,
 }
 
@@ -103,31 +97,29 @@ async fn query(call: Call) -> Result<Answer, Problem> {
         None => Ok(now),
     };
     let from = moment("since", Some(body.since.as_deref().unwrap_or(USUAL_TIME)))?;
-    let to = moment("until", body.until.as_deref())?;
-    if from >= to {
-        return Err(Problem::bad_request(format!("the time from {from} to {to} is empty")));
+    let until = moment("until", body.until.as_deref())?;
+    if from >= until {
+        return Err(Problem::bad_request(format!("the time from {from} to {until} is empty")));
     }
     if let Some(limit) = body.limit.filter(|limit| *limit > insights::MAX_LIMIT) {
         let most = insights::MAX_LIMIT;
         return Err(Problem::bad_request(format!("{limit} rows are more than {most}")));
     }
-    let telemetry = call.api.telemetry.as_ref();
-    let telemetry = telemetry.ok_or_else(|| Problem::conflict("this server keeps no tables"))?;
-    let sessions = telemetry.of(&call.tenant);
-    let asked = Ask { text, language, from, to, now, limit: body.limit };
-    let Asked { results, more } = ask(sessions.as_ref(), &asked).await?;
+    let asked = Ask { text, language, span: Span { from, until }, now, limit: body.limit };
+    let queries = &call.api.telemetry.queries;
+    let Asked { results, notes } = ask(queries, &call.tenant, &asked).await?;
     Ok(match body.format {
         Format::Json => {
             let columns = results.columns().into_iter();
             let columns: Vec<_> =
                 columns.map(|(name, kind)| json!({"name": name, "type": kind})).collect();
-            Answer::Json(json!({"columns": columns, "rows": results.json(), "more": more}))
+            Answer::Json(json!({"columns": columns, "rows": results.json(), "notes": notes}))
         }
-        Format::Csv => Answer::File("text/csv; charset=utf-8", results.csv().into_bytes(), more),
+        Format::Csv => Answer::File("text/csv; charset=utf-8", results.csv().into_bytes(), notes),
         Format::Arrow => {
             let bytes = results.arrow();
             let bytes = bytes.map_err(|error| Problem::internal(error.to_string()))?;
-            Answer::File("application/vnd.apache.arrow.stream", bytes, more)
+            Answer::File("application/vnd.apache.arrow.stream", bytes, notes)
         }
     })
 }
@@ -150,18 +142,6 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
             "`{text}` is no moment: write 2026-11-27T14:05:00Z, or 15m, 3h, 7d for how long ago"
         )
     })
-}
-
-impl From<AskError> for Problem {
-    fn from(error: AskError) -> Self {
-        match &error {
-            AskError::Mistake(_) | AskError::Sql(_) | AskError::Table(..) => {
-                Self::bad_request(error.to_string())
-            }
-            AskError::Memory | AskError::Time(_) => Self::conflict(error.to_string()),
-            AskError::Failed(source) => Self::internal(format!("{error}: {source}")),
-        }
-    }
 }
 
 #[cfg(test)]

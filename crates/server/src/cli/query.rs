@@ -124,7 +124,7 @@ async fn print(client: &Client, mut body: QueryBody, how: How, out: &show::Outpu
     (body.since, body.until, body.limit) = (Some(how.since), how.until, how.limit);
     body.format = Format::Arrow;
     let request = client.request(Method::POST, "/api/v1/query").json(&body);
-    let (bytes, more) = client.bytes(request).await?;
+    let (bytes, notes) = client.bytes(request).await?;
     let printed = if out.json { Printed::Json } else { how.format };
     if printed == Printed::Arrow && !how.plot {
         return Ok(std::io::stdout().write_all(&bytes)?);
@@ -149,11 +149,9 @@ async fn print(client: &Client, mut body: QueryBody, how: How, out: &show::Outpu
             Printed::Table | Printed::Arrow => out.text(&results.table(width))?,
         }
     }
-    if more {
-        let count = results.rows();
-        let hint = "there are more rows: raise --limit, or ask about a shorter time";
+    if !notes.is_empty() {
         // Beside the rows, so that these can be piped.
-        writeln!(std::io::stderr(), "{count} rows; {hint}")?;
+        writeln!(std::io::stderr(), "{notes}")?;
     }
     Ok(())
 }

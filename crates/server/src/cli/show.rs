@@ -5,6 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::waterfall::{spans_of_answer, waterfall};
+
 /// How a command prints.
 pub struct Output {
     /// As JSON.
@@ -191,6 +193,28 @@ pub fn status(status: &Value) -> String {
             text(&traces["corrupt"]),
             text(&traces["bytes"])
         ));
+    }
+    for (signal, counts) in status["telemetry"].as_object().into_iter().flatten() {
+        out.push(format!(
+            "{signal} received: {} kept, {} rejected; messages: {} refused, {} to be sent again",
+            text(&counts["accepted"]),
+            text(&counts["rejected"]),
+            text(&counts["refused"]),
+            text(&counts["postponed"])
+        ));
+    }
+    let export = &status["export"];
+    if export.is_object() {
+        let mut line = format!(
+            "export: {} messages sent, {} behind, {} refused",
+            text(&export["sent"]),
+            text(&export["behind"]),
+            text(&export["refused"])
+        );
+        if let Some(failure) = export["failure"].as_str() {
+            line.push_str(&format!("; held up: {failure}"));
+        }
+        out.push(line);
     }
     for broken in rows(&status["cannot_answer"]) {
         out.push(format!(
@@ -558,15 +582,10 @@ pub fn trace(trace: &Value) -> String {
             text(&finding["action"])
         ));
     }
-    for step in rows(&trace["steps"]) {
-        let at = |name: &str| step[name].as_f64().unwrap_or_default() / 1e6;
-        out.push(format!(
-            "  {:<9} {:>9.3} ms .. {:>9.3} ms",
-            text(&step["name"]),
-            at("begin_ns"),
-            at("end_ns")
-        ));
-    }
+    out.push(match &trace["spans"] {
+        Value::Array(_) => waterfall(&trace["spans"]),
+        _ => waterfall(&spans_of_answer(trace)),
+    });
     out.push(format!("asked    {}", kept(&trace["input"])));
     out.push(format!("answered {}", kept(&trace["output"])));
     out.join("\n")

@@ -1,5 +1,7 @@
 //! Blobs as objects of an S3-compatible bucket.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -63,6 +65,14 @@ impl Backend for S3 {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
         match self.store.get(&self.path(key)).await {
             Ok(found) => found.bytes().await.map(Some).map_err(failed),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, BlobError> {
+        match self.store.get_range(&self.path(key), range).await {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
         }

@@ -1,6 +1,7 @@
 //! Planned ends: everything that writes through a [`Cut`] stops dead at a chosen moment, as a process
 //! does that is killed there.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -100,6 +101,10 @@ impl Backend for Mortal<dyn Backend> {
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
         self.inner.get(key).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, BlobError> {
+        self.inner.get_range(key, range).await
     }
 
     async fn exists(&self, key: &str) -> Result<bool, BlobError> {
