@@ -135,12 +135,15 @@ impl Asking {
         let name = query.table();
         if !Table::ALL.iter().any(|table| table.as_str() == name) {
             let names: Vec<_> = Table::ALL.iter().map(|table| table.as_str()).collect();
-            return Err(self.wrong(format!("there is no table `{name}`: there are {}", names.join(", "))));
+            return Err(
+                self.wrong(format!("there is no table `{name}`: there are {}", names.join(", ")))
+            );
         }
         let rows = session.table(name).await?.into_parts().1;
         let before = match query.compared() {
             Some(compared) => {
-                let session = self.queries.session(&self.tenant, earlier(compared, self.asked.span))?;
+                let session =
+                    self.queries.session(&self.tenant, earlier(compared, self.asked.span))?;
                 Some(session.table(name).await?.into_parts().1)
             }
             None => None,

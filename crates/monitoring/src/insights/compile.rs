@@ -200,7 +200,8 @@ impl<'a> Rows<'a> {
         let mut added = Vec::new();
         for Item { value, name } in items {
             let plain = matches!(&value.node, Node::Field(field) if field == name);
-            let there = self.computed(value).is_some() && self.named(name).is_some();
+            let held = self.named(name).map(column);
+            let there = held.is_some() && self.computed(value) == held;
             if !plain && !there {
                 added.push((name.clone(), self.compiler.value(value, self)?));
             }

@@ -226,6 +226,8 @@ async fn what_is_computed_of_aggregations_may_use_what_stands_before_it() {
         "2026-11-27T05:00:00Z | x | 4 | 8 | 3 | 3 | 9",
     ];
     check(&rows, query, &expected).await;
+    let query = "stats count(*) as n by bin(1h) | fields bin(1h) as n";
+    check(&rows, query, &["bin(1h) | n", "2026-11-27T05:00:00Z | 2026-11-27T05:00:00Z"]).await;
     let query = "stats count(*) by bin( 1m ) | sort bin(1m) desc | limit 1";
     check(&rows, query, &["bin( 1m ) | count(*)", "2026-11-27T05:01:00Z | 1"]).await;
 }
