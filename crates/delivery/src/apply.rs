@@ -51,11 +51,11 @@ pub struct Applied {
     pub promoted: Vec<DeploymentEntry>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Workflows, schedules, event rules, alarms, objectives and rules of contributors that are new or
-    /// changed, as `workflow NAME`.
+    /// Workflows, schedules, event rules, alarms, objectives, queries and rules of contributors that
+    /// are new or changed, as `workflow NAME`.
     pub defined: Vec<String>,
-    /// Apps, knowledge bases, workflows, schedules, rules, alarms and objectives removed (only with
-    /// `prune`).
+    /// Apps, knowledge bases, workflows, schedules, rules, alarms, objectives and queries removed
+    /// (only with `prune`).
     pub removed: Vec<String>,
     /// What the files no longer define and was kept.
     pub kept: Vec<String>,
@@ -136,6 +136,8 @@ impl TenantDelivery {
             self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_monitors(&project, upload.prune, transaction, &mut applied).await?;
+        transaction =
+            self.define_queries(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_contributors(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;

@@ -6,6 +6,7 @@ mod contributors;
 pub mod document;
 pub mod files;
 mod monitors;
+mod queries;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use security::guardrails::{Guardrails, GuardrailsSpec};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::queries::SavedQuery;
 use document::{BAD_VALUE, Document, suggestion};
 use files::{AppFile, Files, Folder, ProjectFile};
 use workflows::Named;
@@ -83,6 +85,8 @@ pub struct Project {
     pub workflows: Workflows,
     /// Its alarms and service-level objectives, those that every app has included.
     pub monitors: Monitors,
+    /// Its queries.
+    pub queries: BTreeMap<ArtifactName, SavedQuery>,
     /// Its rules of top contributors, as they are written.
     pub contributors: BTreeMap<ArtifactName, String>,
     /// The artifacts its files make.
@@ -112,6 +116,7 @@ struct Loader {
     golden: BTreeMap<ArtifactName, String>,
     apps: BTreeMap<AppName, (String, Document, AppFile)>,
     workflows: Workflows,
+    queries: BTreeMap<ArtifactName, SavedQuery>,
     contributors: BTreeMap<ArtifactName, String>,
     named: Vec<Named>,
     written: Vec<monitors::Written>,
@@ -148,6 +153,7 @@ impl Loader {
                 Folder::Rules => self.rule(path, name, text),
                 Folder::Monitors => self.monitor(path, name, text),
                 Folder::Objectives => self.objective(path, name, text),
+                Folder::Queries => self.query(path, name, text),
                 Folder::Contributors => self.contributors(path, name, text),
             }
         }
@@ -174,6 +180,7 @@ impl Loader {
             golden: std::mem::take(&mut self.golden),
             workflows,
             monitors,
+            queries: std::mem::take(&mut self.queries),
             contributors: std::mem::take(&mut self.contributors),
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })

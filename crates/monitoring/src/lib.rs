@@ -22,18 +22,22 @@
 
 pub mod alarm;
 pub mod answers;
+pub mod ask;
 pub mod attributes;
 pub mod blast;
 pub mod export;
 pub mod contributors;
 pub mod diagnose;
 mod frame;
+pub mod insights;
+mod language;
 mod log;
 pub mod metrics;
 mod otlp;
 pub mod query;
 pub mod receive;
 mod record;
+pub mod results;
 pub mod rows;
 pub mod tables;
 mod telemetry;
@@ -42,6 +46,7 @@ pub use frame::{Frame, FrameError, Reader, Signal};
 pub use answers::{Filter, Summary};
 pub use log::{Cursor, Durability, Keep, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
 pub use telemetry::{Telemetry, TelemetryParts};
+pub use language::{Language, Misspelt};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };

@@ -15,6 +15,7 @@ mod measures;
 mod openapi;
 pub mod otlp;
 mod problem;
+mod queries;
 mod retrieval;
 mod series;
 mod spans;
@@ -54,6 +55,7 @@ use crate::backups::Keeper;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
+pub use queries::{Format, QueryBody};
 
 /// The most bytes of a request: a whole project.
 const MAX_BODY: usize = 64 << 20;
@@ -206,6 +208,11 @@ async fn answer(
             let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
             let head = [("content-type", "image/svg+xml"), ("content-security-policy", policy)];
             (head, text).into_response()
+        }
+        Ok(Answer::File(kind, bytes, notes)) => {
+            let head =
+                [("content-type", kind.to_owned()), ("x-groundcrew-notes", notes.join("; "))];
+            (head, bytes).into_response()
         }
         Err(problem) => problem.into_response(),
     }

@@ -10,6 +10,7 @@ mod freshness;
 mod metrics;
 mod progress;
 mod project;
+mod query;
 mod report;
 mod retrieval;
 mod series;
@@ -113,6 +114,8 @@ enum Command {
     /// Service-level objectives and their error budgets.
     #[command(subcommand)]
     Slo(alarms::SloCommand),
+    /// Query telemetry: traces, logs, scores, metrics.
+    Query(query::QueryArguments),
     /// Metrics: what is counted.
     #[command(subcommand)]
     Metrics(series::MetricsCommand),
@@ -521,6 +524,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         }
         Command::Trace(command) => trace(client, command, out).await,
         Command::Slo(command) => alarms::objectives(command, client, out).await,
+        Command::Query(asked) => query::run(client, asked, out).await,
         Command::Metrics(command) => series::metrics(client, command, out).await,
         Command::Contributors(command) => series::contributors(client, command, out).await,
         Command::Diagnose(asked) => diagnosis::run(client, asked, out).await,

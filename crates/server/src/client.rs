@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -112,6 +112,24 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    /// Sends a request and reads an answer of bytes, and what else is to be known of it.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn bytes(&self, request: reqwest::RequestBuilder) -> Result<(Vec<u8>, String)> {
+        let unreachable = || format!("no server answers at {}", self.url);
+        let response = request.send().await.map_err(reqwest::Error::without_url);
+        let response = response.with_context(unreachable)?;
+        let status = response.status();
+        let notes = response.headers().get("x-groundcrew-notes");
+        let notes = notes.and_then(|notes| notes.to_str().ok()).unwrap_or_default().to_owned();
+        let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
+        match status.is_success() {
+            true => Ok((body.into(), notes)),
+            false => Err(refused(status, &String::from_utf8_lossy(&body))),
+        }
+    }
+
     /// Sends a request and reads the answer.
     ///
     /// # Errors
@@ -122,29 +140,34 @@ impl Client {
         let response = response.with_context(unreachable)?;
         let status = response.status();
         let body = response.text().await.map_err(reqwest::Error::without_url)?;
-        let value: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
         if status.is_success() {
-            return Ok(value);
+            return Ok(serde_json::from_str(&body).unwrap_or(Value::String(body)));
         }
-        let error = &value["error"];
-        let mut message = match error["message"].as_str() {
-            Some(message) => message.to_owned(),
-            None => format!("the server answered {status}"),
-        };
-        if let Some(code) = error["code"].as_str() {
-            message = format!("{message} [{code}]");
-        }
-        for finding in error["diagnostics"].as_array().into_iter().flatten() {
-            match serde_json::from_value::<release::Diagnostic>(finding.clone()) {
-                Ok(finding) => message.push_str(&format!("\n{finding}")),
-                Err(_) => message.push_str(&format!("\n{finding}")),
-            }
-        }
-        if let Some(hint) = error["hint"].as_str() {
-            message.push_str(&format!("\nhint: {hint}"));
-        }
-        bail!(message)
+        Err(refused(status, &body))
     }
+}
+
+/// What the server has against a request.
+fn refused(status: reqwest::StatusCode, body: &str) -> anyhow::Error {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    let error = &value["error"];
+    let mut message = match error["message"].as_str() {
+        Some(message) => message.to_owned(),
+        None => format!("the server answered {status}"),
+    };
+    if let Some(code) = error["code"].as_str() {
+        message = format!("{message} [{code}]");
+    }
+    for finding in error["diagnostics"].as_array().into_iter().flatten() {
+        match serde_json::from_value::<release::Diagnostic>(finding.clone()) {
+            Ok(finding) => message.push_str(&format!("\n{finding}")),
+            Err(_) => message.push_str(&format!("\n{finding}")),
+        }
+    }
+    if let Some(hint) = error["hint"].as_str() {
+        message.push_str(&format!("\nhint: {hint}"));
+    }
+    anyhow::anyhow!(message)
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -14,6 +14,8 @@ const PAGES: &[(&str, &str)] = &[
     ("GC0109", include_str!("../../../docs/errors/GC0109.md")),
     ("GC0110", include_str!("../../../docs/errors/GC0110.md")),
     ("GC0111", include_str!("../../../docs/errors/GC0111.md")),
+    ("GC0112", include_str!("../../../docs/errors/GC0112.md")),
+    ("GC0113", include_str!("../../../docs/errors/GC0113.md")),
     ("GC0201", include_str!("../../../docs/errors/GC0201.md")),
     ("GC0202", include_str!("../../../docs/errors/GC0202.md")),
     ("GC0203", include_str!("../../../docs/errors/GC0203.md")),

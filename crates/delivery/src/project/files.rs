@@ -116,13 +116,15 @@ pub enum Folder {
     Monitors,
     /// `monitors/NAME.slo.toml`: service-level objectives.
     Objectives,
+    /// `queries/NAME.sql` and `queries/NAME.insights`.
+    Queries,
     /// `contributors/NAME.json`.
     Contributors,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "apps",
         "models",
         "prompts",
@@ -130,6 +132,7 @@ impl Folder {
         "knowledge",
         "workflows",
         "monitors",
+        "queries",
         "contributors",
     ];
 
@@ -152,6 +155,8 @@ impl Folder {
             "workflows" => (Self::Workflows, ".asl.json"),
             "monitors" if file.ends_with(".slo.toml") => (Self::Objectives, ".slo.toml"),
             "monitors" => (Self::Monitors, ".toml"),
+            "queries" if file.ends_with(".sql") => (Self::Queries, ".sql"),
+            "queries" => (Self::Queries, ".insights"),
             "contributors" => (Self::Contributors, ".json"),
             _ => return None,
         };

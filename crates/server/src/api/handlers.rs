@@ -18,15 +18,17 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures, freshness,
-    json as to_json, measures, openapi, retrieval, series, spans, storage, subjects, versions,
-    workflows,
+    Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
+    freshness, json as to_json, measures, openapi, queries, retrieval, series, spans, storage,
+    subjects, versions, workflows,
 };
 
 /// What a handler answers.
 pub enum Answer {
     Json(Value),
     Svg(String),
+    /// Rows in another form than JSON: its content type, the bytes, and what else is to be known.
+    File(&'static str, Vec<u8>, Vec<String>),
 }
 
 impl From<Value> for Answer {
@@ -290,6 +292,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(series::routes());
     routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
+    routes.extend(queries::routes());
     routes.extend(storage::routes());
     routes.extend(subjects::routes());
     routes.extend(workflows::routes());

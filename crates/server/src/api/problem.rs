@@ -192,7 +192,7 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         let message = error.to_string();
         match error {
-            QueryError::Wrong(_) => Self::new(StatusCode::BAD_REQUEST, "GC0111", message),
+            QueryError::Wrong(_) => Self::new(StatusCode::BAD_REQUEST, "GC0113", message),
             QueryError::TooSlow(_) | QueryError::TooLarge(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "GC0112",

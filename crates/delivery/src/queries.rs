@@ -1,0 +1,81 @@
+//! Queries that a project saves, applied with everything else it defines.
+
+use std::collections::BTreeMap;
+
+use monitoring::Language;
+use release::ArtifactName;
+use serde::{Deserialize, Serialize};
+use store::{Collection, Transaction};
+
+use crate::apply::Applied;
+use crate::catalog::expect;
+use crate::project::Project;
+use crate::{DeliveryError, TenantDelivery};
+
+/// A project's queries are one record, named as the project is.
+const QUERIES: Collection = Collection("queries");
+
+/// A query with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedQuery {
+    /// Its name.
+    pub name: ArtifactName,
+    /// Its language.
+    pub language: Language,
+    /// The query.
+    pub text: String,
+}
+
+type Saved = BTreeMap<ArtifactName, SavedQuery>;
+
+impl TenantDelivery {
+    /// The queries of all projects, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn queries(&self) -> Result<Vec<SavedQuery>, DeliveryError> {
+        let saved = self.all::<Saved>(QUERIES, "").await?;
+        let queries = saved.into_iter().flat_map(|project| project.value.into_values());
+        let mut queries: Vec<_> = queries.collect();
+        queries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(queries)
+    }
+
+    /// Adds a project's queries to `transaction`. What its files do not name any more is kept, or
+    /// removed with `prune`.
+    pub(crate) async fn define_queries(
+        &self,
+        project: &Project,
+        prune: bool,
+        transaction: Transaction,
+        applied: &mut Applied,
+    ) -> Result<Transaction, DeliveryError> {
+        let name = project.file.name.as_str();
+        let known = self.find::<Saved>(QUERIES, name).await?;
+        let before = known.as_ref().map(|known| known.value.clone()).unwrap_or_default();
+        let changed =
+            project.queries.values().filter(|query| before.get(&query.name) != Some(query));
+        applied.defined.extend(changed.map(|query| format!("query {}", query.name)));
+        let mut after = project.queries.clone();
+        for (name, query) in &before {
+            if after.contains_key(name) {
+                continue;
+            }
+            if prune {
+                applied.removed.push(format!("query {name}"));
+            } else {
+                applied
+                    .kept
+                    .push(format!("query {name}: not in the files, remove it with --prune"));
+                after.insert(name.clone(), query.clone());
+            }
+        }
+        if after == before {
+            return Ok(transaction);
+        }
+        Ok(transaction.put(QUERIES, name, &after, expect(&known))?)
+    }
+}
+
+#[cfg(test)]
+mod tests;
