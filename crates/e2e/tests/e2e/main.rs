@@ -12,6 +12,7 @@ mod engines;
 mod erasure;
 mod freshness;
 mod full_disk;
+mod ingest;
 mod kept;
 mod kills;
 mod release;
