@@ -140,6 +140,28 @@ pub async fn spans(
     Ok(answer.batches.iter().flat_map(back::spans).collect())
 }
 
+/// The spans of some answers as a whole, of those that there are.
+///
+/// # Errors
+/// If the query fails.
+pub async fn roots(
+    queries: &Queries,
+    tenant: &TenantId,
+    traces: &[TraceId],
+) -> Result<Vec<Span>, QueryError> {
+    if traces.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<Expr> = traces.iter().map(|trace| lit(trace.to_string())).collect();
+    let plan = move |session: SessionContext| {
+        let condition = Filter::default().condition();
+        let condition = condition.and(in_list(col("trace_id"), wanted.clone(), false));
+        async move { session.table(Table::Spans.as_str()).await?.filter(condition) }
+    };
+    let answer = queries.ask(tenant, tables::Span::ALL, plan).await?;
+    Ok(answer.batches.iter().flat_map(back::spans).collect())
+}
+
 /// One answer's record.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ use crate::api::{self, Api};
 use crate::aws;
 use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
-use crate::config::{BlobsFile, ServerFile, StoreFile};
+use crate::config::{ServerFile, StoreFile};
 use crate::links;
 use crate::steps::Steps;
 use crate::{alarms, contributors, freshness, hooks, listen, platform, prometheus};

@@ -1,8 +1,9 @@
 //! Measures and scores in plain JSON.
 
 use axum::http::Method;
-use monitoring::AnswerRecord;
+use monitoring::answers;
 use monitoring::receive::{Judgement, Measure, judgements, measures};
+use monitoring::rows::Span;
 use schemars::JsonSchema;
 use security::Action;
 use serde::{Deserialize, Serialize};
@@ -69,36 +70,33 @@ async fn put_metrics(call: Call) -> Result<Value, Problem> {
 async fn put_scores(call: Call) -> Result<Value, Problem> {
     let ScoresBody { mut scores } = call.body()?;
     few(scores.len())?;
-    let (traces, tenant) = (call.api.traces.clone(), call.tenant.clone());
-    let scores = tokio::task::spawn_blocking(move || {
-        for score in &mut scores {
-            // What is not found is another service's, or came before its answer.
-            let found = score.trace.and_then(|trace| traces.show(&tenant, trace).ok().flatten());
-            if let Some(record) = found {
-                complete(score, &record);
-            }
+    let traces: Vec<_> = scores.iter().filter_map(|score| score.trace).collect();
+    let answers = answers::roots(&call.api.telemetry.queries, &call.tenant, &traces).await?;
+    for score in &mut scores {
+        // What is not found is another service's, or came before its answer.
+        let trace = score.trace.map(|trace| trace.to_string());
+        if let Some(answer) = answers.iter().find(|it| trace.as_ref() == Some(&it.trace_id)) {
+            complete(score, answer);
         }
-        scores
-    });
-    let scores = scores.await.map_err(|error| Problem::internal(error.to_string()))?;
+    }
     let export = judgements(scores, call.api.clock.now()).map_err(Problem::bad_request)?;
     let taken = call.api.receiver.take_export(&call.tenant, export).await?;
     Ok(json!({"accepted": taken.items}))
 }
 
-fn complete(score: &mut Judgement, record: &AnswerRecord) {
+fn complete(score: &mut Judgement, answer: &Span) {
+    let origin = &answer.origin;
     let known = [
-        ("service", record.app.to_string()),
-        ("app", record.app.to_string()),
-        ("environment", record.environment.to_string()),
-        ("release", record.release.to_string()),
+        ("service", &origin.app),
+        ("app", &origin.app),
+        ("environment", &origin.environment),
+        ("release", &origin.release),
     ];
     for (name, value) in known {
-        score.attributes.entry(name.to_owned()).or_insert(value);
+        score.attributes.entry(name.to_owned()).or_insert_with(|| value.clone());
     }
     if score.response.is_empty() {
-        let generation = record.generation.as_ref();
-        score.response = generation.map(|g| g.response_id.clone()).unwrap_or_default();
+        score.response.clone_from(&answer.response_id);
     }
 }
 
