@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -315,6 +315,30 @@ pub(crate) async fn sorted(view: View) -> Result<SendableRecordBatchStream> {
     let session = session(&environment(limits)?);
     let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
     rows.sort(order)?.execute_stream().await
+}
+
+/// How many rows of a view meet a condition.
+///
+/// # Errors
+/// If they cannot be read.
+pub(crate) async fn count(view: View, condition: Expr) -> Result<usize> {
+    let session = session(&environment(QueryLimits::default())?);
+    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
+    rows.filter(condition)?.count().await
+}
+
+/// The distinct values of a view's column where a condition is met.
+///
+/// # Errors
+/// If they cannot be read.
+pub(crate) async fn column(
+    view: View,
+    name: &str,
+    condition: Expr,
+) -> Result<SendableRecordBatchStream> {
+    let session = session(&environment(QueryLimits::default())?);
+    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
+    rows.filter(condition)?.select(vec![col(name)])?.distinct()?.execute_stream().await
 }
 
 /// The rows of a view of metrics that are sums of others.

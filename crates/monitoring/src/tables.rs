@@ -13,6 +13,7 @@
 pub(crate) mod back;
 mod columns;
 mod compact;
+mod erase;
 mod flush;
 mod manifest;
 mod memory;
@@ -40,6 +41,7 @@ use crate::metrics::Rollups;
 use crate::rows::{Batch, MetricPoint};
 pub use columns::Encoded;
 pub use compact::Retention;
+pub use erase::{Erased, Subject};
 pub use manifest::{File, Level};
 use manifest::{Edit, Manifest};
 use memory::{Columns, Memory, Remembered};

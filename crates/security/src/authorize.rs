@@ -94,6 +94,8 @@ actions! {
     WriteKnowledge,
     /// Erase documents from everything that was ever made of them, and admit them again.
     EraseKnowledge,
+    /// Take people out of what was recorded.
+    EraseTelemetry,
     /// Drop what is not kept any more.
     PruneStorage,
     /// Have contents kept whatever their age, and end that.
@@ -179,7 +181,7 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, ManageBackups,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, EraseTelemetry, ManageBackups,
         ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge,
         ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack,
         RunWorkflows, WriteKnowledge, WriteTelemetry,
@@ -196,7 +198,7 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        EraseKnowledge | ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
+        EraseKnowledge | EraseTelemetry | ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
             role == Role::Admin
         }
     }

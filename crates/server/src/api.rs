@@ -19,6 +19,7 @@ mod retrieval;
 mod series;
 mod spans;
 mod storage;
+mod subjects;
 mod tasks;
 mod versions;
 mod workflows;
@@ -45,7 +46,7 @@ use release::{Clock, DeploymentEntry, TenantId};
 use security::{Action, Identity, KeyRing, Resource, authorize};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use store::Blobs;
+use store::{Blobs, Store};
 use tokio::sync::watch;
 use workflow::engine::Engine;
 
@@ -64,6 +65,7 @@ const LAG: Duration = Duration::from_secs(5);
 pub struct Api {
     pub keys: Arc<KeyRing>,
     pub delivery: Delivery,
+    pub store: Store,
     pub blobs: Blobs,
     /// What was recorded and told.
     pub telemetry: Telemetry,

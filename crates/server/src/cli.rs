@@ -15,6 +15,7 @@ mod retrieval;
 mod series;
 mod show;
 mod storage;
+mod subjects;
 mod waterfall;
 mod workflow;
 
@@ -120,6 +121,12 @@ enum Command {
     Contributors(series::ContributorsCommand),
     /// Why an app is slow or fails: what changed, what happened just before, what traces wait for.
     Diagnose(diagnosis::DiagnoseArguments),
+    /// Every answer, user and conversation that a document, passage, snapshot, release or prompt
+    /// touched.
+    BlastRadius(subjects::BlastArguments),
+    /// What was recorded.
+    #[command(subcommand)]
+    Telemetry(subjects::TelemetryCommand),
     /// Backups of the installation: taken, proved, restored.
     #[command(subcommand)]
     Backup(backups::BackupCommand),
@@ -517,6 +524,8 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Metrics(command) => series::metrics(client, command, out).await,
         Command::Contributors(command) => series::contributors(client, command, out).await,
         Command::Diagnose(asked) => diagnosis::run(client, asked, out).await,
+        Command::BlastRadius(asked) => subjects::blast(client, asked, out).await,
+        Command::Telemetry(command) => subjects::telemetry(client, command, out).await,
         Command::Backup(command) => backups::call(client, command, out).await,
         Command::Key(command) => key(client, command, out).await,
         Command::Tenant(TenantCommand::Create { name }) => {

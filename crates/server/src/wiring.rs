@@ -94,6 +94,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     );
     let pepper = secret_file(&data.pepper())?;
     let system = store.system();
+    let stored_all = store.clone();
     let blobs = open_blobs(&config, &data, &pepper)?;
     let keys = Arc::new(KeyRing::open(store.clone(), Arc::clone(&clock), &pepper).await?);
     bootstrap(&keys, &data).await?;
@@ -198,6 +199,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let api = Api {
         keys: Arc::clone(&keys),
         delivery,
+        store: stored_all,
         blobs,
         exporter: exporter.clone(),
         receiver: Receiver::new(telemetry.log.clone(), Arc::clone(&clock)),

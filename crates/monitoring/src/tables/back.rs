@@ -1,11 +1,13 @@
 //! Columns as rows again.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType};
+use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use release::{Digest, Timestamp};
 
 use super::schema::TIMESTAMP;
-use crate::rows::{Attribute, MetricPoint, Origin, RetrievalEdge, Span};
+use crate::rows::{
+    Attribute, LogEntry, MetricPoint, Origin, Payload, RetrievalEdge, Score, Span,
+};
 
 /// One row of columns. What is not there is empty.
 struct Row<'a> {
@@ -36,8 +38,17 @@ impl Row<'_> {
         column.map(|column| column.value(self.row).to_vec()).unwrap_or_default()
     }
 
+    fn number(&self, name: &str) -> i32 {
+        let column = self.column(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
+        column.map_or(0, |column| column.value(self.row))
+    }
+
     fn moment(&self) -> Timestamp {
-        let column = self.column(TIMESTAMP);
+        self.moment_of(TIMESTAMP)
+    }
+
+    fn moment_of(&self, name: &str) -> Timestamp {
+        let column = self.column(name);
         let column = column.and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
         let nanos = column.map_or(0, |column| column.value(self.row));
         Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default()
@@ -153,6 +164,58 @@ pub fn metrics(batch: &RecordBatch) -> Vec<MetricPoint> {
         min: row.float("min"),
         max: row.float("max"),
         sketch: row.bytes("sketch"),
+        attributes: row.attributes(),
+    })
+    .collect()
+}
+
+/// The texts that a batch of the table `payloads` holds.
+pub fn payloads(batch: &RecordBatch) -> Vec<Payload> {
+    let rows = (0..batch.num_rows()).map(|row| Row { batch, row });
+    rows.filter_map(|row| {
+        Some(Payload {
+            digest: row.text("digest").parse().ok()?,
+            subject: row.text("subject"),
+            at: row.moment(),
+            kind: row.text("kind"),
+            text: row.text("text"),
+        })
+    })
+    .collect()
+}
+
+/// The scores that a batch of the table `scores` holds.
+pub fn scores(batch: &RecordBatch) -> Vec<Score> {
+    let rows = (0..batch.num_rows()).map(|row| Row { batch, row });
+    rows.map(|row| Score {
+        trace_id: row.text("trace_id"),
+        span_id: row.text("span_id"),
+        response_id: row.text("response_id"),
+        at: row.moment(),
+        origin: row.origin(),
+        name: row.text("name"),
+        value: row.float("value"),
+        label: row.text("label"),
+        explanation: row.text("explanation"),
+        error_type: row.text("error_type"),
+        attributes: row.attributes(),
+    })
+    .collect()
+}
+
+/// The records that a batch of the table `logs` holds.
+pub fn logs(batch: &RecordBatch) -> Vec<LogEntry> {
+    let rows = (0..batch.num_rows()).map(|row| Row { batch, row });
+    rows.map(|row| LogEntry {
+        at: row.moment(),
+        observed_at: row.moment_of("observed_at"),
+        severity: row.text("severity"),
+        severity_number: row.number("severity_number"),
+        body: row.text("body"),
+        event: row.text("event"),
+        trace_id: row.text("trace_id"),
+        span_id: row.text("span_id"),
+        origin: row.origin(),
         attributes: row.attributes(),
     })
     .collect()

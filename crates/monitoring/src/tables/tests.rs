@@ -301,3 +301,58 @@ async fn a_query_that_asks_for_too_much_is_stopped() {
     assert!(matches!(error, QueryError::TooLarge(_) | QueryError::TooSlow(_)), "{error}");
     desk.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_person_is_nowhere_and_the_numbers_stay() {
+    let mut desk = Desk::new().await;
+    let said = |trace: u8, user: &str, text: &str| AnswerRecord {
+        trace: TraceId::from_bytes([trace; 16]),
+        principal: release::PrincipalId::user(user).unwrap(),
+        unit: release::Unit::Stuck(format!("talk-of-{user}")),
+        input: crate::Captured::Full { json: format!("[{{\"role\":\"user\",\"content\":\"{text}\"}}]") },
+        output: crate::Captured::Full { json: format!("{{\"text\":\"{text}, indeed\"}}") },
+        ..record(1)
+    };
+    let (hers, his) = (said(1, "ada", "my secret illness"), said(2, "bob", "the weather"));
+    for record in [&hers, &his] {
+        desk.telemetry().log.append(record).await.unwrap();
+        desk.tables().catch_up(Duration::from_secs(5)).await;
+        desk.tables().flush().await.unwrap();
+    }
+    desk.telemetry().log.append(&said(3, "ada", "my secret illness again")).await.unwrap();
+    let cost = "SELECT CAST(sum(cost) * 1000000000 AS BIGINT) FROM spans";
+    let (spans, before) = ("SELECT count(*) FROM spans", desk.number(cost).await);
+    let subject = Subject { users: ["user:ada".to_owned()].into(), ..Subject::default() };
+    let erased = desk.tables().erase(&TenantId::DEFAULT, &subject).await.unwrap();
+    assert_eq!((erased.traces, desk.number(spans).await, desk.number(cost).await), (2, 9, before));
+    assert!(erased.texts >= 4, "{erased:?}");
+    for erased_anew in [false, true] {
+        let queries = desk.queries();
+        let shown = answers::show(queries, &TenantId::DEFAULT, hers.trace).await.unwrap().unwrap();
+        assert_eq!((shown.input, shown.output), (crate::Captured::Gone, crate::Captured::Gone));
+        let kept = answers::show(queries, &TenantId::DEFAULT, his.trace).await.unwrap();
+        assert_eq!(kept.as_ref(), Some(&his), "after a restart: {erased_anew}");
+        desk.close().await;
+        desk.open().await;
+    }
+    // Not in any table, nor in any file of the directory.
+    for table in Table::ALL {
+        let all = desk.ask(&format!("SELECT * FROM {}", table.as_str())).await;
+        let all = format!("{:?}", all.batches);
+        assert!(!all.contains("illness") && !all.contains("ada"), "{table:?}");
+    }
+    desk.close().await;
+    let mut folders = vec![desk.directory.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(14).any(|some| some == b"secret illness");
+            assert!(!found, "{}", path.display());
+        }
+    }
+}

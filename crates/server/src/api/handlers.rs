@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 
 use super::tasks::Done;
 use super::{
-    Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures, freshness,
-    json as to_json, measures, openapi, retrieval, series, spans, storage, versions, workflows,
+    Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
+    freshness, json as to_json, measures, openapi, retrieval, series, spans, storage, subjects,
+    versions, workflows,
 };
 
 /// What a handler answers.
@@ -290,6 +291,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
     routes.extend(storage::routes());
+    routes.extend(subjects::routes());
     routes.extend(workflows::routes());
     routes.extend(versions::routes());
     routes
