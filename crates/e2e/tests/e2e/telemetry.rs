@@ -37,14 +37,32 @@ async fn post(stage: &Stage, kind: &str, key: &str, body: String) -> Response {
     request.header("content-type", kind).body(body).send().await.unwrap()
 }
 
-#[test]
-fn opentelemetrys_sdk_is_taken_over_http_and_grpc() {
+/// The sum of a metric's numbers in the last hour, once there are any.
+async fn total(stage: &Stage, metric: &str, statistic: &str) -> f64 {
+    let path = format!("/api/v1/metrics/{metric}?statistic={statistic}&dimension=app=support");
+    for _ in 0..300 {
+        let found: Value = stage.get(&path).await.unwrap().json().await.unwrap();
+        let points = found["series"][0]["datapoints"].as_array();
+        let values = points.into_iter().flatten().filter_map(|point| point["value"].as_f64());
+        if let Some(total) = values.reduce(|total, value| total + value) {
+            return total;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("`{metric}` did not come to be");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opentelemetrys_sdk_is_taken_over_http_and_grpc() {
     let stage = started(PLAIN);
     let said = stage.script("telemetry_sdk.py", &[]).unwrap();
     assert!(said.trim_end().ends_with("all right"), "{said}");
     assert_eq!((accepted(&stage, "traces"), accepted(&stage, "logs")), (8, 4));
     // Two instruments each way, told at the flush and at the end.
     assert!(accepted(&stage, "metrics") >= 8);
+    // Three orders each way; the second telling of a counter adds nothing.
+    assert_eq!(total(&stage, "orders", "Sum").await, 12.0);
+    assert_eq!(total(&stage, "wait", "SampleCount").await, 4.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,6 +129,7 @@ async fn measures_and_scores_are_taken_in_plain_json() {
     let dimension = "app=support";
     let put = ["metrics", "put", "user.satisfaction", "4.5", "--dimension", dimension];
     assert_eq!(stage.groundcrew(&put).unwrap().trim(), "kept 1 measurement");
+    assert_eq!(total(&stage, "user.satisfaction", "Average").await, 4.5);
     stage.json(&["ask", "support", "How long may I return a lamp?"]).unwrap();
     let trace = stage.json(&["trace", "list"]).unwrap()[0]["trace"].clone();
     let scores = json!({"scores": [
