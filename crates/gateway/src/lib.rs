@@ -24,7 +24,7 @@ use std::sync::Arc;
 use cost::PriceBook;
 use knowledge::QuestionVectors;
 use models::Providers;
-use monitoring::{TraceId, TelemetryLog};
+use monitoring::{TelemetryLog, TraceId};
 use release::{Clock, EnvironmentName};
 use security::KeyRing;
 use tokio::sync::{Semaphore, watch};

@@ -90,18 +90,19 @@ pub async fn list(
     tenant: &TenantId,
     (filter, limit): (&Filter, usize),
 ) -> Result<Vec<Summary>, QueryError> {
-    let span =
-        tables::Span { from: filter.since.unwrap_or(Timestamp::MIN), ..tables::Span::ALL };
+    let span = tables::Span { from: filter.since.unwrap_or(Timestamp::MIN), ..tables::Span::ALL };
     let filter = filter.clone();
     let plan = move |session: SessionContext| {
         let filter = filter.clone();
         async move {
-            let mut spans = session.table(Table::Spans.as_str()).await?.filter(filter.condition())?;
+            let mut spans =
+                session.table(Table::Spans.as_str()).await?.filter(filter.condition())?;
             if let Some(document) = &filter.document {
                 let edges = session.table(Table::RetrievalEdges.as_str()).await?;
                 let edges = edges.filter(col("document").eq(lit(document)))?;
                 let edges = edges.select(vec![col("trace_id").alias("grounded")])?;
-                spans = spans.join(edges, JoinType::LeftSemi, &["trace_id"], &["grounded"], None)?;
+                spans =
+                    spans.join(edges, JoinType::LeftSemi, &["trace_id"], &["grounded"], None)?;
             }
             spans.sort(vec![col(TIMESTAMP).sort(false, false)])?.limit(0, Some(limit))
         }
@@ -185,8 +186,12 @@ pub async fn show(
 fn of_trace(
     table: Table,
     trace: TraceId,
-) -> impl Fn(SessionContext) -> futures::future::BoxFuture<'static, datafusion::error::Result<datafusion::prelude::DataFrame>>
-+ Send
+) -> impl Fn(
+    SessionContext,
+) -> futures::future::BoxFuture<
+    'static,
+    datafusion::error::Result<datafusion::prelude::DataFrame>,
+> + Send
 + Sync
 + 'static {
     move |session| {
@@ -373,10 +378,10 @@ fn generation(root: &Span) -> Option<Generation> {
         usage_estimated: found.text(name::USAGE_ESTIMATED).is_some_and(|it| it == "true"),
         unreadable_events: found.parse(name::UNREADABLE_EVENTS).unwrap_or(0),
         // Costs are kept as numbers; a billionth is far above what they lose.
-        cost: root.cost.zip(currency).map(|(cost, currency)| Money {
-            currency,
-            nanos: (cost * 1e9).round() as i64,
-        }),
+        cost: root
+            .cost
+            .zip(currency)
+            .map(|(cost, currency)| Money { currency, nanos: (cost * 1e9).round() as i64 }),
         unpriced: found.text(name::UNPRICED),
     })
 }

@@ -25,9 +25,9 @@ pub mod answers;
 pub mod ask;
 pub mod attributes;
 pub mod blast;
-pub mod export;
 pub mod contributors;
 pub mod diagnose;
+pub mod export;
 mod frame;
 pub mod insights;
 mod language;
@@ -42,11 +42,11 @@ pub mod rows;
 pub mod tables;
 mod telemetry;
 
-pub use frame::{Frame, FrameError, Reader, Signal};
 pub use answers::{Filter, Summary};
-pub use log::{Cursor, Durability, Keep, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
-pub use telemetry::{Telemetry, TelemetryParts};
+pub use frame::{Frame, FrameError, Reader, Signal};
 pub use language::{Language, Misspelt};
+pub use log::{Cursor, Durability, Keep, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
 pub use record::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
+pub use telemetry::{Telemetry, TelemetryParts};

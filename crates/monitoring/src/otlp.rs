@@ -11,8 +11,8 @@ use opentelemetry_proto::tonic::trace::v1::{
 use prost::Message;
 use release::{Digest, Timestamp, Unit};
 
-use crate::attributes as name;
 use crate::answers::ROOT;
+use crate::attributes as name;
 use crate::record::{AnswerRecord, Captured, Generation, Outcome, TraceId};
 
 /// Attributes in the making.

@@ -49,7 +49,13 @@ pub struct QueryLimits {
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { seconds: 60, memory_bytes: 512 << 20, spill_bytes: 4 << 30, rows: 100_000, concurrent: 4 }
+        Self {
+            seconds: 60,
+            memory_bytes: 512 << 20,
+            spill_bytes: 4 << 30,
+            rows: 100_000,
+            concurrent: 4,
+        }
     }
 }
 
@@ -256,7 +262,10 @@ impl Queries {
         for table in Table::ALL {
             let view = self.tables.view(tenant, table, span);
             let plan = bounded(view, span)?;
-            session.register_table(table.as_str(), DataFrame::new(session.state(), plan).into_view())?;
+            session.register_table(
+                table.as_str(),
+                DataFrame::new(session.state(), plan).into_view(),
+            )?;
         }
         Ok(session)
     }

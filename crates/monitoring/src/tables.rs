@@ -42,8 +42,8 @@ use crate::rows::{Batch, MetricPoint};
 pub use columns::Encoded;
 pub use compact::Retention;
 pub use erase::{Erased, Subject};
-pub use manifest::{File, Level};
 use manifest::{Edit, Manifest};
+pub use manifest::{File, Level};
 use memory::{Columns, Memory, Remembered};
 pub use provider::View;
 use read::Readers;
@@ -305,7 +305,8 @@ impl Tables {
             .name("telemetry".to_owned())
             .spawn(move || flush::follow(&working, &runtime, (watermark, &stopped)))
             .map_err(LogError::from)?;
-        let flushing = Flushing { shared: Arc::clone(&shared), stop, thread: Mutex::new(Some(thread)) };
+        let flushing =
+            Flushing { shared: Arc::clone(&shared), stop, thread: Mutex::new(Some(thread)) };
         Ok(Self { shared, flushing: Arc::new(flushing) })
     }
 

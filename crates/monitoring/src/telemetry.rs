@@ -58,7 +58,8 @@ impl Telemetry {
         let log = TelemetryLog::open(&directory, LogOptions { used, ..parts.log })?;
         let options = parts.tables;
         let own = log_id.clone();
-        let tables = Parts { log: log.clone(), log_id: own, store, files, clock, followers, options };
+        let tables =
+            Parts { log: log.clone(), log_id: own, store, files, clock, followers, options };
         let tables = Tables::open(tables).await?;
         let queries = Queries::new(tables.clone(), parts.limits)?;
         Ok(Self { log_id, log, tables, queries })

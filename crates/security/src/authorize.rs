@@ -181,10 +181,10 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, EraseTelemetry, ManageBackups,
-        ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage, ReadKnowledge,
-        ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge, RollBack,
-        RunWorkflows, WriteKnowledge, WriteTelemetry,
+        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, EraseTelemetry,
+        ManageBackups, ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage,
+        ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge,
+        RollBack, RunWorkflows, WriteKnowledge, WriteTelemetry,
     };
     match action {
         Answer | WriteTelemetry => role != Role::Viewer,
@@ -198,9 +198,8 @@ fn allowed(role: Role, action: Action) -> bool {
         Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        EraseKnowledge | EraseTelemetry | ManageBackups | ManageHolds | ManageKeys | ManageUsers | ManageTenants => {
-            role == Role::Admin
-        }
+        EraseKnowledge | EraseTelemetry | ManageBackups | ManageHolds | ManageKeys
+        | ManageUsers | ManageTenants => role == Role::Admin,
     }
 }
 

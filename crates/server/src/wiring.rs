@@ -246,7 +246,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
     let evaluated = (alarmed, workflows.clone());
-    background.spawn(alarms::keep(evaluated, (records, Arc::clone(&keys)), holder, Arc::clone(&clock)));
+    background.spawn(alarms::keep(
+        evaluated,
+        (records, Arc::clone(&keys)),
+        holder,
+        Arc::clone(&clock),
+    ));
     background.spawn(keep_tables(
         telemetry.clone(),
         system,

@@ -16,8 +16,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 pub use cut::Cut;
 
-use crate::{FileInfo, Files, 
-    BlobError, Blobs, Collection, Erasure, Expect, List, Store, StoreError, Sweep, Transaction,
+use crate::{
+    BlobError, Blobs, Collection, Erasure, Expect, FileInfo, Files, List, Store, StoreError, Sweep,
+    Transaction,
 };
 
 const NOTES: Collection = Collection("notes");

@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use bytes::Bytes;
 use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use store::conformance::Database;
-use store::{BlobError, Blobs, Collection, Expect, Files, S3Options, Store, StoreError, Transaction};
+use store::{
+    BlobError, Blobs, Collection, Expect, Files, S3Options, Store, StoreError, Transaction,
+};
 
 const NOTES: Collection = Collection("notes");
 

@@ -70,7 +70,11 @@ async fn fifty_kills_under_ingest_lose_and_double_nothing() {
             let lost: Vec<_> = acknowledged.difference(&there).collect();
             assert!(lost.is_empty(), "kill {kill}: {lost:?} were acknowledged and are lost");
             for row in rows {
-                assert_eq!((&row["spans"], &row["ids"]), (&json!(3), &json!(3)), "kill {kill}: {row}");
+                assert_eq!(
+                    (&row["spans"], &row["ids"]),
+                    (&json!(3), &json!(3)),
+                    "kill {kill}: {row}"
+                );
             }
         }
     }
@@ -102,10 +106,14 @@ fn whom_a_document_touched_is_told_and_a_person_can_be_taken_out() {
     assert_eq!(nothing["answers"], json!([]));
 
     let user = shown["principal"].as_str().unwrap();
-    let forgotten = stage.json(&["telemetry", "forget", "--user", user, "-m", "asked for"]).unwrap();
+    let forgotten =
+        stage.json(&["telemetry", "forget", "--user", user, "-m", "asked for"]).unwrap();
     assert_eq!(forgotten["traces"], 1, "{forgotten}");
     let shown = stage.json(&["trace", "show", trace.as_str().unwrap()]).unwrap();
-    assert_eq!((&shown["input"]["captured"], &shown["principal"]), (&json!("gone"), &json!("user:erased")));
+    assert_eq!(
+        (&shown["input"]["captured"], &shown["principal"]),
+        (&json!("gone"), &json!("user:erased"))
+    );
     let texts = stage.json(&["query", "SELECT count(*) AS texts FROM payloads"]).unwrap();
     assert_eq!(texts["rows"][0]["texts"], 0, "{texts}");
 }

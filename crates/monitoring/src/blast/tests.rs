@@ -34,7 +34,11 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn batch(number: usize, asked: &Asked) -> Batch {
-    let origin = Origin { app: "support".into(), release: format!("r{}", asked.release), ..Origin::default() };
+    let origin = Origin {
+        app: "support".into(),
+        release: format!("r{}", asked.release),
+        ..Origin::default()
+    };
     let (user, conversation) = (format!("u{}", asked.user), format!("c{}", asked.conversation));
     let at = Timestamp::from_second(asked.at).unwrap();
     let trace_id = format!("{number:032x}");

@@ -74,7 +74,8 @@ impl Cursor {
                     }
                     continue;
                 }
-                let whole = frame::length(&bytes, at).is_none_or(|length| at + length <= bytes.len());
+                let whole =
+                    frame::length(&bytes, at).is_none_or(|length| at + length <= bytes.len());
                 if !whole && (at > 0 || !ended) {
                     break;
                 }

@@ -136,11 +136,7 @@ impl Writer {
 
     /// Writes one message; when this returns it survives `kill -9`. `written` is told of its
     /// sequence number before the next one can be written.
-    pub fn write(
-        &self,
-        message: Message<'_>,
-        written: impl FnOnce(u64),
-    ) -> Result<u64, LogError> {
+    pub fn write(&self, message: Message<'_>, written: impl FnOnce(u64)) -> Result<u64, LogError> {
         if message.otlp.len() > MAX_RECORD {
             return Err(LogError::TooLarge(message.otlp.len()));
         }

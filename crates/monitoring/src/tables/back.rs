@@ -5,9 +5,7 @@ use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampN
 use release::{Digest, Timestamp};
 
 use super::schema::TIMESTAMP;
-use crate::rows::{
-    Attribute, LogEntry, MetricPoint, Origin, Payload, RetrievalEdge, Score, Span,
-};
+use crate::rows::{Attribute, LogEntry, MetricPoint, Origin, Payload, RetrievalEdge, Score, Span};
 
 /// One row of columns. What is not there is empty.
 struct Row<'a> {

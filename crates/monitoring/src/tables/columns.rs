@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{
-    AsArray, RecordBatch, TimestampNanosecondArray, UInt32Array,
-};
+use datafusion::arrow::array::{AsArray, RecordBatch, TimestampNanosecondArray, UInt32Array};
 use datafusion::arrow::compute::{
     SortColumn, concat_batches, lexsort_to_indices, max, min, take_record_batch,
 };

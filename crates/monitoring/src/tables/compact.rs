@@ -93,7 +93,8 @@ fn groups(files: &[Arc<File>], now: Timestamp) -> Vec<Group> {
     let mut days: BTreeMap<i64, Vec<Arc<File>>> = BTreeMap::new();
     let mut hours: BTreeMap<i64, Vec<Arc<File>>> = BTreeMap::new();
     for file in files {
-        let (day, hour) = (file.from.as_second().div_euclid(86_400), file.from.as_second().div_euclid(3_600));
+        let (day, hour) =
+            (file.from.as_second().div_euclid(86_400), file.from.as_second().div_euclid(3_600));
         if over((day + 1) * 86_400) {
             days.entry(day).or_default().push(Arc::clone(file));
         } else if over((hour + 1) * 3_600) {
@@ -245,10 +246,7 @@ impl Shared {
 }
 
 /// The rows whose digest is not that of the row before.
-fn distinct(
-    batch: RecordBatch,
-    last: &mut Option<String>,
-) -> Result<RecordBatch, TablesError> {
+fn distinct(batch: RecordBatch, last: &mut Option<String>) -> Result<RecordBatch, TablesError> {
     let Some(digests) = batch.column_by_name("digest").and_then(|it| it.as_string_opt::<i32>())
     else {
         return Ok(batch);
@@ -261,5 +259,6 @@ fn distinct(
             *last = digest.map(str::to_owned);
         }
     }
-    Ok(filter_record_batch(&batch, &BooleanArray::from(keep)).map_err(datafusion::error::DataFusionError::from)?)
+    Ok(filter_record_batch(&batch, &BooleanArray::from(keep))
+        .map_err(datafusion::error::DataFusionError::from)?)
 }

@@ -136,8 +136,9 @@ impl Theirs<'_> {
                 rows.payloads = back::payloads(batch);
                 let before = rows.payloads.len();
                 let Subject { users, conversations } = self.subject;
-                rows.payloads
-                    .retain(|it| !users.contains(&it.subject) && !conversations.contains(&it.subject));
+                rows.payloads.retain(|it| {
+                    !users.contains(&it.subject) && !conversations.contains(&it.subject)
+                });
                 erased.texts += (before - rows.payloads.len()) as u64;
             }
             Table::Scores => {

@@ -100,7 +100,8 @@ impl Shared {
     pub(super) async fn flush(&self) -> Result<(), TablesError> {
         let _alone = self.flushes.lock().await;
         let (columns, upto) = self.take_out();
-        let mut edit = Edit { watermark: Some((self.parts.log_id.clone(), upto)), ..Edit::default() };
+        let mut edit =
+            Edit { watermark: Some((self.parts.log_id.clone(), upto)), ..Edit::default() };
         for (tenant, columns) in columns {
             for (table, rows) in columns {
                 let encoded = tokio::task::spawn_blocking(move || columns::encode(table, &rows));

@@ -63,10 +63,11 @@ impl View {
             groups[at % threads].push(self.part(file));
         }
         let groups = groups.into_iter().map(FileGroup::new).collect();
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .build();
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(groups)
+                .with_projection_indices(projection.cloned())?
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
@@ -107,7 +108,8 @@ impl TableProvider for View {
         }
         if !self.live.is_empty() {
             let live = std::slice::from_ref(&self.live);
-            let memory = MemorySourceConfig::try_new_exec(live, self.schema(), projection.cloned())?;
+            let memory =
+                MemorySourceConfig::try_new_exec(live, self.schema(), projection.cloned())?;
             parts.push(memory);
         }
         match parts.len() {

@@ -181,7 +181,8 @@ async fn flushed_files_become_one_of_their_hour_and_then_of_their_day() {
     let at = |hour: i64| Timestamp::from_second(1_699_920_000 + hour * 3_600 + 5).unwrap();
     for hour in 0..3 {
         for part in 0..4 {
-            let row = Row { trace_id: format!("{hour}-{part}"), started_at: at(hour), ..Row::default() };
+            let row =
+                Row { trace_id: format!("{hour}-{part}"), started_at: at(hour), ..Row::default() };
             let text = Payload {
                 digest: Payload::digest("ada", "hello"),
                 subject: "ada".into(),
@@ -284,7 +285,13 @@ async fn no_query_reaches_beyond_its_tenant_or_its_time_or_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_asks_for_too_much_is_stopped() {
     let mut desk = Desk::new().await;
-    let limits = QueryLimits { seconds: 1, rows: 10, memory_bytes: 8 << 20, spill_bytes: 1 << 20, ..QueryLimits::default() };
+    let limits = QueryLimits {
+        seconds: 1,
+        rows: 10,
+        memory_bytes: 8 << 20,
+        spill_bytes: 1 << 20,
+        ..QueryLimits::default()
+    };
     let queries = Queries::new(desk.tables().clone(), limits).unwrap();
     let ask = |sql: &'static str| {
         let queries = queries.clone();
@@ -309,7 +316,9 @@ async fn an_erased_person_is_nowhere_and_the_numbers_stay() {
         trace: TraceId::from_bytes([trace; 16]),
         principal: release::PrincipalId::user(user).unwrap(),
         unit: release::Unit::Stuck(format!("talk-of-{user}")),
-        input: crate::Captured::Full { json: format!("[{{\"role\":\"user\",\"content\":\"{text}\"}}]") },
+        input: crate::Captured::Full {
+            json: format!("[{{\"role\":\"user\",\"content\":\"{text}\"}}]"),
+        },
         output: crate::Captured::Full { json: format!("{{\"text\":\"{text}, indeed\"}}") },
         ..record(1)
     };
