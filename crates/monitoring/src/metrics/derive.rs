@@ -87,9 +87,9 @@ pub fn derive(batch: &Batch, emit: &mut dyn FnMut(Derived)) {
                 let mut to = To { emit: &mut *emit, dimensions, at };
                 to.count(&declared::OPERATION_DURATION, seconds(span));
             }
-        } else {
+        } else if let Some(counts) = Counts::of(span) {
             let mut to = To { emit: &mut *emit, dimensions: Arc::new(of_span(span)), at };
-            foreign(span, grounded.contains(span.span_id.as_str()), &mut to);
+            foreign(span, (counts, grounded.contains(span.span_id.as_str())), &mut to);
         }
     }
     for score in &batch.scores {
@@ -97,19 +97,37 @@ pub fn derive(batch: &Batch, emit: &mut dyn FnMut(Derived)) {
     }
 }
 
+/// What a span of another service counts as.
+#[derive(Clone, Copy)]
+struct Counts {
+    call: bool,
+    retrieval: bool,
+    request: bool,
+}
+
+impl Counts {
+    /// `None` for most spans: they are steps of something that counts.
+    fn of(span: &Span) -> Option<Self> {
+        let call = match span.operation.as_str() {
+            "" => span.input_tokens.is_some() || span.output_tokens.is_some(),
+            operation => CALLS.contains(&operation),
+        };
+        let retrieval = span.operation == "retrieval" && !failed(span);
+        let entered = matches!(span.kind.as_str(), "server" | "consumer");
+        let request = entered || span.parent_span_id.is_empty();
+        (call || retrieval || request).then_some(Self { call, retrieval, request })
+    }
+}
+
 /// A span of another service.
-fn foreign(span: &Span, found: bool, to: &mut To<'_>) {
-    let is_call = match span.operation.as_str() {
-        "" => span.input_tokens.is_some() || span.output_tokens.is_some(),
-        operation => CALLS.contains(&operation),
-    };
-    if is_call {
+fn foreign(span: &Span, (counts, found): (Counts, bool), to: &mut To<'_>) {
+    if counts.call {
         calls(span, to);
     }
-    if span.operation == "retrieval" && !failed(span) {
+    if counts.retrieval {
         to.flag(&declared::RETRIEVAL_EMPTY, !found);
     }
-    if span.parent_span_id.is_empty() || matches!(span.kind.as_str(), "server" | "consumer") {
+    if counts.request {
         if !span.name.is_empty() {
             Arc::make_mut(&mut to.dimensions).insert("route".to_owned(), span.name.clone());
         }

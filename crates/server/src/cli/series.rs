@@ -79,7 +79,9 @@ pub async fn metrics(client: &Client, command: MetricsCommand, out: &Output) -> 
             query.extend(asked.until.map(|until| ("until", until)));
             query.extend(asked.dimension.into_iter().map(|dimension| ("dimension", dimension)));
             query.extend(asked.by.into_iter().map(|by| ("by", by)));
-            let path = format!("/api/v1/metrics/{}", asked.metric);
+            // Names may have slashes.
+            let name: String = form_urlencoded::byte_serialize(asked.metric.as_bytes()).collect();
+            let path = format!("/api/v1/metrics/{}", name.replace('+', "%20"));
             out.value(&client.get(&path, &query).await?, shown)
         }
         MetricsCommand::Put(measured) => put(client, measured, out).await,
