@@ -10,19 +10,21 @@
 //! much it may be too much is told with it.
 
 mod event;
+mod kept;
 mod rule;
 mod summary;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use release::{TenantId, Timestamp};
+use release::{Digest, TenantId, Timestamp};
 use serde::Serialize;
 
 use self::event::{Event, events};
+use self::kept::Restoring;
 pub use self::rule::{Aggregate, Rule, RuleError, RuleFile};
 pub use self::summary::{CAPACITY, Entry, Summary};
-use crate::rows::Batch;
+use crate::rows::{Batch, MetricPoint};
 
 /// Seconds of a minute's summary.
 const MINUTE: i64 = 60;
@@ -39,6 +41,8 @@ pub const MAX_RULES: usize = 100;
 #[derive(Debug, Default)]
 pub struct Contributors {
     tenants: RwLock<HashMap<TenantId, Arc<Mutex<Rules>>>>,
+    /// What rules found before a restart, by name and digest, until it is known which there are.
+    restoring: Mutex<HashMap<TenantId, HashMap<(String, String), Restoring>>>,
 }
 
 type Rules = BTreeMap<String, Watched>;
@@ -47,7 +51,10 @@ type Rules = BTreeMap<String, Watched>;
 #[derive(Debug)]
 struct Watched {
     rule: Rule,
+    digest: String,
     since: Timestamp,
+    /// What was not drained yet, by minute.
+    pending: BTreeMap<i64, Summary>,
     minutes: BTreeMap<i64, Summary>,
     hours: BTreeMap<i64, Summary>,
 }
@@ -100,16 +107,62 @@ pub struct Contributor {
 }
 
 impl Contributors {
-    /// Watches exactly these rules from `now` on. What an unchanged rule found is kept.
+    /// Watches exactly these rules from `now` on. What an unchanged rule found is kept, before a
+    /// restart too.
     pub fn watch(&self, tenant: &TenantId, rules: BTreeMap<String, Rule>, now: Timestamp) {
+        let mut restoring = {
+            let mut all = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
+            all.remove(tenant).unwrap_or_default()
+        };
         let known = self.tenant(tenant);
         let mut watched = known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *watched);
         for (name, rule) in rules.into_iter().take(MAX_RULES) {
             let same = before.remove(&name).filter(|known| known.rule == rule);
-            let fresh =
-                || Watched { rule, since: now, minutes: BTreeMap::new(), hours: BTreeMap::new() };
-            watched.insert(name, same.unwrap_or_else(fresh));
+            let same = same.unwrap_or_else(|| {
+                let mut fresh = Watched::new(rule, now);
+                if let Some(found) = restoring.remove(&(name.clone(), fresh.digest.clone())) {
+                    fresh.restore(found, now);
+                }
+                fresh
+            });
+            watched.insert(name, same);
+        }
+    }
+
+    /// What was found since this was last called, as rows of kind `rollup`.
+    pub fn drain(&self) -> Vec<(TenantId, Vec<MetricPoint>)> {
+        let tenants: Vec<_> = {
+            let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+            tenants.iter().map(|(tenant, rules)| (tenant.clone(), Arc::clone(rules))).collect()
+        };
+        let drained = tenants.into_iter().map(|(tenant, rules)| {
+            let mut rules = rules.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = Vec::new();
+            for (name, watched) in rules.iter_mut() {
+                for (minute, part) in std::mem::take(&mut watched.pending) {
+                    rows.extend(kept::rows((name, &watched.digest), minute, &part));
+                }
+            }
+            (tenant, rows)
+        });
+        drained.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// Takes back what was drained before a restart, of the last day. Rows of anything else are
+    /// passed over.
+    pub fn restore(&self, tenant: &TenantId, rows: &[MetricPoint], now: Timestamp) {
+        let mut all = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now.as_second();
+        for row in rows {
+            let second = row.at.as_second();
+            let Some((name, digest)) = kept::rule_of(row) else { continue };
+            if second < now - kept::REMEMBERED {
+                continue;
+            }
+            let of = all.entry(tenant.clone()).or_default();
+            let found = of.entry((name.to_owned(), digest.to_owned())).or_default();
+            found.add(slot(second, now), row);
         }
     }
 
@@ -174,13 +227,31 @@ impl Contributors {
 }
 
 impl Watched {
+    fn new(rule: Rule, since: Timestamp) -> Self {
+        // The same rule is written out alike, whatever its file looks like.
+        let digest = Digest::of(format!("{rule:?}").as_bytes()).to_string();
+        let (pending, minutes, hours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { rule, digest, since, pending, minutes, hours }
+    }
+
+    fn restore(&mut self, found: Restoring, now: Timestamp) {
+        for (start, summary) in found.summaries() {
+            self.since = self.since.min(Timestamp::from_second(start).unwrap_or(self.since));
+            self.at(start, now.as_second()).merge(&summary);
+        }
+    }
+
+    /// The summary of a moment: of its minute, or of its hour if it is long ago.
+    fn at(&mut self, second: i64, now: i64) -> &mut Summary {
+        let slots = if is_minute(second, now) { &mut self.minutes } else { &mut self.hours };
+        slots.entry(slot(second, now)).or_default()
+    }
+
     fn count(&mut self, event: &Event<'_>, second: i64, now: i64) {
         let Some((keys, value)) = self.rule.contribution(event) else { return };
-        let summary = match second < now - MINUTES_KEPT {
-            true => self.hours.entry(second.div_euclid(HOUR) * HOUR).or_default(),
-            false => self.minutes.entry(second.div_euclid(MINUTE) * MINUTE).or_default(),
-        };
-        summary.add(keys, value);
+        let minute = second.div_euclid(MINUTE) * MINUTE;
+        self.pending.entry(minute).or_default().add(keys.clone(), value);
+        self.at(second, now).add(keys, value);
     }
 
     /// Makes hours of old minutes, and forgets old hours.
@@ -225,6 +296,16 @@ impl Watched {
             unlisted_at_most: all.floor(),
         }
     }
+}
+
+fn is_minute(second: i64, now: i64) -> bool {
+    second >= now - MINUTES_KEPT
+}
+
+/// When the slot of a moment begins.
+fn slot(second: i64, now: i64) -> i64 {
+    let length = if is_minute(second, now) { MINUTE } else { HOUR };
+    second.div_euclid(length) * length
 }
 
 #[cfg(test)]

@@ -114,6 +114,14 @@ impl Follower for Contributors {
     fn observe(&self, tenant: &TenantId, batch: &Batch, received_at: Timestamp) {
         Self::observe(self, tenant, batch, received_at);
     }
+
+    fn drain(&self) -> Vec<(TenantId, Vec<MetricPoint>)> {
+        Self::drain(self)
+    }
+
+    fn restore(&self, tenant: &TenantId, rows: &[MetricPoint], now: Timestamp) {
+        Self::restore(self, tenant, rows, now);
+    }
 }
 
 /// How the tables are kept.

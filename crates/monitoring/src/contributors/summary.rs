@@ -28,6 +28,16 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// A summary of entries that are known, of the floor, the total and the number of events.
+    pub fn restored(
+        entries: HashMap<Box<[String]>, Entry>,
+        (floor, total, events): (f64, f64, u64),
+    ) -> Self {
+        let mut restored = Self { entries, floor, total, events };
+        restored.cut();
+        restored
+    }
+
     /// Adds a contribution, which is not negative.
     pub fn add(&mut self, keys: Vec<String>, value: f64) {
         self.total += value;
@@ -66,6 +76,11 @@ impl Summary {
         self.floor += other.floor;
         self.total += other.total;
         self.events += other.events;
+        self.cut();
+    }
+
+    /// Keeps the greatest.
+    fn cut(&mut self) {
         if self.entries.len() > CAPACITY {
             let mut all: Vec<_> = std::mem::take(&mut self.entries).into_iter().collect();
             all.sort_by(|one, other| order((&other.0, &other.1), (&one.0, &one.1)));

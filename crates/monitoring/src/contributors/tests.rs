@@ -189,6 +189,57 @@ fn minutes_become_hours_and_hours_are_forgotten() {
     assert_eq!(total(HOUR, now + 1), 0.0);
 }
 
+#[test]
+fn what_was_found_before_a_restart_is_found_after_it_with_bounds_that_hold() {
+    let tenant = TenantId::DEFAULT;
+    let text = rule(r#"["*"]"#, r#"{"Keys": ["$.k"]}"#, "Count");
+    let watch = |contributors: &Contributors, text: &str| {
+        let rules = BTreeMap::from([("rule".to_owned(), Rule::parse(text).unwrap())]);
+        contributors.watch(&tenant, rules, at(HOUR + 600));
+    };
+    let mut exact: HashMap<String, f64> = HashMap::new();
+    let mut batch = |second: i64, keys: std::ops::Range<u32>| {
+        let logs = keys.flat_map(|key| {
+            // The smaller the number, the more often.
+            let times = 1 + 400 / (key + 1);
+            *exact.entry(key.to_string()).or_default() += f64::from(times);
+            (0..times).map(move |_| log(second, "s", &format!(r#"{{"k": "{key}"}}"#)))
+        });
+        Batch { logs: logs.collect(), ..Batch::default() }
+    };
+    let first = Contributors::default();
+    watch(&first, &text);
+    first.observe(&tenant, &batch(HOUR + 1, 0..60), at(HOUR + 2));
+    let mut rows: Vec<_> = first.drain().into_iter().flat_map(|(_, rows)| rows).collect();
+    assert_eq!(first.drain(), []);
+    first.observe(&tenant, &batch(HOUR + 3, 30..90), at(HOUR + 4));
+    first.observe(&tenant, &batch(HOUR + 70, 0..5), at(HOUR + 71));
+    rows.extend(first.drain().into_iter().flat_map(|(_, rows)| rows));
+    assert!(rows.iter().all(|row| row.kind == "rollup" && row.name == "contributors/rule"));
+
+    let second = Contributors::default();
+    rows.reverse();
+    second.restore(&tenant, &rows, at(HOUR + 600));
+    watch(&second, &text);
+    let told = second.report(&tenant, "rule", (at(HOUR), at(HOUR + 120)), 200).unwrap();
+    assert_eq!((told.total, told.events as f64), (exact.values().sum(), told.total));
+    assert_eq!(told.contributors[0].keys, ["0"]);
+    for contributor in &told.contributors {
+        let exact = exact[&contributor.keys[0]];
+        assert!(contributor.at_least <= exact && exact <= contributor.value, "{contributor:?}");
+    }
+    let listed = |key: &String| told.contributors.iter().any(|it| it.keys[0] == *key);
+    let unlisted = exact.iter().filter(|(key, _)| !listed(key));
+    assert!(unlisted.into_iter().all(|(_, value)| *value <= told.unlisted_at_most));
+    assert_eq!(second.list(&tenant)[0].since, at(HOUR));
+
+    let changed = Contributors::default();
+    changed.restore(&tenant, &rows, at(HOUR + 600));
+    watch(&changed, &text.replace("$.k", "$.other"));
+    let told = changed.report(&tenant, "rule", (at(HOUR), at(HOUR + 120)), 9).unwrap();
+    assert_eq!(told.events, 0, "another rule has found nothing yet");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
