@@ -32,6 +32,11 @@ impl Results {
         Self { schema, batches }
     }
 
+    /// The rows, as columns.
+    pub(crate) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()

@@ -68,6 +68,9 @@ pub fn readings(api: &Api) -> Vec<Reading> {
     read(&declared::LOG_APPENDED, Some(log.appended as f64));
     read(&declared::LOG_REFUSED, Some(log.refused as f64));
     read(&declared::LOG_CORRUPT, Some(tables.corrupt as f64));
+    read(&declared::LOG_SHED, Some(log.shed as f64));
+    read(&declared::LOG_ROOM, Some(log.room as f64));
+    read(&declared::LOG_BEHIND, Some(tables.behind as f64));
     read(&declared::SERIES, Some(held.series as f64));
     read(&declared::SERIES_BYTES, Some(held.bytes as f64));
     read(&declared::OVERFLOWED, Some(held.overflowed as f64));

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use release::TenantId;
 
 use super::engine::{Datapoints, Span};
-use super::spec::{Language, Query};
+use super::spec::Query;
+use crate::ask::{Ask, ask};
 use crate::metrics::{Datapoint, MetricStat, Rollups};
-use crate::query::{Answer, Queries};
+use crate::query::Queries;
 use crate::tables;
 
 /// The most series that a query may give.
@@ -61,21 +62,24 @@ impl Datapoints for Sources {
         query: &Query,
         span: Span,
     ) -> Result<BTreeMap<String, Option<f64>>, String> {
-        let span = tables::Span { from: span.from, until: span.to };
-        match query.language {
-            Language::Sql => {
-                let answer = self.queries.sql(tenant, &query.text, span).await;
-                numbers(&answer.map_err(|error| error.to_string())?)
-            }
-            Language::Insights => Err("alarms ask in SQL only".to_owned()),
-        }
+        let text = query.text.clone();
+        let (from, until) = (span.from, span.to);
+        let asked = Ask {
+            text,
+            language: query.language,
+            span: tables::Span { from, until },
+            now: until,
+            limit: Some(MAX_SERIES + 1),
+        };
+        let asked = ask(&self.queries, tenant, &asked).await;
+        numbers(asked.map_err(|error| error.to_string())?.results.batches())
     }
 }
 
 /// The numbers of an answer: one, or one in the last column of each row, by the names in the others.
-fn numbers(answer: &Answer) -> Result<BTreeMap<String, Option<f64>>, String> {
+fn numbers(batches: &[RecordBatch]) -> Result<BTreeMap<String, Option<f64>>, String> {
     let mut numbers = BTreeMap::new();
-    for batch in &answer.batches {
+    for batch in batches {
         let Some((last, names)) = batch.columns().split_last() else { continue };
         let column = batch.schema().fields().last().map(|field| field.name().clone());
         let wrong = |_| format!("the column `{}` holds no numbers", column.unwrap_or_default());

@@ -16,6 +16,7 @@ use super::evaluate::{Comparison, Judge, Missing};
 use super::math::Expression;
 use super::slo::Burn;
 use super::{AlarmError, State};
+use crate::language::Language;
 use crate::metrics::MetricStat;
 
 /// `monitors/NAME.toml`: an alarm. It watches one of: a `metric`, `metrics` joined by expressions,
@@ -49,8 +50,9 @@ pub struct AlarmFile {
     /// It is asked for each period by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// The language of the query.
-    pub language: Language,
+    /// The language of the query (default: what it begins as).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// A rule over other alarms, as `ALARM("errors") AND NOT ALARM("rollout")`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -108,17 +110,6 @@ pub struct MetricFile {
     /// Whether it is what the alarm judges (default: the last expression, else the only metric).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_data: Option<bool>,
-}
-
-/// The language of a query.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// SQL over the tables of what was traced, logged and measured.
-    #[default]
-    Sql,
-    /// CloudWatch Logs Insights.
-    Insights,
 }
 
 /// What holds a composite alarm's actions back.
@@ -322,8 +313,8 @@ pub struct Watched {
 pub struct Query {
     /// Its text.
     pub text: String,
-    /// Its language.
-    pub language: Language,
+    /// Its language; what it begins as if absent.
+    pub language: Option<Language>,
 }
 
 impl AlarmFile {

@@ -100,6 +100,12 @@ declare! {
         "Records that were refused because the telemetry log was full or its disk failed.";
     LOG_CORRUPT = "groundcrew.log.corrupt", "{record}", Instrument::Counter,
         "Records of the telemetry log that are damaged.";
+    LOG_SHED = "groundcrew.log.shed", "{record}", Instrument::Counter,
+        "Answers that were recorded without texts because the log's disk had little room.";
+    LOG_ROOM = "groundcrew.log.room", "By", Instrument::Gauge,
+        "Bytes that the telemetry log's disk has left.";
+    LOG_BEHIND = "groundcrew.log.behind", "{record}", Instrument::Gauge,
+        "Records of the telemetry log that are not rows yet.";
     SERIES = "groundcrew.metrics.series", "{series}", Instrument::Gauge,
         "Series that are held in memory.";
     SERIES_BYTES = "groundcrew.metrics.bytes", "By", Instrument::Gauge,
