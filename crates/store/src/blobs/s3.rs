@@ -71,7 +71,12 @@ impl Backend for S3 {
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, BlobError> {
+        let wanted = range.end.saturating_sub(range.start);
         match self.store.get_range(&self.path(key), range).await {
+            // A bucket gives what there is of a range that begins before the end.
+            Ok(bytes) if (bytes.len() as u64) < wanted => Err(BlobError::Backend(format!(
+                "`{key}` ends before byte {wanted} of what is read"
+            ))),
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
