@@ -42,10 +42,11 @@ pub const MAX_RULES: usize = 100;
 pub struct Contributors {
     tenants: RwLock<HashMap<TenantId, Arc<Mutex<Rules>>>>,
     /// What rules found before a restart, by name and digest, until it is known which there are.
-    restoring: Mutex<HashMap<TenantId, HashMap<(String, String), Restoring>>>,
+    restoring: Mutex<HashMap<TenantId, Found>>,
 }
 
 type Rules = BTreeMap<String, Watched>;
+type Found = HashMap<(String, String), Restoring>;
 
 /// A rule, and what it found by minute and hour.
 #[derive(Debug)]

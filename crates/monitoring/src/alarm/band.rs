@@ -97,7 +97,7 @@ fn median(mut numbers: Vec<f64>) -> Option<f64> {
     if numbers.is_empty() {
         return None;
     }
-    let even = numbers.len() % 2 == 0;
+    let even = numbers.len().is_multiple_of(2);
     let middle = numbers.len() / 2;
     let (below, upper, _) = numbers.select_nth_unstable_by(middle, f64::total_cmp);
     let upper = *upper;

@@ -151,8 +151,9 @@ fn metrics(
                 if learner.is_old(at) || learner.would_gain(history.len()) {
                     learner.learn(&history, band, at);
                 }
-                points.push(point(index, all[index], learner.band(at, band.width)));
-                history.extend(all[index].map(|value| (at, value)));
+                let value = all.get(index).copied().flatten();
+                points.push(point(index, value, learner.band(at, band.width)));
+                history.extend(value.map(|value| (at, value)));
             }
         }
         let verdict = next(judge, state, &points);

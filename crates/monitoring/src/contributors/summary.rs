@@ -47,7 +47,8 @@ impl Summary {
             return;
         }
         if self.entries.len() >= CAPACITY {
-            let least = self.entries.iter().min_by(|one, other| order(*one, *other));
+            let least =
+                self.entries.iter().min_by(|one, other| order((one.0, one.1), (other.0, other.1)));
             if let Some((least, Entry { value, .. })) =
                 least.map(|(keys, entry)| (keys.clone(), *entry))
             {
@@ -94,7 +95,7 @@ impl Summary {
     /// The greatest contributors, the greatest first.
     pub fn top(&self, count: usize) -> Vec<(Vec<String>, Entry)> {
         let mut all: Vec<_> = self.entries.iter().collect();
-        all.sort_by(|one, other| order(*other, *one));
+        all.sort_by(|one, other| order((other.0, other.1), (one.0, one.1)));
         all.truncate(count);
         all.into_iter().map(|(keys, entry)| (keys.to_vec(), *entry)).collect()
     }
@@ -122,8 +123,8 @@ impl Summary {
 
 /// By value, then by what is certain, then by name, so that equal ones always come alike.
 fn order(
-    (one_keys, one): (&Box<[String]>, &Entry),
-    (other_keys, other): (&Box<[String]>, &Entry),
+    (one_keys, one): (&[String], &Entry),
+    (other_keys, other): (&[String], &Entry),
 ) -> std::cmp::Ordering {
     let certain = |entry: &Entry| entry.value - entry.error;
     let by_value = one.value.total_cmp(&other.value);

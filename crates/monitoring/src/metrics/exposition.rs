@@ -13,6 +13,9 @@ use release::{TenantId, Timestamp};
 use super::declared::{self, Declared};
 use super::rollup::{Instrument, MetricTotals, Total};
 
+/// Labels as they are written, and what they belong to.
+type Rows = Vec<(String, Total)>;
+
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -82,7 +85,7 @@ pub fn expose(
         page.family(&family, rows.collect());
     }
     // Metrics of one name belong together, whoever has them.
-    let mut families: BTreeMap<(&str, &str), (Family<'_>, Vec<(String, Total)>)> = BTreeMap::new();
+    let mut families: BTreeMap<(&str, &str), (Family<'_>, Rows)> = BTreeMap::new();
     for (tenant, metrics) in tenants {
         for metric in metrics {
             // The server's own were written already.

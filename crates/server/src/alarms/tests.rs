@@ -128,7 +128,7 @@ async fn a_webhook_is_signed_and_a_pager_is_shown_its_key() {
     for _ in 0..3 {
         pass(&alarms, &engine, &TenantId::DEFAULT).await.unwrap();
     }
-    let mut told = vec![calls.recv().await.unwrap(), calls.recv().await.unwrap()];
+    let mut told = [calls.recv().await.unwrap(), calls.recv().await.unwrap()];
     told.sort_by_key(|(_, body)| body["event_action"].is_string());
     let (headers, body) = &told[0];
     assert_eq!(

@@ -86,7 +86,7 @@ async fn cause(call: &Call, of: &str, kind: Option<&str>) -> Result<Cause, Probl
     }
     let digits = of.strip_prefix("sha256:").unwrap_or(of);
     let long = digits.len() >= 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let fits = |digest: &str| long && digest.ends_with(digits) || digest.contains(digits) && long;
+    let fits = |digest: &str| long && digest.starts_with(digits);
     let own = releases.iter().filter(|record| fits(&record.release.digest().to_hex()));
     let mut named: Vec<String> = own.map(|record| record.release.to_string()).collect();
     if let Some((app, _)) = of.rsplit_once('-')

@@ -339,8 +339,7 @@ fn details(row: &Value, failed: bool) -> Vec<String> {
         told.push(outcome);
     }
     if failed {
-        let why: Vec<_> =
-            ["error_type", "status_message"].into_iter().filter_map(|name| named(name)).collect();
+        let why: Vec<_> = ["error_type", "status_message"].into_iter().filter_map(named).collect();
         let why = if why.is_empty() { "failed".to_owned() } else { why.join(": ") };
         told.push(format!("✗ {}", cut(&why, 60)));
     }
@@ -404,8 +403,10 @@ fn bar(start: i64, duration: i64, total: i64) -> String {
 /// Nanoseconds, as `12.3 ms`.
 pub fn took(nanoseconds: i64) -> String {
     let value = nanoseconds as f64;
+    if nanoseconds == 0 {
+        return "0".to_owned();
+    }
     let (value, unit) = match nanoseconds {
-        0 => return "0".to_owned(),
         ..1_000 => (value, "ns"),
         ..1_000_000 => (value / 1e3, "µs"),
         ..1_000_000_000 => (value / 1e6, "ms"),

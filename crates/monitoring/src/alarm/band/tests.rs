@@ -59,7 +59,7 @@ fn outliers_and_excluded_windows_do_not_widen_it() {
     let kept = Model::train(&dirty, &[], at(WEEKS)).unwrap();
     assert!((kept.deviation - clean.deviation).abs() < clean.deviation * 0.5);
     let window = Window { start: at(300_000), end: at(360_000) };
-    let excluded = Model::train(&dirty, &[window.clone()], at(WEEKS)).unwrap();
+    let excluded = Model::train(&dirty, std::slice::from_ref(&window), at(WEEKS)).unwrap();
     let mut without = series(WEEKS);
     without.retain(|(at, _)| !window.holds(*at));
     assert_eq!(excluded, Model::train(&without, &[], at(WEEKS)).unwrap());

@@ -21,6 +21,9 @@ pub(super) struct Judgement {
     pub recent: Vec<(Timestamp, BTreeMap<String, Option<f64>>)>,
 }
 
+/// A period's value, and of how many samples.
+type Sample = (Option<f64>, Option<u64>);
+
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
         Self { verdict, series: BTreeMap::new(), recent: Vec::new() }
@@ -71,7 +74,7 @@ impl TenantAlarms {
         &self,
         stats: &[(String, MetricStat)],
         span: Span,
-    ) -> Result<BTreeMap<String, Vec<(Option<f64>, Option<u64>)>>, String> {
+    ) -> Result<BTreeMap<String, Vec<Sample>>, String> {
         let mut inputs = BTreeMap::new();
         for (id, stat) in stats {
             let points = self.shared.datapoints.metric(&self.tenant, stat, span).await?;
@@ -99,7 +102,7 @@ impl TenantAlarms {
             return Err("it watches nothing".to_owned());
         };
         let window = span(end, judge.fetched(), period);
-        let judged = |inputs: &BTreeMap<String, Vec<(Option<f64>, Option<u64>)>>| {
+        let judged = |inputs: &BTreeMap<String, Vec<Sample>>| {
             let length = inputs.values().map(Vec::len).max().unwrap_or_default();
             let lines = inputs.iter();
             let lines = lines.map(|(id, line)| (id.clone(), line.iter().map(|it| it.0).collect()));

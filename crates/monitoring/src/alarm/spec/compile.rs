@@ -363,10 +363,13 @@ fn ordered(
     Some(ordered)
 }
 
+/// Parts of an alarm by their ids, in order.
+type Named<T> = Vec<(String, T)>;
+
 /// Takes the band apart from the other expressions.
 fn joined(
     file: &AlarmFile,
-    (inputs, expressions): (Vec<(String, MetricStat)>, Vec<(String, Expression)>),
+    (inputs, expressions): (Named<MetricStat>, Named<Expression>),
     returned: String,
     wrong: &mut Vec<Wrong>,
 ) -> Option<Watched> {
