@@ -408,9 +408,9 @@ pub fn took(nanoseconds: i64) -> String {
     }
     let (value, unit) = match nanoseconds {
         ..1_000 => (value, "ns"),
-        ..1_000_000 => (value / 1e3, "µs"),
-        ..1_000_000_000 => (value / 1e6, "ms"),
-        ..120_000_000_000 => (value / 1e9, "s"),
+        1_000..1_000_000 => (value / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (value / 1e6, "ms"),
+        1_000_000_000..120_000_000_000 => (value / 1e9, "s"),
         _ => (value / 60e9, "min"),
     };
     match value {
