@@ -10,7 +10,7 @@ use release::{
     ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, List, Record, StoreError, Transaction};
+use store::{Collection, Expect, Record, StoreError, Transaction};
 
 use crate::project::Prepared;
 use crate::project::files::Policy;
@@ -278,27 +278,8 @@ impl TenantDelivery {
         collection: Collection,
         prefix: &str,
     ) -> Result<Vec<Versioned<T>>, DeliveryError> {
-        let found = self.pages(collection, prefix).await?.into_iter();
+        let found = self.store.all(collection, prefix).await?.into_iter();
         Ok(found.map(versioned).collect::<Result<_, _>>()?)
-    }
-
-    async fn pages(
-        &self,
-        collection: Collection,
-        prefix: &str,
-    ) -> Result<Vec<Record>, DeliveryError> {
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let list = List { prefix: prefix.to_owned(), index: None, after, limit: PAGE };
-            let page = self.store.list(collection, list).await?;
-            after = page.last().map(|record| record.key.clone());
-            let complete = page.len() < PAGE;
-            found.extend(page);
-            if complete {
-                return Ok(found);
-            }
-        }
     }
 
     /// Every record of `collection` with its key, in key order.
@@ -306,7 +287,7 @@ impl TenantDelivery {
         &self,
         collection: Collection,
     ) -> Result<Vec<(String, T)>, DeliveryError> {
-        let found = self.pages(collection, "").await?.into_iter();
+        let found = self.store.all(collection, "").await?.into_iter();
         let read = found.map(|record| Ok((record.key.clone(), record.read()?)));
         read.collect()
     }

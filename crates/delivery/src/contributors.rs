@@ -7,7 +7,7 @@ use release::ArtifactName;
 use store::{Collection, Transaction};
 
 use crate::apply::Applied;
-use crate::catalog::expect;
+use crate::listed::Listed;
 use crate::project::Project;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -40,29 +40,9 @@ impl TenantDelivery {
         transaction: Transaction,
         applied: &mut Applied,
     ) -> Result<Transaction, DeliveryError> {
-        let name = project.file.name.as_str();
-        let known = self.find::<Written>(CONTRIBUTORS, name).await?;
-        let before = known.as_ref().map(|known| known.value.clone()).unwrap_or_default();
-        let changed =
-            project.contributors.iter().filter(|(name, text)| before.get(name) != Some(text));
-        applied.defined.extend(changed.map(|(name, _)| format!("contributors {name}")));
-        let mut after = project.contributors.clone();
-        for (name, text) in &before {
-            if after.contains_key(name) {
-                continue;
-            }
-            let label = format!("contributors {name}");
-            if prune {
-                applied.removed.push(label);
-            } else {
-                applied.kept.push(format!("{label}: not in the files, remove it with --prune"));
-                after.insert(name.clone(), text.clone());
-            }
-        }
-        if after == before {
-            return Ok(transaction);
-        }
-        Ok(transaction.put(CONTRIBUTORS, name, &after, expect(&known))?)
+        let (noun, files) = ("contributors", &project.contributors);
+        let listed = Listed { noun, collection: CONTRIBUTORS, files };
+        self.define_listed(&listed, (project, prune), transaction, applied).await
     }
 }
 

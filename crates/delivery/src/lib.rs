@@ -34,6 +34,7 @@ mod holds;
 mod imported;
 #[cfg(test)]
 mod kills;
+mod listed;
 mod monitors;
 mod pins;
 pub mod project;

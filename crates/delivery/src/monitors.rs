@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use monitoring::alarm::records::{AlarmRecord, Defined, Outcome, SloRecord, all, define, remove};
+use monitoring::alarm::records::{AlarmRecord, Defined, Outcome, SloRecord, define, remove};
 use store::Transaction;
 
 use crate::apply::Applied;
@@ -72,7 +72,7 @@ impl TenantDelivery {
         mut transaction: Transaction,
         applied: &mut Applied,
     ) -> Result<Transaction, DeliveryError> {
-        for row in all(&self.store, T::COLLECTION).await? {
+        for row in self.store.all(T::COLLECTION, "").await? {
             let record: T = row.read()?;
             if *record.project() != project.file.name || named.contains(record.name()) {
                 continue;

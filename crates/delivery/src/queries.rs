@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{Collection, Transaction};
 
 use crate::apply::Applied;
-use crate::catalog::expect;
+use crate::listed::Listed;
 use crate::project::Project;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -50,30 +50,8 @@ impl TenantDelivery {
         transaction: Transaction,
         applied: &mut Applied,
     ) -> Result<Transaction, DeliveryError> {
-        let name = project.file.name.as_str();
-        let known = self.find::<Saved>(QUERIES, name).await?;
-        let before = known.as_ref().map(|known| known.value.clone()).unwrap_or_default();
-        let changed =
-            project.queries.values().filter(|query| before.get(&query.name) != Some(query));
-        applied.defined.extend(changed.map(|query| format!("query {}", query.name)));
-        let mut after = project.queries.clone();
-        for (name, query) in &before {
-            if after.contains_key(name) {
-                continue;
-            }
-            if prune {
-                applied.removed.push(format!("query {name}"));
-            } else {
-                applied
-                    .kept
-                    .push(format!("query {name}: not in the files, remove it with --prune"));
-                after.insert(name.clone(), query.clone());
-            }
-        }
-        if after == before {
-            return Ok(transaction);
-        }
-        Ok(transaction.put(QUERIES, name, &after, expect(&known))?)
+        let listed = Listed { noun: "query", collection: QUERIES, files: &project.queries };
+        self.define_listed(&listed, (project, prune), transaction, applied).await
     }
 }
 

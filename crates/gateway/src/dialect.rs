@@ -243,18 +243,23 @@ pub fn object(value: Value, place: &str) -> Result<Fields, GatewayError> {
 /// # Errors
 /// If a header names no tenant that could be.
 pub fn arrived(parsed: Parsed, headers: HeaderMap) -> Result<Arrived, GatewayError> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let bearer = text("authorization")
-        .and_then(|value| value.strip_prefix("Bearer ").map(|key| key.trim().to_owned()));
+    let session = headers.get("x-groundcrew-session").and_then(|session| session.to_str().ok());
     Ok(Arrived {
-        key: bearer.or_else(|| text("x-api-key")),
+        key: key(&headers).map(str::to_owned),
         tenant: tenant(&headers)?,
         target: parsed.target,
-        session: text("x-groundcrew-session").filter(|s| !s.is_empty()).or(parsed.session),
+        session: session.filter(|s| !s.is_empty()).map(str::to_owned).or(parsed.session),
         request: parsed.request,
         set: parsed.set,
         headers,
     })
+}
+
+/// The key that a client shows, as a bearer token or in `x-api-key`.
+pub fn key(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    bearer.map(str::trim).or_else(|| text("x-api-key"))
 }
 
 /// The tenant that a principal of the whole installation means.

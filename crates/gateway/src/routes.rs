@@ -22,7 +22,8 @@ use crate::answer::{self, Client, Out, Responding, answer};
 use crate::dialect::anthropic::Anthropic;
 use crate::dialect::openai::OpenAi;
 use crate::dialect::{
-    Dialect, EVENT_STREAM, Encoder, Fields, Reply, arrived, bound_headers, error_response, tenant,
+    Dialect, EVENT_STREAM, Encoder, Fields, Reply, arrived, bound_headers, error_response, key,
+    tenant,
 };
 use crate::{Gateway, GatewayError};
 
@@ -196,10 +197,7 @@ fn commas(json: &[u8]) -> usize {
 }
 
 fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<Identity>, GatewayError> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let key = bearer.map(str::trim).or_else(|| text("x-api-key"));
-    let key = key.ok_or(GatewayError::Unauthorized)?;
+    let key = key(headers).ok_or(GatewayError::Unauthorized)?;
     gateway.parts.keys.authenticate(key).map_err(|_| GatewayError::Unauthorized)
 }
 

@@ -163,24 +163,27 @@ pub async fn roots(
     Ok(answer.batches.iter().flat_map(back::spans).collect())
 }
 
-/// One answer's record.
+/// The record of the answer that a trace's spans are of, if they are one's.
 ///
 /// # Errors
-/// If the query fails.
-pub async fn show(
+/// If a query fails.
+pub async fn answer(
     queries: &Queries,
     tenant: &TenantId,
-    trace: TraceId,
+    spans: &[Span],
 ) -> Result<Option<AnswerRecord>, QueryError> {
-    let spans = spans(queries, tenant, trace).await?;
-    let Some(root) = spans.iter().find(|span| is_answer(span)) else { return Ok(None) };
+    let root = spans.iter().find(|span| is_answer(span));
+    let Some((root, trace)) = root.and_then(|root| Some((root, root.trace_id.parse().ok()?)))
+    else {
+        return Ok(None);
+    };
     let plan = of_trace(Table::RetrievalEdges, trace);
     let edges = queries.ask(tenant, tables::Span::ALL, plan).await?;
     let edges: Vec<_> = edges.batches.iter().flat_map(back::retrieval_edges).collect();
     let vector = Found(root).parse(name::RETRIEVAL_VECTOR);
     let wanted = root.input.iter().chain(&root.output).chain(&vector);
     let texts = texts(queries, tenant, wanted).await?;
-    Ok(record(tenant, (&spans, &edges), &texts))
+    Ok(record(tenant, (spans, &edges), &texts))
 }
 
 fn of_trace(

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{SQLOptions, SessionContext};
+use datafusion::prelude::SessionContext;
 use jiff::SignedDuration;
 use release::{TenantId, Timestamp};
 
 use crate::insights::{Compared, DEFAULT_LIMIT, Query, Source};
 use crate::language::Language;
-use crate::query::{Queries, QueryError};
+use crate::query::{Queries, QueryError, read_only};
 use crate::results::Results;
 use crate::tables::{Span, Table};
 
@@ -117,11 +117,7 @@ impl Asking {
     }
 
     async fn sql(&self, session: SessionContext) -> Result<DataFrame> {
-        let reads = SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false);
-        let frame = session.sql_with_options(&self.asked.text, reads).await?;
+        let frame = read_only(&session, &self.asked.text).await?;
         match frame.logical_plan() {
             // What tells about plans and tables cannot be limited.
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_) => {
@@ -133,7 +129,7 @@ impl Asking {
 
     async fn insights(&self, query: &Query, session: SessionContext) -> Result<DataFrame> {
         let name = query.table();
-        if !Table::ALL.iter().any(|table| table.as_str() == name) {
+        if Table::named(name).is_none() {
             let names: Vec<_> = Table::ALL.iter().map(|table| table.as_str()).collect();
             return Err(
                 self.wrong(format!("there is no table `{name}`: there are {}", names.join(", ")))

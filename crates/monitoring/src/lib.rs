@@ -38,6 +38,7 @@ pub mod query;
 pub mod receive;
 mod record;
 pub mod results;
+mod robust;
 pub mod rows;
 pub mod tables;
 mod telemetry;

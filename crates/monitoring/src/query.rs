@@ -153,31 +153,7 @@ impl Queries {
         self.limits
     }
 
-    /// Asks in SQL.
-    ///
-    /// # Errors
-    /// If it is no query, cannot be understood, or exceeds the limits.
-    pub async fn sql(
-        &self,
-        tenant: &TenantId,
-        sql: &str,
-        span: Span,
-    ) -> Result<Answer, QueryError> {
-        let sql = sql.to_owned();
-        self.ask(tenant, span, move |session| {
-            let sql = sql.clone();
-            async move {
-                let only_reads = SQLOptions::new()
-                    .with_allow_ddl(false)
-                    .with_allow_dml(false)
-                    .with_allow_statements(false);
-                session.sql_with_options(&sql, only_reads).await
-            }
-        })
-        .await
-    }
-
-    /// Asks with a plan that `plan` makes of the tenant's tables.
+    /// Asks with what `plan` makes of the tenant's tables.
     ///
     /// # Errors
     /// What `plan` fails with, or if the limits are exceeded.
@@ -313,6 +289,16 @@ fn bounded(view: View, span: Span) -> Result<LogicalPlan> {
     scan.filter(inside)?.build()
 }
 
+/// What a query in SQL, which may only read, gives.
+///
+/// # Errors
+/// If it does more than read, or cannot be understood.
+pub(crate) async fn read_only(session: &SessionContext, sql: &str) -> Result<DataFrame> {
+    let only_reads =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    session.sql_with_options(sql, only_reads).await
+}
+
 /// A view's rows, sorted as its files are.
 ///
 /// # Errors
@@ -321,9 +307,7 @@ pub(crate) async fn sorted(view: View) -> Result<SendableRecordBatchStream> {
     let order = view.table.sort_key().iter().map(|name| col(*name).sort(true, true));
     let order: Vec<_> = order.collect();
     let limits = QueryLimits { memory_bytes: 256 << 20, ..QueryLimits::default() };
-    let session = session(&environment(limits)?);
-    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
-    rows.sort(order)?.execute_stream().await
+    rows(view, limits)?.sort(order)?.execute_stream().await
 }
 
 /// How many rows of a view meet a condition.
@@ -331,9 +315,7 @@ pub(crate) async fn sorted(view: View) -> Result<SendableRecordBatchStream> {
 /// # Errors
 /// If they cannot be read.
 pub(crate) async fn count(view: View, condition: Expr) -> Result<usize> {
-    let session = session(&environment(QueryLimits::default())?);
-    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
-    rows.filter(condition)?.count().await
+    rows(view, QueryLimits::default())?.filter(condition)?.count().await
 }
 
 /// The distinct values of a view's column where a condition is met.
@@ -345,9 +327,8 @@ pub(crate) async fn column(
     name: &str,
     condition: Expr,
 ) -> Result<SendableRecordBatchStream> {
-    let session = session(&environment(QueryLimits::default())?);
-    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
-    rows.filter(condition)?.select(vec![col(name)])?.distinct()?.execute_stream().await
+    let rows = rows(view, QueryLimits::default())?.filter(condition)?;
+    rows.select(vec![col(name)])?.distinct()?.execute_stream().await
 }
 
 /// The rows of a view of metrics that are sums of others.
@@ -355,9 +336,14 @@ pub(crate) async fn column(
 /// # Errors
 /// If they cannot be read.
 pub(crate) async fn rollups(view: View) -> Result<SendableRecordBatchStream> {
-    let session = session(&environment(QueryLimits::default())?);
-    let rows = session.read_table(Arc::new(view) as Arc<dyn TableProvider>)?;
+    let rows = rows(view, QueryLimits::default())?;
     rows.filter(col("kind").eq(lit("rollup")))?.execute_stream().await
+}
+
+/// A view's rows, read within limits of its own.
+fn rows(view: View, limits: QueryLimits) -> Result<DataFrame> {
+    let session = session(&environment(limits)?);
+    session.read_table(Arc::new(view) as Arc<dyn TableProvider>)
 }
 
 fn environment(limits: QueryLimits) -> Result<Arc<RuntimeEnv>> {

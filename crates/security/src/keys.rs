@@ -31,7 +31,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use release::{Clock, PrincipalId, Secret, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, List, Store, StoreError, SystemStore, Transaction};
+use store::{Collection, Expect, Store, StoreError, SystemStore, Transaction};
 
 use crate::{Identity, Role, SecurityError};
 
@@ -467,20 +467,8 @@ impl KeyRing {
         &self,
         collection: Collection,
     ) -> Result<Vec<T>, SecurityError> {
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let list = List { prefix: String::new(), index: None, after, limit: PAGE };
-            let page = self.system().list(collection, list).await?;
-            after = page.last().map(|record| record.key.clone());
-            let complete = page.len() < PAGE;
-            for record in &page {
-                found.push(record.read()?);
-            }
-            if complete {
-                return Ok(found);
-            }
-        }
+        let found = self.system().all(collection, "").await?;
+        Ok(found.iter().map(store::Record::read).collect::<Result<_, _>>()?)
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use monitoring::attributes::METRIC_START;
 use monitoring::metrics::declared::{self, Declared};
 use monitoring::metrics::{Instrument, Reading, RollupStats};
 use monitoring::rows::{Batch, MetricPoint};
@@ -28,7 +29,7 @@ pub async fn watch(api: Arc<Api>) {
             let Reading { metric, labels, value } = reading;
             let kind = if metric.instrument == Instrument::Counter { "counter" } else { "gauge" };
             let mut attributes: Vec<_> = labels.into_iter().collect();
-            attributes.push(("groundcrew.metric.start".to_owned(), started.clone()));
+            attributes.push((METRIC_START.to_owned(), started.clone()));
             MetricPoint {
                 name: metric.name.to_owned(),
                 kind: kind.to_owned(),

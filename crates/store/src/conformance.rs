@@ -88,6 +88,7 @@ fn all(prefix: &str) -> List {
 pub async fn engine(store: &Store, other: &Store) {
     writes_meet_their_expectation_or_change_nothing(store).await;
     lists_are_ordered_bounded_and_indexed(store).await;
+    a_whole_collection_is_read_page_by_page(store).await;
     records_and_events_commit_together(store).await;
     a_deleted_stream_begins_anew_and_the_log_is_kept(store).await;
     tenants_see_only_their_own(store).await;
@@ -144,6 +145,20 @@ async fn lists_are_ordered_bounded_and_indexed(store: &Store) {
     let plain = write().put(NOTES, "b/1", &"z", Expect::Version(2)).expect("JSON");
     notes.commit(plain).await.expect("a write");
     assert!(keys(red).await.is_empty());
+}
+
+async fn a_whole_collection_is_read_page_by_page(store: &Store) {
+    let notes = store.tenant(&tenant("whole"));
+    let mut batch = write();
+    for number in 0..2_001 {
+        batch = batch.put(NOTES, &format!("n/{number:04}"), &number, Expect::Absent).expect("JSON");
+    }
+    batch = batch.put(NOTES, "other", &0, Expect::Absent).expect("JSON");
+    notes.commit(batch).await.expect("a write");
+    let found = notes.all(NOTES, "n/").await.expect("a list");
+    let numbers: Vec<u32> = found.iter().map(|record| record.read().expect("a number")).collect();
+    assert_eq!(numbers, (0..2_001).collect::<Vec<_>>());
+    assert!(notes.all(NOTES, "none").await.expect("a list").is_empty());
 }
 
 async fn records_and_events_commit_together(store: &Store) {

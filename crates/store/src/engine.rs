@@ -105,7 +105,7 @@ impl EventRow {
     }
 }
 
-/// How many rows of a dump are read at a time.
+/// How many rows of a dump or of a whole collection are read at a time.
 pub const PAGE: usize = 1_000;
 
 /// The first key after all that start with `prefix`.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::batch::{Done, Work, nanoseconds};
 use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
-use crate::engine::{Engine, StreamPage};
+use crate::engine::{Engine, PAGE, StreamPage};
 use crate::{Collection, Committed, Event, Lease, List, Record, StoreError, Transaction};
 
 /// The control plane's database.
@@ -83,6 +83,29 @@ macro_rules! scoped {
                 list: List,
             ) -> Result<Vec<Record>, StoreError> {
                 self.engine.list(self.scope(), collection.0, list).await
+            }
+
+            /// Every record whose key starts with `prefix`, in the order of their keys.
+            ///
+            /// # Errors
+            /// If the database fails.
+            pub async fn all(
+                &self,
+                collection: Collection,
+                prefix: &str,
+            ) -> Result<Vec<Record>, StoreError> {
+                let mut found: Vec<Record> = Vec::new();
+                loop {
+                    let after = found.last().map(|record| record.key.clone());
+                    let prefix = prefix.to_owned();
+                    let page = List { prefix, index: None, after, limit: PAGE };
+                    let page = self.list(collection, page).await?;
+                    let complete = page.len() < PAGE;
+                    found.extend(page);
+                    if complete {
+                        return Ok(found);
+                    }
+                }
             }
 
             /// Commits a transaction; when this returns, it is on disk.

@@ -9,6 +9,7 @@
 use release::Timestamp;
 
 use super::spec::Window;
+use crate::robust::{NORMAL, median};
 
 /// The longest time that is learned from, in seconds: two weeks.
 pub const TRAINING: i64 = 14 * DAY;
@@ -17,8 +18,6 @@ const LEAST: usize = 8;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// What makes a median absolute deviation a standard deviation.
-const NORMAL: f64 = 1.4826;
 
 /// A cycle and the length of its parts, in seconds; the epoch was a Thursday.
 const CYCLES: [(i64, i64); 3] = [(7 * DAY, DAY), (DAY, HOUR), (HOUR, 5 * MINUTE)];
@@ -91,18 +90,6 @@ impl Model {
         let (expected, half) = (self.expected(at), self.deviation * width);
         (expected - half, expected + half)
     }
-}
-
-fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    if numbers.is_empty() {
-        return None;
-    }
-    let even = numbers.len().is_multiple_of(2);
-    let middle = numbers.len() / 2;
-    let (below, upper, _) = numbers.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| even);
-    Some(lower.map_or(upper, |lower| f64::midpoint(lower, upper)))
 }
 
 #[cfg(test)]

@@ -7,13 +7,17 @@ use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use release::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How the way to the relay is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Encryption {
-    /// From the first byte on.
+    /// By TLS from the first byte on.
+    #[default]
     Tls,
-    /// After the greeting; a relay that cannot is refused.
+    /// By TLS after the greeting; a relay that cannot is refused.
     StartTls,
     /// Not at all: for a relay on this machine.
     None,

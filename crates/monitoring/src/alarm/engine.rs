@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use release::{Clock, TenantId, Timestamp};
+use release::{Clock, TenantId};
 use serde::Serialize;
 use store::{Expect, Store, StoreError, TenantStore};
 
@@ -26,20 +26,12 @@ pub use pass::GRACE;
 use super::State;
 use super::records::{
     ALARMS, AlarmChange, AlarmRecord, AlarmStatus, BUDGETS, Budget, BurnRate, CHANGED,
-    NOTIFICATIONS, Notification, SLOS, STATUSES, SloRecord, all, of_objective, stream,
+    NOTIFICATIONS, Notification, SLOS, STATUSES, SloRecord, of_objective, stream,
 };
 use super::spec::Query;
 use super::watch::Learner;
 use crate::metrics::{Datapoint, MetricStat};
-
-/// A time that is asked for: from the first moment, up to the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// From this moment on.
-    pub from: Timestamp,
-    /// Up to this one.
-    pub to: Timestamp,
-}
+use crate::tables::Span;
 
 /// Where numbers come from. What fails says why, for people; the alarm keeps its state then.
 #[async_trait]
@@ -143,17 +135,19 @@ impl TenantAlarms {
         self.shared.store.tenant(&self.tenant)
     }
 
+    async fn slos(&self) -> Result<Vec<SloRecord>, StoreError> {
+        let rows = self.store().all(SLOS, "").await?;
+        rows.iter().map(store::Record::read).collect()
+    }
+
     /// The alarms that are switched on, and those of objectives.
-    async fn records(&self) -> Result<Vec<AlarmRecord>, StoreError> {
-        let store = self.store();
+    async fn records(&self, slos: &[SloRecord]) -> Result<Vec<AlarmRecord>, StoreError> {
         let mut records = Vec::new();
-        for row in all(&store, ALARMS).await? {
+        for row in self.store().all(ALARMS, "").await? {
             records.push(row.read::<AlarmRecord>()?);
         }
         records.retain(|record| record.definition.is_enabled());
-        for row in all(&store, SLOS).await? {
-            records.extend(of_objective(&row.read::<SloRecord>()?));
-        }
+        records.extend(slos.iter().flat_map(of_objective));
         records.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(records)
     }
@@ -164,7 +158,7 @@ impl TenantAlarms {
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<AlarmView>, StoreError> {
         let mut statuses: BTreeMap<String, AlarmStatus> = BTreeMap::new();
-        for row in all(&self.store(), STATUSES).await? {
+        for row in self.store().all(STATUSES, "").await? {
             statuses.insert(row.key.clone(), row.read()?);
         }
         let now = self.shared.clock.now();
@@ -172,7 +166,8 @@ impl TenantAlarms {
             let status = statuses.remove(&record.name).unwrap_or_else(|| AlarmStatus::new(now));
             AlarmView { record, status }
         };
-        Ok(self.records().await?.into_iter().map(view).collect())
+        let records = self.records(&self.slos().await?).await?;
+        Ok(records.into_iter().map(view).collect())
     }
 
     /// One alarm, if it is there.
@@ -180,7 +175,8 @@ impl TenantAlarms {
     /// # Errors
     /// If the store fails.
     pub async fn show(&self, name: &str) -> Result<Option<AlarmView>, StoreError> {
-        let Some(record) = self.records().await?.into_iter().find(|it| it.name == name) else {
+        let records = self.records(&self.slos().await?).await?;
+        let Some(record) = records.into_iter().find(|it| it.name == name) else {
             return Ok(None);
         };
         let status = match self.store().get(STATUSES, name).await? {
@@ -216,14 +212,12 @@ impl TenantAlarms {
     /// # Errors
     /// If the store fails.
     pub async fn objectives(&self) -> Result<Vec<SloView>, StoreError> {
-        let store = self.store();
         let mut budgets: BTreeMap<String, Budget> = BTreeMap::new();
-        for row in all(&store, BUDGETS).await? {
+        for row in self.store().all(BUDGETS, "").await? {
             budgets.insert(row.key.clone(), row.read()?);
         }
         let mut views = Vec::new();
-        for row in all(&store, SLOS).await? {
-            let SloRecord { name, project, definition } = row.read()?;
+        for SloRecord { name, project, definition } in self.slos().await? {
             let budget = budgets.remove(&name);
             let counted = budget.as_ref().map(|it| it.ledger.counted()).unwrap_or_default();
             let slo = definition.compile().ok();
@@ -248,7 +242,7 @@ impl TenantAlarms {
     /// If the store fails.
     pub async fn pending(&self) -> Result<Vec<Notification>, StoreError> {
         let mut pending = Vec::new();
-        for row in all(&self.store(), NOTIFICATIONS).await? {
+        for row in self.store().all(NOTIFICATIONS, "").await? {
             let notification: Notification = row.read()?;
             pending.extend(Some(notification).filter(|it| !it.begun));
         }

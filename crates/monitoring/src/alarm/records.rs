@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use release::{ArtifactName, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, Record, StoreError, TenantStore, Transaction};
+use store::{Collection, Expect, StoreError, TenantStore, Transaction};
 
 use super::State;
 use super::evaluate::Judged;
@@ -21,8 +21,6 @@ pub(crate) const STATUSES: Collection = Collection("monitoring.alarm_statuses");
 pub(crate) const BUDGETS: Collection = Collection("monitoring.slo_budgets");
 /// Who is to be told of what.
 pub(crate) const NOTIFICATIONS: Collection = Collection("monitoring.alarm_notifications");
-/// How many rows one listing returns at most.
-pub(crate) const PAGE: usize = 1_000;
 /// What is told when an alarm changes.
 pub const CHANGED: &str = "alarm.state_changed";
 
@@ -191,24 +189,6 @@ pub fn of_objective(record: &SloRecord) -> Vec<AlarmRecord> {
         objective: Some(record.name.clone()),
     };
     alarms.into_iter().map(alarm).collect()
-}
-
-/// Every record of a collection.
-///
-/// # Errors
-/// If the store fails.
-pub async fn all(store: &TenantStore, collection: Collection) -> Result<Vec<Record>, StoreError> {
-    let mut rows: Vec<Record> = Vec::new();
-    loop {
-        let after = rows.last().map(|row| row.key.clone());
-        let list = store::List { prefix: String::new(), index: None, after, limit: PAGE };
-        let page = store.list(collection, list).await?;
-        let full = page.len() == PAGE;
-        rows.extend(page);
-        if !full {
-            return Ok(rows);
-        }
-    }
 }
 
 /// What a project's files define, or defined before.

@@ -9,12 +9,12 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use release::TenantId;
 
-use super::engine::{Datapoints, Span};
+use super::engine::Datapoints;
 use super::spec::Query;
 use crate::ask::{Ask, ask};
 use crate::metrics::{Datapoint, MetricStat, Rollups};
 use crate::query::Queries;
-use crate::tables;
+use crate::tables::Span;
 
 /// The most series that a query may give.
 const MAX_SERIES: usize = 500;
@@ -36,7 +36,7 @@ impl Datapoints for Sources {
         stat: &MetricStat,
         span: Span,
     ) -> Result<Vec<Datapoint>, String> {
-        Ok(self.rollups.datapoints(tenant, stat, span.from, span.to))
+        Ok(self.rollups.datapoints(tenant, stat, span.from, span.until))
     }
 
     async fn grouped(
@@ -45,7 +45,7 @@ impl Datapoints for Sources {
         (stat, by): (&MetricStat, &[String]),
         span: Span,
     ) -> Result<BTreeMap<String, Vec<Datapoint>>, String> {
-        let series = self.rollups.series(tenant, stat, by, (span.from, span.to));
+        let series = self.rollups.series(tenant, stat, by, (span.from, span.until));
         let name = |dimensions: &BTreeMap<String, String>| {
             let by = by.iter().map(|name| {
                 let value = dimensions.get(name).map_or("", String::as_str);
@@ -62,13 +62,11 @@ impl Datapoints for Sources {
         query: &Query,
         span: Span,
     ) -> Result<BTreeMap<String, Option<f64>>, String> {
-        let text = query.text.clone();
-        let (from, until) = (span.from, span.to);
         let asked = Ask {
-            text,
+            text: query.text.clone(),
             language: query.language,
-            span: tables::Span { from, until },
-            now: until,
+            span,
+            now: span.until,
             limit: Some(MAX_SERIES + 1),
         };
         let asked = ask(&self.queries, tenant, &asked).await;

@@ -4,6 +4,7 @@ use release::Timestamp;
 use serde::Serialize;
 
 use crate::metrics::Datapoint;
+use crate::robust::{NORMAL, median};
 
 /// Points that the level before is told from, at most.
 const BEFORE: usize = 60;
@@ -55,7 +56,7 @@ pub fn changes(points: &[Datapoint]) -> Vec<Change> {
         // The window reaches ahead: the first point that is nearer to the new level is the one.
         let nearer = |value: &f64| (value - new).abs() < (value - old).abs();
         let first = at + after.iter().position(nearer).unwrap_or(0);
-        let new = median(&values[first..values.len().min(first + AFTER)]);
+        let new = middle(&values[first..values.len().min(first + AFTER)]);
         changes.push(Change { at: known[first].0, before: old, after: new, deviations });
         level = first;
         at = first + BEFORE_AT_LEAST;
@@ -64,23 +65,17 @@ pub fn changes(points: &[Datapoint]) -> Vec<Change> {
 }
 
 fn differ(before: &[f64], after: &[f64]) -> Option<(f64, f64, f64)> {
-    let (old, new) = (median(before), median(after));
+    let (old, new) = (middle(before), middle(after));
     let spread: Vec<f64> = before.iter().map(|value| (value - old).abs()).collect();
     let greater = old.abs().max(new.abs());
     // A level that never varied still has noise below what anybody would call a change.
-    let deviation = (1.4826 * median(&spread)).max(greater * SHARE / DEVIATIONS / 2.0);
+    let deviation = (NORMAL * middle(&spread)).max(greater * SHARE / DEVIATIONS / 2.0);
     let difference = (new - old).abs();
     let deviations = difference / deviation;
     let differs = difference > 0.0 && difference >= SHARE * greater && deviations >= DEVIATIONS;
     differs.then_some((old, new, deviations))
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.len(), sorted.len() / 2) {
-        (0, _) => 0.0,
-        (length, half) if length % 2 == 0 => f64::midpoint(sorted[half - 1], sorted[half]),
-        (_, half) => sorted[half],
-    }
+fn middle(values: &[f64]) -> f64 {
+    median(values.to_vec()).unwrap_or_default()
 }

@@ -1,15 +1,14 @@
 //! What a diagnosis needs of a span.
 
-use std::collections::HashMap;
-
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
-use release::{TenantId, Timestamp};
+use datafusion::error::DataFusionError;
+use datafusion::functions_aggregate::expr_fn::max;
+use datafusion::logical_expr::{JoinType, col, lit};
+use datafusion::prelude::{DataFrame, SessionContext};
+use release::TenantId;
 
 use crate::query::{Queries, QueryError};
 use crate::rows::Span;
-use crate::tables;
+use crate::tables::{self, TIMESTAMP, Table, back};
 
 /// What is known of a client's call, by what it is of: the first that is there names whom it calls.
 const PEERS: [&str; 6] = [
@@ -87,29 +86,45 @@ impl From<&Span> for Piece {
     }
 }
 
-/// The query that [`pieces`] reads the answer of: all spans of the newest traces, `traces` at most,
-/// that an app had a part in between two moments. The name is quoted here; the moments are ours.
-pub(super) fn select(
-    app: &str,
-    environment: Option<&str>,
-    from: Timestamp,
-    to: Timestamp,
+/// The columns that a piece is made of.
+const COLUMNS: [&str; 18] = [
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "name",
+    "kind",
+    "status",
+    "status_message",
+    "service",
+    "app",
+    "environment",
+    "release",
+    "provider",
+    "request_model",
+    "outcome",
+    "error_type",
+    "timestamp",
+    "duration_ns",
+    "attributes",
+];
+
+/// All spans of the newest traces, `traces` at most, that an app had a part in.
+pub(super) fn of_newest(
+    spans: DataFrame,
+    (app, environment): (&str, Option<&str>),
     traces: usize,
-) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let app = quoted(app);
-    let environment =
-        environment.map(|name| format!(" AND environment = {}", quoted(name))).unwrap_or_default();
-    let within = format!("timestamp >= TIMESTAMP '{from}' AND timestamp < TIMESTAMP '{to}'");
-    let peers = PEERS.map(|name| format!("attributes['{name}']")).join(", ");
-    format!(
-        "SELECT trace_id, span_id, parent_span_id, name, kind, status, status_message, \
-         coalesce(app, service) AS service, provider, request_model, outcome, error_type, \
-         coalesce({peers}) AS peer, CAST(timestamp AS BIGINT) AS start, duration_ns \
-         FROM spans WHERE {within} AND trace_id IN (\
-         SELECT trace_id FROM spans WHERE {within} AND (app = {app} OR service = {app}){environment} \
-         GROUP BY trace_id ORDER BY max(timestamp) DESC LIMIT {traces})"
-    )
+) -> Result<DataFrame, DataFusionError> {
+    let mut part = col("app").eq(lit(app)).or(col("service").eq(lit(app)));
+    if let Some(environment) = environment {
+        part = part.and(col("environment").eq(lit(environment)));
+    }
+    let newest = spans.clone().filter(part)?;
+    let newest =
+        newest.aggregate(vec![col("trace_id")], vec![max(col(TIMESTAMP)).alias("newest")])?;
+    let newest = newest.sort(vec![col("newest").sort(false, false)])?.limit(0, Some(traces))?;
+    let newest = newest.select(vec![col("trace_id").alias("wanted")])?;
+    let spans = spans.select_columns(&COLUMNS)?;
+    spans.join(newest, JoinType::LeftSemi, &["trace_id"], &["wanted"], None)
 }
 
 /// The spans of the newest traces, `traces` at most, that an app had a part in; and whether there
@@ -124,63 +139,15 @@ pub async fn newest(
     span: tables::Span,
     traces: usize,
 ) -> Result<(Vec<Piece>, bool), QueryError> {
-    let select = select(app, environment, span.from, span.until, traces);
-    let answer = queries.sql(tenant, &select, span).await?;
-    Ok((pieces(&answer.batches), answer.cut))
-}
-
-/// The spans of an answer to [`select`]. A column that is missing is empty.
-pub(super) fn pieces(batches: &[RecordBatch]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for batch in batches {
-        let texts: HashMap<&str, _> = batch
-            .schema_ref()
-            .fields()
-            .iter()
-            .zip(batch.columns())
-            .filter_map(|(field, column)| {
-                Some((field.name().as_str(), cast(column, &DataType::Utf8).ok()?))
-            })
-            .collect();
-        let text = |name: &str, row: usize| {
-            let column = texts.get(name).filter(|column| column.is_valid(row));
-            column.map(|column| column.as_string::<i32>().value(row)).unwrap_or_default()
-        };
-        let numbers = |name: &str| {
-            batch.column_by_name(name).and_then(|column| cast(column, &DataType::Int64).ok())
-        };
-        let (starts, durations) = (numbers("start"), numbers("duration_ns"));
-        let number = |column: &Option<std::sync::Arc<dyn Array>>, row: usize| {
-            let column = column.as_ref().filter(|column| column.is_valid(row));
-            column.map(|column| column.as_primitive::<Int64Type>().value(row)).unwrap_or_default()
-        };
-        for row in 0..batch.num_rows() {
-            let is_client = matches!(text("kind", row), "client" | "producer");
-            let (provider, peer) = (text("provider", row), text("peer", row));
-            let dependency = match (is_client, provider) {
-                (false, _) => String::new(),
-                (true, "") => peer.to_owned(),
-                (true, provider) => {
-                    format!("{provider} {}", text("request_model", row)).trim_end().to_owned()
-                }
-            };
-            let failed = text("status", row) == "error" || text("outcome", row) == "failed";
-            let said = [text("error_type", row), text("status_message", row)];
-            let said = said.into_iter().find(|said| !said.is_empty() && failed);
-            pieces.push(Piece {
-                trace_id: text("trace_id", row).to_owned(),
-                span_id: text("span_id", row).to_owned(),
-                parent_span_id: text("parent_span_id", row).to_owned(),
-                name: text("name", row).to_owned(),
-                service: text("service", row).to_owned(),
-                dependency,
-                is_client,
-                start: number(&starts, row),
-                duration: number(&durations, row).max(0),
-                failed,
-                error: said.unwrap_or_default().to_owned(),
-            });
+    let (app, environment) = (app.to_owned(), environment.map(str::to_owned));
+    let plan = move |session: SessionContext| {
+        let (app, environment) = (app.clone(), environment.clone());
+        async move {
+            let spans = session.table(Table::Spans.as_str()).await?;
+            of_newest(spans, (&app, environment.as_deref()), traces)
         }
-    }
-    pieces
+    };
+    let answer = queries.ask(tenant, span, plan).await?;
+    let pieces = answer.batches.iter().flat_map(back::spans);
+    Ok((pieces.map(|span| Piece::from(&span)).collect(), answer.cut))
 }

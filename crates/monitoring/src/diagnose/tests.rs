@@ -1,19 +1,16 @@
-use std::sync::Arc;
-
-use datafusion::arrow::array::{
-    ArrayRef, Int64Array, MapBuilder, RecordBatch, StringArray, StringBuilder,
-    TimestampNanosecondArray,
-};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::logical_expr::{cast, col, lit};
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use release::Timestamp;
 
-use super::piece::{pieces, select};
+use super::piece::of_newest;
 use super::{
     Change, Happening, Moment, Piece, Suspect, changes, critical_path, graph, timeline, waiting,
 };
 use crate::metrics::Datapoint;
-use crate::rows::{Origin, Span};
+use crate::rows::{Batch, Origin, Span};
+use crate::tables::{Table, back};
 
 const MS: i64 = 1_000_000;
 
@@ -205,46 +202,6 @@ fn a_change_names_what_happened_just_before() {
     assert_eq!(order, [2_000, 3_000, 3_590, 3_600, 3_630, 3_700]);
 }
 
-/// The spans as the table has them: what is empty is null.
-fn table(spans: &[Span]) -> RecordBatch {
-    let text = |of: fn(&Span) -> &String| -> ArrayRef {
-        let texts =
-            spans.iter().map(|span| Some(of(span).as_str()).filter(|text| !text.is_empty()));
-        Arc::new(StringArray::from_iter(texts))
-    };
-    let mut attributes = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
-    for span in spans {
-        for (name, value) in &span.attributes {
-            attributes.keys().append_value(name);
-            attributes.values().append_value(value);
-        }
-        attributes.append(true).unwrap();
-    }
-    let starts = spans.iter().map(|span| span.started_at.as_nanosecond() as i64);
-    let starts = TimestampNanosecondArray::from_iter_values(starts).with_timezone("UTC");
-    let durations = Int64Array::from_iter_values(spans.iter().map(|span| span.duration_ns));
-    RecordBatch::try_from_iter([
-        ("trace_id", text(|span| &span.trace_id)),
-        ("span_id", text(|span| &span.span_id)),
-        ("parent_span_id", text(|span| &span.parent_span_id)),
-        ("name", text(|span| &span.name)),
-        ("kind", text(|span| &span.kind)),
-        ("status", text(|span| &span.status)),
-        ("status_message", text(|span| &span.status_message)),
-        ("service", text(|span| &span.origin.service)),
-        ("app", text(|span| &span.origin.app)),
-        ("environment", text(|span| &span.origin.environment)),
-        ("provider", text(|span| &span.provider)),
-        ("request_model", text(|span| &span.request_model)),
-        ("outcome", text(|span| &span.outcome)),
-        ("error_type", text(|span| &span.error_type)),
-        ("timestamp", Arc::new(starts)),
-        ("duration_ns", Arc::new(durations)),
-        ("attributes", Arc::new(attributes.finish())),
-    ])
-    .unwrap()
-}
-
 #[tokio::test]
 async fn the_query_gives_all_spans_of_the_traces_that_an_app_had_a_part_in() {
     let span = |trace: &str, app: &str, second| Span {
@@ -276,11 +233,16 @@ async fn the_query_gives_all_spans_of_the_traces_that_an_app_had_a_part_in() {
         span("t4", "o'support", 5_000),
     ];
     let context = SessionContext::new();
-    context.register_batch("spans", table(&spans)).unwrap();
+    let batch = Batch { spans: spans.to_vec(), ..Batch::default() };
+    context.register_batch("spans", Table::Spans.columns(&batch)).unwrap();
+    let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let early = col("timestamp").lt(cast(lit(at(2_000).to_string()), nanoseconds));
     let found = async |environment, limit| {
-        let query = select("o'support", environment, at(999), at(2_000), limit);
-        let answer = context.sql(&query).await.unwrap().collect().await.unwrap();
-        let mut found = pieces(&answer);
+        let table = context.table("spans").await.unwrap().filter(early.clone()).unwrap();
+        let query = of_newest(table, ("o'support", environment), limit).unwrap();
+        let answer = query.collect().await.unwrap();
+        let spans = answer.iter().flat_map(back::spans);
+        let mut found: Vec<_> = spans.map(|span| Piece::from(&span)).collect();
         found.sort_by_key(|piece| piece.start);
         found
     };

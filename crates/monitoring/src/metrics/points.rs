@@ -9,12 +9,9 @@ use release::Timestamp;
 use super::derive::of_origin;
 use super::rollup::{Dimensions, Instrument, Sample, Values};
 use super::sketch::Sketch;
+use crate::attributes::{METRIC_START, TEMPORALITY};
 use crate::rows::MetricPoint;
 
-/// Whether a metric's points are `delta` or `cumulative`, as an attribute of the row.
-const TEMPORALITY: &str = "groundcrew.metric.temporality";
-/// When a cumulative stream began to count, in nanoseconds since 1970, as an attribute of the row.
-const START: &str = "groundcrew.metric.start";
 /// How long a stream that is silent is remembered, in seconds.
 const REMEMBERED: i64 = 3_600;
 /// The most dimensions of a series, as CloudWatch has it.
@@ -110,7 +107,7 @@ impl Streams {
         said: Said,
         (started, limit): (Timestamp, usize),
     ) -> Option<Values> {
-        let start = attribute(point, START).and_then(|start| start.parse().ok());
+        let start = attribute(point, METRIC_START).and_then(|start| start.parse().ok());
         let key = key(point);
         let Some(last) = self.0.get_mut(&key) else {
             if self.0.len() < limit {
@@ -196,7 +193,7 @@ fn dimensions(point: &MetricPoint) -> Dimensions {
 fn key(point: &MetricPoint) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&point.name, &point.kind, &point.origin).hash(&mut hasher);
-    let told = point.attributes.iter().filter(|(name, _)| name != START);
+    let told = point.attributes.iter().filter(|(name, _)| name != METRIC_START);
     let mut told: Vec<_> = told.collect();
     told.sort();
     told.hash(&mut hasher);

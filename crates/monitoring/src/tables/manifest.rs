@@ -5,7 +5,7 @@
 
 use release::{PrincipalId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, List, StoreError, SystemStore, Transaction};
+use store::{Collection, Expect, StoreError, SystemStore, Transaction};
 
 use super::read::Checksums;
 use super::schema::Table;
@@ -133,17 +133,8 @@ impl Manifest {
         &self,
         collection: Collection,
     ) -> Result<Vec<T>, StoreError> {
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let page = List { prefix: String::new(), index: None, after, limit: 1_000 };
-            let records = self.store.list(collection, page).await?;
-            let Some(last) = records.last() else { return Ok(found) };
-            after = Some(last.key.clone());
-            for record in &records {
-                found.push(record.read()?);
-            }
-        }
+        let found = self.store.all(collection, "").await?;
+        found.iter().map(store::Record::read).collect()
     }
 
     /// Changes the tables. A dropped file must be there: of two that drop one, the second fails and

@@ -9,7 +9,7 @@ use store::Store;
 use tempfile::TempDir;
 
 use super::*;
-use crate::query::{Answer, Queries, QueryError, QueryLimits};
+use crate::query::{Answer, Queries, QueryError, QueryLimits, read_only};
 use crate::record::tests::record;
 use crate::rows::{Payload, Span as Row};
 use crate::{AnswerRecord, LogOptions, Telemetry, TelemetryParts, TraceId, answers};
@@ -91,8 +91,13 @@ impl Desk {
         self.telemetry().log.append(&answered).await.unwrap();
     }
 
+    async fn show(&self, tenant: &TenantId, trace: TraceId) -> Option<AnswerRecord> {
+        let spans = answers::spans(self.queries(), tenant, trace).await.unwrap();
+        answers::answer(self.queries(), tenant, &spans).await.unwrap()
+    }
+
     async fn ask(&self, sql: &str) -> Answer {
-        self.queries().sql(&TenantId::DEFAULT, sql, Span::ALL).await.unwrap()
+        asked(self.queries(), sql, Span::ALL).await.unwrap()
     }
 
     async fn number(&self, sql: &str) -> i64 {
@@ -101,8 +106,17 @@ impl Desk {
     }
 
     async fn refused(&self, sql: &str) -> QueryError {
-        self.queries().sql(&TenantId::DEFAULT, sql, Span::ALL).await.unwrap_err()
+        asked(self.queries(), sql, Span::ALL).await.unwrap_err()
     }
+}
+
+async fn asked(queries: &Queries, sql: &str, span: Span) -> Result<Answer, QueryError> {
+    let sql = sql.to_owned();
+    let plan = move |session| {
+        let sql = sql.clone();
+        async move { read_only(&session, &sql).await }
+    };
+    queries.ask(&TenantId::DEFAULT, span, plan).await
 }
 
 const ANSWERS: &str = "SELECT count(DISTINCT trace_id) FROM spans WHERE name = 'answer'";
@@ -114,9 +128,9 @@ async fn an_answer_is_found_at_once_and_after_it_is_in_a_file() {
     desk.answer(4).await;
     for flushed in [false, true] {
         let trace = TraceId::from_bytes(5u128.to_be_bytes());
-        let shown = answers::show(desk.queries(), &TenantId::DEFAULT, trace).await.unwrap();
+        let shown = desk.show(&TenantId::DEFAULT, trace).await;
         assert_eq!(shown, Some(AnswerRecord { trace, ..record(1) }), "in a file: {flushed}");
-        let others = answers::show(desk.queries(), &tenant("other"), trace).await.unwrap();
+        let others = desk.show(&tenant("other"), trace).await;
         assert_eq!(others, None);
         let all = answers::Filter::default();
         let listed = answers::list(desk.queries(), &TenantId::DEFAULT, (&all, 10)).await;
@@ -255,7 +269,7 @@ async fn no_query_reaches_beyond_its_tenant_or_its_time_or_writes() {
     desk.telemetry().log.append(&theirs).await.unwrap();
     for table in Table::ALL {
         let sql = format!("SELECT * FROM {} WHERE trace_id = '{}'", table.as_str(), theirs.trace);
-        match desk.queries().sql(&TenantId::DEFAULT, &sql, Span::ALL).await {
+        match asked(desk.queries(), &sql, Span::ALL).await {
             Ok(answer) => assert_eq!(answer.rows(), 0, "{sql}"),
             // Not every table has traces.
             Err(error) => assert!(matches!(error, QueryError::Wrong(_)), "{error}"),
@@ -263,7 +277,7 @@ async fn no_query_reaches_beyond_its_tenant_or_its_time_or_writes() {
     }
     let early = Span { from: Timestamp::MIN, until: Timestamp::new(1_600_000_000, 0).unwrap() };
     let sql = "SELECT * FROM spans WHERE timestamp > TIMESTAMP '2001-01-01' OR true";
-    let found = desk.queries().sql(&TenantId::DEFAULT, sql, early).await.unwrap();
+    let found = asked(desk.queries(), sql, early).await.unwrap();
     assert_eq!(found.rows(), 0);
     for sql in [
         "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
@@ -295,7 +309,7 @@ async fn a_query_that_asks_for_too_much_is_stopped() {
     let queries = Queries::new(desk.tables().clone(), limits).unwrap();
     let ask = |sql: &'static str| {
         let queries = queries.clone();
-        async move { queries.sql(&TenantId::DEFAULT, sql, Span::ALL).await }
+        async move { asked(&queries, sql, Span::ALL).await }
     };
     let many = ask("SELECT * FROM generate_series(1, 1000)").await.unwrap();
     assert_eq!((many.rows(), many.cut), (10, true));
@@ -336,10 +350,9 @@ async fn an_erased_person_is_nowhere_and_the_numbers_stay() {
     assert_eq!((erased.traces, desk.number(spans).await, desk.number(cost).await), (2, 9, before));
     assert!(erased.texts >= 4, "{erased:?}");
     for erased_anew in [false, true] {
-        let queries = desk.queries();
-        let shown = answers::show(queries, &TenantId::DEFAULT, hers.trace).await.unwrap().unwrap();
+        let shown = desk.show(&TenantId::DEFAULT, hers.trace).await.unwrap();
         assert_eq!((shown.input, shown.output), (crate::Captured::Gone, crate::Captured::Gone));
-        let kept = answers::show(queries, &TenantId::DEFAULT, his.trace).await.unwrap();
+        let kept = desk.show(&TenantId::DEFAULT, his.trace).await;
         assert_eq!(kept.as_ref(), Some(&his), "after a restart: {erased_anew}");
         desk.close().await;
         desk.open().await;

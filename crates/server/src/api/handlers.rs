@@ -545,7 +545,7 @@ async fn trace(call: Call) -> Result<Value, Problem> {
     let id: TraceId = call.path("trace")?;
     let queries = &call.api.telemetry.queries;
     let all = answers::spans(queries, &call.tenant, id).await?;
-    let mut shown = match answers::show(queries, &call.tenant, id).await? {
+    let mut shown = match answers::answer(queries, &call.tenant, &all).await? {
         Some(answer) => erasures::masked(&call, answer).await?,
         // A trace of other services.
         None if !all.is_empty() => json!({"trace": id}),

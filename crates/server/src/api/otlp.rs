@@ -59,9 +59,7 @@ impl Unsent {
 
 /// Whose telemetry it is.
 fn sender(api: &Api, headers: &HeaderMap) -> Result<TenantId, Unsent> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let key = bearer.map(str::trim).or_else(|| text("x-api-key")).ok_or(Unsent::Unknown)?;
+    let key = gateway::key(headers).ok_or(Unsent::Unknown)?;
     let identity = api.keys.authenticate(key).map_err(|_| Unsent::Unknown)?;
     let tenant = tenant(&identity, headers);
     let tenant = tenant.map_err(|_| Unsent::Denied("there is no such tenant".to_owned()))?;

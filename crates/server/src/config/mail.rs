@@ -19,7 +19,7 @@ pub struct MailFile {
     pub port: Option<u16>,
     /// How the way to it is protected.
     #[serde(default)]
-    pub encryption: EncryptionFile,
+    pub encryption: Encryption,
     /// The name by which it knows us.
     pub user: Option<String>,
     /// The password, by reference.
@@ -29,19 +29,6 @@ pub struct MailFile {
     /// The tenants that may send mail.
     #[serde(default = "default_tenants")]
     pub tenants: Vec<TenantId>,
-}
-
-/// How the way to the relay is protected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EncryptionFile {
-    /// By TLS from the first byte on.
-    #[default]
-    Tls,
-    /// By TLS after the greeting; a relay that cannot is refused.
-    StartTls,
-    /// Not at all: for a relay on this machine.
-    None,
 }
 
 impl MailFile {
@@ -55,12 +42,8 @@ impl MailFile {
             (None, None) => None,
             _ => anyhow::bail!("[mail]: `user` and `password` belong together"),
         };
-        let encryption = match self.encryption {
-            EncryptionFile::Tls => Encryption::Tls,
-            EncryptionFile::StartTls => Encryption::StartTls,
-            EncryptionFile::None => Encryption::None,
-        };
         let (host, port, from) = (self.relay.clone(), self.port, self.from.clone());
+        let encryption = self.encryption;
         Ok(Relay { host, port, encryption, login, from })
     }
 }

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use release::Timestamp;
 use store::{Expect, StoreError, Transaction};
 
-use super::pass::{Statuses, at, ended, settle};
-use super::{Span, TenantAlarms};
+use super::TenantAlarms;
+use super::pass::{Statuses, at, ended, settle, status_of};
 use crate::alarm::evaluate::{Point, next};
-use crate::alarm::records::{
-    AlarmRecord, AlarmStatus, BUDGETS, Budget, BurnRate, SLOS, SloRecord, all,
-};
+use crate::alarm::records::{AlarmRecord, BUDGETS, Budget, BurnRate, SloRecord};
 use crate::alarm::slo::{Burn, Count, PERIOD, Slo};
 use crate::alarm::spec::Watch;
 use crate::metrics::MetricStat;
+use crate::tables::Span;
 
 const DAY: i64 = 86_400;
 
@@ -21,21 +20,19 @@ impl TenantAlarms {
     /// Evaluates the objectives that are due, and their alarms; tells whether there was one.
     pub(super) async fn budgets(
         &self,
-        records: &[AlarmRecord],
+        (slos, records): (&[SloRecord], &[AlarmRecord]),
         (statuses, touched): (&mut Statuses, &mut BTreeSet<String>),
         mut transaction: Transaction,
     ) -> Result<(Transaction, bool), StoreError> {
         let (store, now) = (self.store(), self.shared.clock.now());
         let mut budgeted = false;
         let end = ended(now, PERIOD);
-        let rows = all(&store, SLOS).await?;
         let mut known = BTreeMap::new();
-        for row in all(&store, BUDGETS).await? {
+        for row in store.all(BUDGETS, "").await? {
             known.insert(row.key.clone(), (row.read::<Budget>()?, Expect::Version(row.version)));
         }
-        for row in rows {
-            let SloRecord { name, definition, .. } = row.read()?;
-            let (mut budget, expect) = known.remove(&name).unwrap_or_else(|| {
+        for SloRecord { name, definition, .. } in slos {
+            let (mut budget, expect) = known.remove(name).unwrap_or_else(|| {
                 let (ledger, burn) = (Default::default(), Vec::new());
                 (Budget { ledger, burn, evaluated_at: Timestamp::UNIX_EPOCH }, Expect::Absent)
             });
@@ -58,9 +55,7 @@ impl TenantAlarms {
                     continue;
                 };
                 let Watch::Burn(burn, judge) = &it.alarm.watch else { continue };
-                let (status, _) = statuses
-                    .entry(record.name.clone())
-                    .or_insert_with(|| (AlarmStatus::new(now), Expect::Absent));
+                let status = status_of(statuses, &record.name, now);
                 let rate = counted.as_ref().ok().and_then(|counts| rate(burn, counts));
                 let judged = counted.as_ref().map_err(Clone::clone).map(|_| {
                     let point = Point {
@@ -77,7 +72,7 @@ impl TenantAlarms {
                 let window = it.suffix.trim_start_matches("burn-").to_owned();
                 budget.burn.push(BurnRate { window, rate, factor });
             }
-            transaction = transaction.put(BUDGETS, &name, &budget, expect)?;
+            transaction = transaction.put(BUDGETS, name, &budget, expect)?;
             budgeted = true;
         }
         for (name, (_, expect)) in known {
@@ -102,7 +97,7 @@ impl TenantAlarms {
             .enumerate()
             .map(|(index, stat)| (index.to_string(), stat.clone()))
             .collect();
-        let inputs = self.inputs(&stats, Span { from: at(from), to: end }).await?;
+        let inputs = self.inputs(&stats, Span { from: at(from), until: end }).await?;
         let length = inputs.values().map(Vec::len).max().unwrap_or_default();
         let count = |index: usize| {
             let numbers: Vec<_> =

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use release::Timestamp;
 
+use super::TenantAlarms;
 use super::pass::at;
-use super::{Span, TenantAlarms};
 use crate::alarm::State;
 use crate::alarm::band::TRAINING;
 use crate::alarm::evaluate::{Judge, Point, Verdict, next};
@@ -13,6 +13,7 @@ use crate::alarm::records::{AlarmRecord, AlarmStatus};
 use crate::alarm::spec::{Alarm, Query, Watch, Watched};
 use crate::alarm::watch::several;
 use crate::metrics::MetricStat;
+use crate::tables::Span;
 
 /// What came of an evaluation.
 pub(super) struct Judgement {
@@ -79,7 +80,7 @@ impl TenantAlarms {
         for (id, stat) in stats {
             let points = self.shared.datapoints.metric(&self.tenant, stat, span).await?;
             let period = i64::from(stat.period);
-            let length = (span.to.as_second() - span.from.as_second()) / period;
+            let length = (span.until.as_second() - span.from.as_second()) / period;
             let mut line = vec![(None, None); usize::try_from(length).unwrap_or_default()];
             for point in points {
                 let index = (point.at.as_second() - span.from.as_second()).div_euclid(period);
@@ -119,7 +120,7 @@ impl TenantAlarms {
             if known.is_old(window.from) {
                 // Nothing that is judged is learned from.
                 let from = window.from.as_second() - TRAINING;
-                let training = Span { from: at(from), to: window.from };
+                let training = Span { from: at(from), until: window.from };
                 let history = judged(&self.inputs(&watched.inputs, training).await?)?;
                 let moment = |index: usize| at(from + index as i64 * i64::from(period));
                 let history: Vec<_> = history
@@ -187,7 +188,7 @@ impl TenantAlarms {
 }
 
 fn span(end: Timestamp, periods: usize, period: u32) -> Span {
-    Span { from: at(end.as_second() - periods as i64 * i64::from(period)), to: end }
+    Span { from: at(end.as_second() - periods as i64 * i64::from(period)), until: end }
 }
 
 /// What an alarm has that is judged with others: the same as before.

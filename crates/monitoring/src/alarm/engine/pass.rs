@@ -10,8 +10,7 @@ use super::judge::Judgement;
 use crate::alarm::State;
 use crate::alarm::composite::{Rule, Suppression, Suppressor};
 use crate::alarm::records::{
-    AlarmChange, AlarmRecord, AlarmStatus, CHANGED, NOTIFICATIONS, Notification, STATUSES, all,
-    stream,
+    AlarmChange, AlarmRecord, AlarmStatus, CHANGED, NOTIFICATIONS, Notification, STATUSES, stream,
 };
 use crate::alarm::simulate::composite_reason;
 use crate::alarm::spec::Watch;
@@ -23,6 +22,16 @@ pub const GRACE: i64 = 5;
 
 /// How alarms stand, and the versions of their records.
 pub(super) type Statuses = BTreeMap<String, (AlarmStatus, Expect)>;
+
+/// How an alarm stands; one that was never evaluated begins now.
+pub(super) fn status_of<'a>(
+    statuses: &'a mut Statuses,
+    name: &str,
+    now: Timestamp,
+) -> &'a mut AlarmStatus {
+    let new = || (AlarmStatus::new(now), Expect::Absent);
+    &mut statuses.entry(name.to_owned()).or_insert_with(new).0
+}
 
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
@@ -47,10 +56,11 @@ impl TenantAlarms {
         let now = self.shared.clock.now();
         let store = self.store();
         let mut statuses = Statuses::new();
-        for row in all(&store, STATUSES).await? {
+        for row in store.all(STATUSES, "").await? {
             statuses.insert(row.key.clone(), (row.read()?, Expect::Version(row.version)));
         }
-        let records = self.records().await?;
+        let slos = self.slos().await?;
+        let records = self.records(&slos).await?;
         let mut transaction = self.transaction();
         let mut touched = BTreeSet::new();
         let before: BTreeMap<String, State> =
@@ -63,9 +73,7 @@ impl TenantAlarms {
                         composites.push((record, rule, suppressor));
                         continue;
                     }
-                    let (status, _) = statuses
-                        .entry(record.name.clone())
-                        .or_insert_with(|| (AlarmStatus::new(now), Expect::Absent));
+                    let status = status_of(&mut statuses, &record.name, now);
                     let end = ended(now, alarm.period);
                     if status.evaluated_at >= end {
                         continue;
@@ -83,7 +91,7 @@ impl TenantAlarms {
         }
         let budgeted;
         (transaction, budgeted) =
-            self.budgets(&records, (&mut statuses, &mut touched), transaction).await?;
+            self.budgets((&slos, &records), (&mut statuses, &mut touched), transaction).await?;
         rules(&composites, (&mut statuses, &mut touched), now);
         let suppressors: BTreeMap<&str, &Suppressor> = composites
             .iter()
@@ -234,9 +242,7 @@ fn rules(
             let state = |name: &str| TenantAlarms::state(statuses, name);
             let (next, reason) = (rule.evaluate(&state), composite_reason(rule, &state));
             let new = !statuses.contains_key(&record.name);
-            let (status, _) = statuses
-                .entry(record.name.clone())
-                .or_insert_with(|| (AlarmStatus::new(now), Expect::Absent));
+            let status = status_of(statuses, &record.name, now);
             if new || status.state != next || status.reason != reason {
                 changed |= status.state != next;
                 (status.state, status.reason, status.evaluated_at) = (next, reason, now);

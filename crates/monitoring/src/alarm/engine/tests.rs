@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use release::PrincipalId;
+use release::{PrincipalId, Timestamp};
 use serde_json::{Value, json};
 use store::Transaction;
 
@@ -40,7 +40,7 @@ impl Datapoints for Numbers {
             return Err(fault);
         }
         let metrics = self.metrics.lock().unwrap();
-        let seconds = (span.from.as_second()..span.to.as_second()).step_by(stat.period as usize);
+        let seconds = (span.from.as_second()..span.until.as_second()).step_by(stat.period as usize);
         let point = |second| Datapoint {
             at: Timestamp::from_second(second).unwrap(),
             value: metrics.get(&(stat.metric.clone(), second)).copied(),
@@ -69,7 +69,7 @@ impl Datapoints for Numbers {
         query: &Query,
         span: Span,
     ) -> Result<BTreeMap<String, Option<f64>>, String> {
-        self.asked.lock().unwrap().push((span.from, span.to));
+        self.asked.lock().unwrap().push((span.from, span.until));
         let metrics = self.metrics.lock().unwrap();
         let value = metrics.get(&(query.text.clone(), span.from.as_second())).copied();
         Ok(value.map(|value| (String::new(), Some(value))).into_iter().collect())

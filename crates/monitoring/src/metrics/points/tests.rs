@@ -2,7 +2,7 @@ use opentelemetry_proto::tonic::metrics::v1::HistogramDataPoint;
 use prost::Message;
 use release::Timestamp;
 
-use super::{START, Streams, TEMPORALITY};
+use super::{METRIC_START, Streams, TEMPORALITY};
 use crate::metrics::rollup::Values;
 use crate::rows::{MetricPoint, Origin};
 
@@ -46,10 +46,10 @@ fn a_cumulative_counter_counts_what_came_since_and_starts_anew_when_it_falls() {
 fn one_that_began_here_counts_from_zero_and_a_new_start_counts_whole() {
     let (here, before) = ("1000000000001", "999");
     let points = [
-        counter(1_001, 5.0, &[(START, here)]),
-        counter(1_002, 6.0, &[(START, here)]),
-        counter(1_003, 9.0, &[(START, "1003000000000")]),
-        counter(1_003, 7.0, &[(START, before), ("other", "stream")]),
+        counter(1_001, 5.0, &[(METRIC_START, here)]),
+        counter(1_002, 6.0, &[(METRIC_START, here)]),
+        counter(1_003, 9.0, &[(METRIC_START, "1003000000000")]),
+        counter(1_003, 7.0, &[(METRIC_START, before), ("other", "stream")]),
     ];
     assert_eq!(added(&points), [Some(5.0), Some(1.0), Some(9.0), None]);
 }
