@@ -70,24 +70,57 @@ pub fn fire(shot: &Shot, connections: usize, duration: Duration) -> Result<Measu
 }
 
 fn connection(shot: &Shot, until: Instant) -> Result<Measured> {
-    let stream = TcpStream::connect(("127.0.0.1", shot.port))?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+    let mut connection = Connection::open(shot.port)?;
     let mut measured = Measured::default();
     while Instant::now() < until {
         let start = Instant::now();
-        stream.write_all(shot.request.as_bytes())?;
-        let first = response(&mut reader)?;
+        let answer = connection.send(&[shot.request.as_bytes()])?;
         measured.whole.push(start.elapsed());
-        measured.first.push(first.duration_since(start));
+        measured.first.push(answer.first.duration_since(start));
     }
     Ok(measured)
 }
 
-/// Reads one response; when its body began.
-fn response(reader: &mut BufReader<TcpStream>) -> Result<Instant> {
+/// A kept connection.
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+    stream: TcpStream,
+}
+
+/// A successful answer.
+pub struct Answered {
+    /// When its body began.
+    pub first: Instant,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to a port of the loopback interface.
+    ///
+    /// # Errors
+    /// If nothing listens there.
+    pub fn open(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        Ok(Self { reader: BufReader::new(stream.try_clone()?), stream })
+    }
+
+    /// Sends a request in pieces and reads its response.
+    ///
+    /// # Errors
+    /// If the connection ends, or the response is not a success.
+    pub fn send(&mut self, request: &[&[u8]]) -> Result<Answered> {
+        for piece in request {
+            self.stream.write_all(piece)?;
+        }
+        response(&mut self.reader)
+    }
+}
+
+/// Reads one response.
+fn response(reader: &mut BufReader<TcpStream>) -> Result<Answered> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let status = line.split(' ').nth(1).context("no status line")?.to_owned();
@@ -122,5 +155,5 @@ fn response(reader: &mut BufReader<TcpStream>) -> Result<Instant> {
     if status != "200" {
         bail!("answered {status}: {}", String::from_utf8_lossy(&body));
     }
-    Ok(first.unwrap_or_else(Instant::now))
+    Ok(Answered { first: first.unwrap_or_else(Instant::now), body })
 }

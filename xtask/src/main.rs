@@ -51,12 +51,15 @@ enum Chore {
     /// Measure, side by side with peers.
     Bench {
         /// What to measure.
-        #[arg(value_parser = ["gateway", "knowledge", "workflow"])]
+        #[arg(value_parser = ["gateway", "knowledge", "monitoring", "workflow"])]
         what: String,
-        /// Peers to measure beside: nginx and litellm, moto and dbos, or lancedb and numpy. Installed
-        /// when missing.
+        /// Peers to measure beside: nginx and litellm, lancedb and numpy, phoenix, or moto and dbos.
+        /// Installed when missing.
         #[arg(long)]
         peer: Vec<String>,
+        /// Monitoring: over how many spans queries are measured.
+        #[arg(long, default_value_t = 1_000_000)]
+        spans: u64,
     },
 }
 
@@ -68,8 +71,11 @@ fn main() -> ExitCode {
         Chore::Layers => layers::run(),
         Chore::Docs { check: true } => docs::check(),
         Chore::Docs { check: false } => docs::write(),
-        Chore::Bench { what, peer } if what == "workflow" => bench::workflow::run(&peer),
-        Chore::Bench { what, peer } if what == "knowledge" => bench::knowledge::run(&peer),
+        Chore::Bench { what, peer, .. } if what == "workflow" => bench::workflow::run(&peer),
+        Chore::Bench { what, peer, .. } if what == "knowledge" => bench::knowledge::run(&peer),
+        Chore::Bench { what, peer, spans } if what == "monitoring" => {
+            bench::monitoring::run(&peer, spans)
+        }
         Chore::Bench { peer, .. } => bench::gateway::run(&peer),
     };
     match result {

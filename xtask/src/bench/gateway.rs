@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{binaries, cpu, family_rss, rss};
+use super::{Groundcrew, binaries, cpu, family_rss, rss, scripted_model};
 use crate::load::{Measured, Shot, fire};
 use crate::process::{self, Background, free_port, listens};
 use crate::setup;
@@ -45,13 +45,7 @@ pub fn run(peers: &[String]) -> Result<()> {
     let binaries = binaries()?;
     let home = std::env::temp_dir().join(format!("groundcrew-bench-{}", std::process::id()));
     fs::create_dir_all(&home)?;
-    let upstream_port = free_port()?;
-    let mut upstream = Background::start(
-        Command::new(binaries.join("scripted-model-server"))
-            .args(["--port", &upstream_port.to_string()])
-            .stdout(Stdio::null()),
-    )?;
-    upstream.wait_until("the scripted model server", || listens(upstream_port))?;
+    let (upstream, upstream_port) = scripted_model(&binaries)?;
 
     let body = |model: &str, stream: bool| {
         format!(
@@ -89,36 +83,8 @@ type Shots<'a> = &'a dyn Fn(u16, &str, &str, &str) -> (Shot, Shot);
 
 /// Our gateway: keys, a release without knowledge, durable traces.
 fn ours(binaries: &Path, home: &Path, upstream: u16, shots: Shots<'_>) -> Result<Target> {
-    let project = home.join("project");
-    let port = free_port()?;
-    let write = |path: &str, text: &str| {
-        let path = project.join(path);
-        path.parent().map(fs::create_dir_all).transpose()?;
-        fs::write(path, text)
-    };
-    write("groundcrew.toml", "name = \"bench\"\nenvironments = [\"prod\"]\n")?;
-    write("apps/bench.toml", "[slots]\nmodel = \"bench\"\nprompt = \"bench\"\n")?;
-    write("models/bench.toml", "provider = \"scripted\"\nmodel = \"gpt-bench\"\n")?;
-    write("prompts/bench.md", "You are helpful.\n")?;
-    let config = format!(
-        "listen = \"127.0.0.1:{port}\"\n[providers.scripted]\nkind = \"openai\"\n\
-         endpoint = \"http://127.0.0.1:{upstream}/v1\"\ncredential = \"file:{}\"\n",
-        project.join("credential").display()
-    );
-    write("server.toml", &config)?;
-    write("credential", "key")?;
-    let binary = binaries.join("groundcrew");
-    let mut process = Background::start(
-        Command::new(&binary)
-            .arg("up")
-            .current_dir(&project)
-            .env("GROUNDCREW_LOG", "warn")
-            .stdout(Stdio::null()),
-    )?;
-    process.wait_until("groundcrew", || listens(port))?;
-    process::run(Command::new(&binary).arg("apply").current_dir(&project).stdout(Stdio::null()))?;
-    let key = fs::read_to_string(project.join(".groundcrew/admin.key"))?;
-    let (plain, stream) = shots(port, "/v1/chat/completions", key.trim(), "bench");
+    let Groundcrew { process, port, key } = Groundcrew::start(binaries, home, upstream)?;
+    let (plain, stream) = shots(port, "/v1/chat/completions", &key, "bench");
     let pid = Some(process.0.id());
     Ok(Target { name: "groundcrew", plain, stream, pid, _process: Some(process) })
 }

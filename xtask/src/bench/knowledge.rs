@@ -84,7 +84,7 @@ fn python_documentation() -> Result<PathBuf> {
 }
 
 /// A Python with `package`.
-fn python(package: &str, others: &[&str]) -> Result<PathBuf> {
+pub(super) fn python(package: &str, others: &[&str]) -> Result<PathBuf> {
     let name = package.split('=').next().unwrap_or(package);
     let directory = setup::cache().join(format!("bench-{name}"));
     if !directory.join("complete").exists() {
