@@ -37,6 +37,12 @@ async fn post(stage: &Stage, kind: &str, key: &str, body: String) -> Response {
     request.header("content-type", kind).body(body).send().await.unwrap()
 }
 
+/// The rows of a query.
+fn rows(stage: &Stage, sql: &str) -> Vec<Value> {
+    let lines = stage.groundcrew(&["query", sql, "--format", "json"]).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// The sum of a metric's numbers in the last hour, once there are any.
 async fn total(stage: &Stage, metric: &str, statistic: &str) -> f64 {
     let path = format!("/api/v1/metrics/{metric}?statistic={statistic}&dimension=app=support");
@@ -63,6 +69,31 @@ async fn opentelemetrys_sdk_is_taken_over_http_and_grpc() {
     // Three orders each way; the second telling of a counter adds nothing.
     assert_eq!(total(&stage, "orders", "Sum").await, 12.0);
     assert_eq!(total(&stage, "wait", "SampleCount").await, 4.0);
+
+    let spans = rows(
+        &stage,
+        "SELECT child.name AS child, parent.name AS parent, parent.app AS app, \
+         parent.attributes['http.route'] AS route, parent.events LIKE '%retried%' AS retried \
+         FROM spans child JOIN spans parent ON child.parent_span_id = parent.span_id \
+         AND child.trace_id = parent.trace_id WHERE parent.service = 'shop' ORDER BY child.name",
+    );
+    let ways = ["grpc-Gzip", "grpc-NoCompression", "http-gzip", "http-none"];
+    let expected = ways.map(|way| {
+        json!({"child": format!("{way} model"), "parent": format!("{way} request"),
+            "app": "support", "route": "/chat", "retried": true})
+    });
+    assert_eq!(spans, expected);
+    let logs = rows(
+        &stage,
+        "SELECT logs.body AS said, logs.severity AS severity, spans.name AS during FROM logs \
+         JOIN spans ON logs.span_id = spans.span_id AND logs.trace_id = spans.trace_id \
+         ORDER BY spans.name",
+    );
+    let expected = ways.map(|way| {
+        json!({"said": format!("{way} has no answer"), "severity": "ERROR",
+            "during": format!("{way} model")})
+    });
+    assert_eq!(logs, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +103,42 @@ async fn spans_of_instrumented_clients_are_taken() {
     let said = stage.script("telemetry_instrumented.py", &[]).unwrap();
     assert!(said.trim_end().ends_with("all right"), "{said}");
     assert_eq!(accepted(&stage, "traces"), 2);
+    let spans = rows(
+        &stage,
+        "SELECT operation, request_model, input_tokens > 0 AS read, output_tokens > 0 AS written, \
+         input_preview, output_preview LIKE 'Every release pins%' AS answered \
+         FROM spans WHERE service = 'shop'",
+    );
+    let as_asked = json!({"operation": "chat", "request_model": "plain", "read": true,
+        "written": true, "input_preview": "Say something.", "answered": true});
+    assert_eq!(spans, [as_asked.clone(), as_asked], "one row, whoever instruments");
+}
+
+#[tokio::test]
+async fn a_trace_of_fifty_thousand_spans_is_kept_whole_and_shown_in_part() {
+    let stage = started(PLAIN);
+    let mut message: Value = serde_json::from_str(&traces(&[span(TRACE)])).unwrap();
+    let pattern = message["resourceSpans"][0]["scopeSpans"][0]["spans"][0].clone();
+    for part in 0..5 {
+        let spans: Vec<Value> = (0..10_000)
+            .map(|number| {
+                let mut span = pattern.clone();
+                span["spanId"] = format!("{:016x}", part * 10_000 + number + 1).into();
+                if part + number > 0 {
+                    span["parentSpanId"] = format!("{:016x}", 1).into();
+                }
+                span
+            })
+            .collect();
+        message["resourceSpans"][0]["scopeSpans"][0]["spans"] = spans.into();
+        let taken = post(&stage, "application/json", &stage.key, message.to_string()).await;
+        assert_eq!(taken.status(), 200);
+    }
+    let sql =
+        format!("SELECT count(DISTINCT span_id) AS spans FROM spans WHERE trace_id = '{TRACE}'");
+    assert_eq!(rows(&stage, &sql), [json!({"spans": 50_000})]);
+    let shown = stage.groundcrew(&["trace", "show", TRACE]).unwrap();
+    assert!(shown.lines().count() < 2_000, "{} lines", shown.lines().count());
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ impl Target {
     fn post(&self, path: &str, media_type: &str, bytes: usize) -> String {
         let (port, key) = (self.port, self.key.as_deref().unwrap_or_default());
         format!(
-            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nx-api-key: {key}\r\n\
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n\
              content-type: {media_type}\r\ncontent-length: {bytes}\r\n\r\n"
         )
     }
