@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements beside peers, alternating in one run. Ratios are what to read:
 //! machines differ and are shared.
 
+pub mod delivery;
 pub mod gateway;
 pub mod knowledge;
 pub mod monitoring;
@@ -126,4 +127,18 @@ fn rss(pid: Option<u32>) -> f64 {
 /// Resident memory of a process and its children, in megabytes.
 fn family_rss(pid: Option<u32>) -> f64 {
     pid.map_or(f64::NAN, |pid| family(pid).into_iter().map(|pid| rss(Some(pid))).sum())
+}
+
+/// A Python with `package`.
+fn python(package: &str, others: &[&str]) -> Result<PathBuf> {
+    let name = package.split('=').next().unwrap_or(package);
+    let directory = setup::cache().join(format!("bench-{name}"));
+    if !directory.join("complete").exists() {
+        println!("installing {package} in {}", directory.display());
+        run(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+        let pip = directory.join("bin/pip");
+        run(Command::new(pip).args(["install", "--quiet", package]).args(others))?;
+        fs::write(directory.join("complete"), "")?;
+    }
+    Ok(directory.join("bin/python"))
 }

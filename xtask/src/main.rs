@@ -51,10 +51,10 @@ enum Chore {
     /// Measure, side by side with peers.
     Bench {
         /// What to measure.
-        #[arg(value_parser = ["gateway", "knowledge", "monitoring", "workflow"])]
+        #[arg(value_parser = ["delivery", "gateway", "knowledge", "monitoring", "workflow"])]
         what: String,
-        /// Peers to measure beside: nginx and litellm, lancedb and numpy, phoenix, or moto and dbos.
-        /// Installed when missing.
+        /// Peers to measure beside: mlflow, nginx and litellm, lancedb and numpy, phoenix, or moto
+        /// and dbos. Installed when missing.
         #[arg(long)]
         peer: Vec<String>,
         /// Monitoring: over how many spans queries are measured.
@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Docs { check: true } => docs::check(),
         Chore::Docs { check: false } => docs::write(),
         Chore::Bench { what, peer, .. } if what == "workflow" => bench::workflow::run(&peer),
+        Chore::Bench { what, peer, .. } if what == "delivery" => bench::delivery::run(&peer),
         Chore::Bench { what, peer, .. } if what == "knowledge" => bench::knowledge::run(&peer),
         Chore::Bench { what, peer, spans } if what == "monitoring" => {
             bench::monitoring::run(&peer, spans)

@@ -147,6 +147,7 @@ async fn measure(home: &Path, passages: usize, batches: usize) {
             environment: "prod".parse().unwrap(),
             release: Some(release.to_owned()),
             expected: None,
+            now: false,
         };
         let began = Instant::now();
         delivery.promote(&wish).await.unwrap();

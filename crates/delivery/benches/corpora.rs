@@ -301,7 +301,7 @@ async fn sequence(name: &str, chunking: &str, django: &Path) {
     let (_, seconds, _) = rebuilt.refresh(&django.join("5.2")).await;
     println!("  5.2 from nothing: {seconds:.2} s, the refresh took {:.2} of it", last / seconds);
     let (app, environment) = ("app".parse().unwrap(), "prod".parse().unwrap());
-    let wish = Promotion { app, environment, release: None, expected: None };
+    let wish = Promotion { app, environment, release: None, expected: None, now: false };
     let began = Instant::now();
     desk.ada.promote(&wish).await.unwrap();
     println!("  publish: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);

@@ -18,6 +18,7 @@ use crate::due::DUE;
 use crate::project::files::{Entry, Files};
 use crate::project::{App, Project};
 use crate::propose::{Proposal, Proposed};
+use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
 /// A project's files, as a client sends them.
@@ -49,10 +50,13 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// Moves into the first environment that the apps' policy made at once.
     pub promoted: Vec<DeploymentEntry>,
+    /// Candidates that gates do not let into the first environment yet.
+    #[serde(default)]
+    pub gated: Vec<Waits>,
     /// Apps that wait for the first snapshot of a knowledge base.
     pub waiting: Vec<Pending>,
-    /// Workflows, schedules, event rules, alarms, objectives, queries and rules of contributors that
-    /// are new or changed, as `workflow NAME`.
+    /// Workflows, schedules, event rules, alarms, objectives, queries, rules of contributors and suites
+    /// that are new or changed, as `workflow NAME`.
     pub defined: Vec<String>,
     /// Apps, knowledge bases, workflows, schedules, rules, alarms, objectives and queries removed
     /// (only with `prune`).
@@ -102,6 +106,7 @@ impl TenantDelivery {
             artifacts: Vec::new(),
             changes: Vec::new(),
             promoted: Vec::new(),
+            gated: Vec::new(),
             waiting: Vec::new(),
             defined: Vec::new(),
             removed: Vec::new(),
@@ -140,6 +145,7 @@ impl TenantDelivery {
             self.define_queries(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_contributors(&project, upload.prune, transaction, &mut applied).await?;
+        transaction = self.define_suites(&project, upload.prune, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }
@@ -162,12 +168,14 @@ impl TenantDelivery {
                 Ok(transaction)
             }
             Proposed::Candidate(change) => {
-                let (transaction, moved) = match record.policy.enter {
-                    Entry::Automatic => self.enter(&record, &change, transaction).await?,
-                    Entry::Manual => (transaction, None),
-                };
+                let mut transaction = transaction;
+                if record.policy.enter == Entry::Automatic {
+                    let entered = self.enter(&record, &change, transaction).await?;
+                    transaction = entered.0;
+                    applied.promoted.extend(entered.1.moved);
+                    applied.gated.extend(entered.1.waits);
+                }
                 applied.changes.push(change);
-                applied.promoted.extend(moved);
                 Ok(transaction)
             }
         }

@@ -59,7 +59,7 @@ pub enum Filled {
 }
 
 /// An app as last applied, and how far its changes have come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppRecord {
     /// Its name.
     pub name: AppName,

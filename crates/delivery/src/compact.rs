@@ -117,6 +117,7 @@ impl TenantDelivery {
                 refreshed.report.compaction = batch.report.compaction;
                 refreshed.changes.extend(batch.changes);
                 refreshed.promoted.extend(batch.promoted);
+                refreshed.gated.extend(batch.gated);
             }
             Ok(Some(batch)) => {
                 let (knowledge, checks) = (&refreshed.knowledge, &batch.report.quality.checks);

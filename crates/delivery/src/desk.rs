@@ -114,14 +114,18 @@ impl Desk {
 
     /// One more server over the same store, acting by itself.
     pub fn server(&self) -> TenantDelivery {
-        let server = server((&self.store, &self.blobs), &self.offered, &self.clock);
-        server.tenant(&TenantId::DEFAULT, PrincipalId::system("freshness"))
+        self.keeper().tenant(&TenantId::DEFAULT, PrincipalId::system("freshness"))
+    }
+
+    /// The release path of one more server.
+    pub fn keeper(&self) -> Delivery {
+        server((&self.store, &self.blobs), &self.offered, &self.clock)
     }
 
     /// The workflows of a server of that name.
     pub fn engine(&self, name: &str) -> TenantEngine {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let delivery = server((&self.store, &self.blobs), &self.offered, &self.clock);
+        let delivery = self.keeper();
         let tasks: Vec<Arc<dyn workflow::engine::Task>> = vec![Arc::new(RefreshTask(delivery))];
         let engine = Engine::new(self.store.clone(), clock, name, Secret::new("secret"), tasks);
         engine.tenant(&TenantId::DEFAULT, PrincipalId::system("freshness"))
@@ -161,7 +165,7 @@ impl Desk {
     /// Makes the newest candidate live.
     pub async fn promote(&self) {
         let (app, environment) = ("support".parse().unwrap(), "prod".parse().unwrap());
-        let wish = Promotion { app, environment, release: None, expected: None };
+        let wish = Promotion { app, environment, release: None, expected: None, now: false };
         self.ada.promote(&wish).await.unwrap();
     }
 

@@ -8,6 +8,9 @@ use release::{
 use store::{BackupError, BlobError, StoreError};
 use workflow::engine::EngineError;
 
+use crate::gate::NotTaken;
+use crate::rollout::CannotSteer;
+
 /// An error of the release path.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
@@ -75,6 +78,49 @@ pub enum DeliveryError {
     /// Somebody else does what must be done by one at a time.
     #[error("{0} is under way already: try again later")]
     Busy(&'static str),
+    /// No artifact fits, or several do.
+    #[error(
+        "`{0}` is not exactly one artifact: write `kind/name@digits`, with six digits at least"
+    )]
+    UnknownArtifact(String),
+    /// No such rollout.
+    #[error("there is no rollout `{0}`")]
+    UnknownRollout(String),
+    /// The app's project has no such suite.
+    #[error("the project of app `{app}` has no evaluation suite `{suite}`")]
+    UnknownSuite {
+        /// The app.
+        app: AppName,
+        /// The suite asked for.
+        suite: ArtifactName,
+    },
+    /// No such evaluation.
+    #[error("there is no evaluation `{0}`")]
+    UnknownEvaluation(String),
+    /// Something is asked of an evaluation that it cannot do.
+    #[error("{0}")]
+    Evaluation(String),
+    /// One thing at a time: an environment has one rollout.
+    #[error("rollout `{0}` is under way: wait for its end, abort it, or roll it back")]
+    RolloutUnderWay(String),
+    /// A rollout cannot do what is asked of it.
+    #[error(transparent)]
+    CannotSteer(#[from] CannotSteer),
+    /// Gates of the environment do not let the release in.
+    #[error("release `{}` may not enter `{environment}` of `{app}`:{}", release.short(), listed(why))]
+    NotEligible {
+        /// The app.
+        app: AppName,
+        /// The environment.
+        environment: EnvironmentName,
+        /// The release.
+        release: ReleaseDigest,
+        /// Each gate that does not pass, and why.
+        why: Vec<String>,
+    },
+    /// An approval or a waiver is not taken.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
     /// The app has never had another release there.
     #[error("`{app}` in `{environment}` has no earlier release to return to")]
     NothingToRestore {
@@ -146,14 +192,33 @@ impl DeliveryError {
             Self::UnknownApp(_)
             | Self::UnknownEnvironment { .. }
             | Self::UnknownRelease { .. }
+            | Self::UnknownArtifact(_)
+            | Self::UnknownRollout(_)
+            | Self::UnknownSuite { .. }
+            | Self::UnknownEvaluation(_)
             | Self::UnknownKnowledge(_) => "Groundcrew.NotFound",
             Self::Environment(EnvironmentError::Held { .. }) => "Groundcrew.Held",
+            Self::Evaluation(_) => "Groundcrew.BadInput",
             Self::Unusable { .. } => "Groundcrew.Unusable",
-            Self::Environment(_) | Self::Taken { .. } | Self::Busy(_) => "Groundcrew.Conflict",
+            Self::NotEligible { .. } => "Groundcrew.NotEligible",
+            Self::NotTaken(NotTaken::NoGate { .. }) => "Groundcrew.NotFound",
+            Self::NotTaken(NotTaken::Waiver(_)) => "Groundcrew.BadInput",
+            Self::NotTaken(NotTaken::Stale) => "Groundcrew.Conflict",
+            Self::NotTaken(_) => "Groundcrew.MayNotDecide",
+            Self::Environment(_)
+            | Self::RolloutUnderWay(_)
+            | Self::CannotSteer(_)
+            | Self::Taken { .. }
+            | Self::Busy(_) => "Groundcrew.Conflict",
             Self::Knowledge(_) => "Groundcrew.Knowledge",
             _ => "Groundcrew.Failed",
         }
     }
+}
+
+/// One line for each.
+fn listed(why: &[String]) -> String {
+    why.iter().map(|why| format!("\n  {why}")).collect()
 }
 
 impl From<DigestMismatch> for DeliveryError {

@@ -9,25 +9,31 @@
 //!
 //! ```text
 //!  files ─► project ─► apply ─┐
-//!                             ├─► propose ─► rollout ─► deployment log ─► reconcile ─► RoutingTable
-//!  sources ─────► refresh ────┘   (Change,   (Environment::decide)                     (watched by
-//!                                  Release)                                             the gateway)
+//!                             ├─► propose ─► moves ──► deployment log ─► reconcile ─► RoutingTable
+//!  sources ─────► refresh ────┘   (Change,  gates ▲                                   (watched by
+//!                                  Release)  ▼   │                                     the gateway)
+//!                              rollouts ─► rollout::next ◄── what came of it so far
 //! ```
 //!
-//! Start reading at `propose.rs`, then `rollout.rs` and `reconcile.rs`.
+//! Start reading at `propose.rs`, then `gate.rs`, `moves.rs`, `rollout.rs` and `reconcile.rs`.
 
 mod apply;
 mod catalog;
 mod compact;
 mod contributors;
+mod decisions;
 #[cfg(test)]
 mod desk;
 mod documents;
 mod due;
 mod erasure;
 mod error;
+mod evaluations;
 mod events;
+pub mod experiment;
 mod freshness;
+pub mod gate;
+mod gates;
 mod golden;
 mod history;
 mod holds;
@@ -36,19 +42,25 @@ mod imported;
 mod kills;
 mod listed;
 mod monitors;
+mod moves;
 mod pins;
 pub mod project;
 mod propose;
+mod provenance;
 mod prune;
+mod quarantine;
 mod queries;
 mod reconcile;
 mod refresh;
 mod report;
 mod retention;
-mod rollout;
+pub mod rollout;
+mod rollouts;
+pub mod simulate;
 mod tasks;
 mod turns;
 mod versions;
+mod waiting;
 mod workflows;
 
 use std::sync::Arc;
@@ -62,24 +74,34 @@ pub use catalog::{
     AppRecord, BatchCause, BatchRecord, Filled, KnowledgeRecord, ProjectRecord, ReleaseRecord,
 };
 pub use compact::{CompactTask, Compacted};
+pub use decisions::{Approval, Waiving};
 pub use erasure::{Completed, Erase, ErasureRecord, Reach, ReachedRelease};
 pub use error::DeliveryError;
+pub use evaluations::{
+    EvaluationPlan, EvaluationRecord, EvaluationVerdict, Evaluations, NewEvaluation, SavedSuite,
+    StoredLedger,
+};
 pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use holds::Hold;
 pub use imported::imported_model;
+pub use moves::{Promotion, Rollback};
 pub use pins::Pinned;
 pub use propose::{Proposal, Proposed, ProposedApp};
+pub use provenance::{End, Live, Provenance, Whereabouts};
 pub use prune::{PruneTask, Pruned};
+pub use quarantine::{AffectedEnvironment, AffectedRelease, Reached};
 pub use queries::SavedQuery;
 pub use reconcile::Reconciler;
 pub use refresh::{Refresh, Refreshed};
 pub use report::{DocumentChange, ReportedBatch};
 pub use retention::{Dropped, Retention};
-pub use rollout::{Promotion, Rollback};
+pub use rollouts::Observed;
 pub use tasks::{PromoteTask, ProposeTask, RefreshTask};
 pub use versions::Excised;
+pub use waiting::Waits;
 
+use gate::sources::{GateSources, NoSources};
 use turns::Turns;
 
 /// The release path of one installation.
@@ -93,6 +115,7 @@ pub struct Delivery {
     turns: Turns,
     clock: Arc<dyn Clock>,
     backups: Arc<[Backups]>,
+    gate_sources: Arc<dyn GateSources>,
 }
 
 impl Delivery {
@@ -105,7 +128,8 @@ impl Delivery {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (models, turns, backups) = (Arc::new(NoModels), Turns::default(), Arc::new([]));
-        Self { store, blobs, offered, workshop, models, turns, clock, backups }
+        let gate_sources = Arc::new(NoSources);
+        Self { store, blobs, offered, workshop, models, turns, clock, backups, gate_sources }
     }
 
     /// The same, with models for knowledge; else it has none.
@@ -118,6 +142,12 @@ impl Delivery {
     #[must_use]
     pub fn with_backups(self, backups: Vec<Backups>) -> Self {
         Self { backups: backups.into(), ..self }
+    }
+
+    /// The same, with what gates ask; else what they ask is not known.
+    #[must_use]
+    pub fn with_gate_sources(self, gate_sources: Arc<dyn GateSources>) -> Self {
+        Self { gate_sources, ..self }
     }
 
     /// The release path of one tenant, acting as `actor`.
@@ -133,6 +163,7 @@ impl Delivery {
             models: Arc::clone(&self.models),
             turns: self.turns.clone(),
             clock: Arc::clone(&self.clock),
+            gate_sources: Arc::clone(&self.gate_sources),
             actor,
         }
     }
@@ -151,5 +182,6 @@ pub struct TenantDelivery {
     models: Arc<dyn KnowledgeModels>,
     turns: Turns,
     clock: Arc<dyn Clock>,
+    gate_sources: Arc<dyn GateSources>,
     actor: PrincipalId,
 }

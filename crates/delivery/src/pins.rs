@@ -3,7 +3,7 @@
 //! ```text
 //!  releases, environments ─► release ─► artifacts ─┬─► snapshot ─► segments, embedder
 //!  knowledge, batches ─────► snapshot, ledger      └─► imported model ─► its files
-//!  pushed documents · embeddings · imported models · holds
+//!  pushed documents · embeddings · imported models · holds · suites · evaluations
 //! ```
 //!
 //! A blob that nothing here names is garbage: whoever stores a digest in a new kind of record adds it
@@ -166,6 +166,9 @@ impl TenantDelivery {
         }
         for (name, imported) in self.all_keyed::<ImportedRecord>(IMPORTED).await? {
             pins.root(imported.model, || format!("the imported model {name}"));
+        }
+        for (name, digest) in self.evaluation_blobs().await? {
+            pins.add(digest, || name);
         }
         for (path, digest) in pushed_blobs(&self.store).await? {
             pins.add(digest, || format!("the document {path} that was put"));

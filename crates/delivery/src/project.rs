@@ -5,8 +5,10 @@
 mod contributors;
 pub mod document;
 pub mod files;
+mod gates;
 mod monitors;
 mod queries;
+mod suites;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -15,12 +17,13 @@ use knowledge::{KnowledgeSpec, Mode};
 use models::ModelSpec;
 use release::{
     AppName, ArtifactKind, ArtifactName, ArtifactRef, CanonicalJson, Code, Diagnostic, Digest,
-    Place, Reproducibility, Severity, SlotName,
+    EnvironmentName, Place, Reproducibility, Severity, SlotName,
 };
 use schemars::JsonSchema;
 use security::guardrails::{Guardrails, GuardrailsSpec};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::evaluations::SavedSuite;
 use crate::queries::SavedQuery;
 use document::{BAD_VALUE, Document, suggestion};
 use files::{AppFile, Files, Folder, ProjectFile};
@@ -89,6 +92,8 @@ pub struct Project {
     pub queries: BTreeMap<ArtifactName, SavedQuery>,
     /// Its rules of top contributors, as they are written.
     pub contributors: BTreeMap<ArtifactName, String>,
+    /// Its evaluation suites.
+    pub suites: BTreeMap<ArtifactName, SavedSuite>,
     /// The artifacts its files make.
     pub artifacts: Vec<Prepared>,
     /// The digest of each file.
@@ -118,6 +123,7 @@ struct Loader {
     workflows: Workflows,
     queries: BTreeMap<ArtifactName, SavedQuery>,
     contributors: BTreeMap<ArtifactName, String>,
+    suites: Vec<suites::Read>,
     named: Vec<Named>,
     written: Vec<monitors::Written>,
     objectives: BTreeMap<ArtifactName, monitoring::alarm::slo::SloFile>,
@@ -146,8 +152,9 @@ impl Loader {
                 Folder::Prompts => self.prompt(path, name, text, &fragments),
                 Folder::Guardrails => self.guardrails(path, name, text),
                 Folder::Knowledge => self.knowledge(path, name, text, &texts),
-                // Read with the knowledge base that names it.
-                Folder::Golden => {}
+                Folder::Suites => self.suite(path, name, text, &texts),
+                // Read with the knowledge base or the suite that names it.
+                Folder::Golden | Folder::Cases => {}
                 Folder::Workflows => self.workflow(path, name, text),
                 Folder::Schedules => self.schedule(path, name, text),
                 Folder::Rules => self.rule(path, name, text),
@@ -164,17 +171,21 @@ impl Loader {
             self.found
                 .push(finding.hint("run `groundcrew init`, or change to the project's folder"));
         }
+        if let Some(file) = &project {
+            self.check_delivery(&file.environments);
+        }
         let apps = self.resolve_slots();
         let workflows = self.resolve_workflows();
         let environment = project.as_ref().and_then(|file: &ProjectFile| file.environments.last());
         let names: Vec<AppName> = apps.keys().cloned().collect();
         let monitors = self.resolve_monitors(&names, environment);
+        let (suites, of_suites) = self.resolve_suites();
         let artifacts = [&self.models, &self.prompts, &self.guardrails];
         let artifacts = artifacts.into_iter().flat_map(BTreeMap::values).cloned();
         let configs = apps.values().filter_map(|(_, config)| config.clone());
         Some(Project {
             file: project?,
-            artifacts: artifacts.chain(configs).collect(),
+            artifacts: artifacts.chain(configs).chain(of_suites).collect(),
             apps: apps.into_iter().map(|(name, (app, _))| (name, app)).collect(),
             knowledge: std::mem::take(&mut self.knowledge),
             golden: std::mem::take(&mut self.golden),
@@ -182,6 +193,7 @@ impl Loader {
             monitors,
             queries: std::mem::take(&mut self.queries),
             contributors: std::mem::take(&mut self.contributors),
+            suites,
             digests: files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect(),
         })
     }
@@ -354,6 +366,32 @@ impl Loader {
             Err(error) => {
                 self.error(BAD_VALUE, &file, error.to_string());
                 None
+            }
+        }
+    }
+
+    /// Rules of delivery are of environments that there are, and can be followed.
+    fn check_delivery(&mut self, environments: &[EnvironmentName]) {
+        // A suite whose file is broken is there all the same.
+        let broken = self.broken.iter().filter(|(folder, _)| *folder == Folder::Suites);
+        let suites = self.suites.iter().map(|read| read.name.as_str());
+        let suites: Vec<&str> = suites.chain(broken.map(|(_, name)| name.as_str())).collect();
+        for (_, document, file) in self.apps.values() {
+            for (name, rules) in &file.delivery.environments {
+                let at = format!("/delivery/environments/{name}");
+                if !environments.contains(name) {
+                    let names: Vec<_> = environments.iter().map(ToString::to_string).collect();
+                    let message = format!("there is no environment `{name}`");
+                    let finding = Diagnostic::error(DANGLING, document.key_place(&at), message);
+                    self.found.push(finding.hint(suggestion(name.as_str(), &names)));
+                }
+                if let Err((key, why)) = rules.rules() {
+                    let place = document.place(&format!("{at}/{key}"));
+                    self.found.push(Diagnostic::error(BAD_VALUE, place, why));
+                }
+                let gates = (rules.gates.as_slice(), at.as_str());
+                let place = (name, environments);
+                self.found.extend(gates::mistakes(document, gates, place, &suites));
             }
         }
     }

@@ -14,7 +14,9 @@ use crate::catalog::{
     APPS, AppRecord, CHANGES, Filled, KNOWLEDGE, KnowledgeRecord, RELEASES, ReleaseRecord,
     Versioned, change_key, expect, release_key, snapshot_ref,
 };
+use crate::moves::Entered;
 use crate::project::files::Entry;
+use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
 /// Why something is proposed.
@@ -56,6 +58,9 @@ pub struct ProposedApp {
     pub proposed: Proposed,
     /// The move into the first environment that the app's policy made at once.
     pub promoted: Option<DeploymentEntry>,
+    /// Why it waits before the first environment, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 impl TenantDelivery {
@@ -72,14 +77,16 @@ impl TenantDelivery {
         let (app, fresh) = (self.app(app).await?, BTreeMap::new());
         let (mut transaction, app, proposed) =
             self.propose(app, &fresh, proposal, self.transaction()).await?;
-        let mut promoted = None;
+        let (mut promoted, mut waits) = (None, None);
         if let Proposed::Candidate(change) = &proposed {
             if app.policy.enter == Entry::Automatic {
-                (transaction, promoted) = self.enter(&app, change, transaction).await?;
+                let entered = self.enter(&app, change, transaction).await?;
+                transaction = entered.0;
+                Entered { moved: promoted, waits } = entered.1;
             }
             self.store.commit(transaction).await?;
         }
-        Ok(ProposedApp { proposed, promoted })
+        Ok(ProposedApp { proposed, promoted, waits })
     }
 
     /// Seals the slots of `app` as a release and adds it, with its change, to `transaction`.

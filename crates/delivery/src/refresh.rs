@@ -19,6 +19,7 @@ use crate::catalog::{
 use crate::project::Prepared;
 use crate::project::files::Entry;
 use crate::propose::{Proposal, Proposed};
+use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
 /// How often sources are read anew because somebody else changed the knowledge base meanwhile.
@@ -58,6 +59,9 @@ pub struct Refreshed {
     pub changes: Vec<Change>,
     /// Moves into the first environment that the apps' policy made at once.
     pub promoted: Vec<DeploymentEntry>,
+    /// Candidates that gates do not let into the first environment yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gated: Vec<Waits>,
 }
 
 /// What a batch has made.
@@ -231,6 +235,7 @@ impl TenantDelivery {
             report,
             changes: Vec::new(),
             promoted: Vec::new(),
+            gated: Vec::new(),
         };
         let kind = if accepted { "knowledge.refreshed" } else { "knowledge.rejected" };
         let mut transaction = transaction.put(KNOWLEDGE, name.as_str(), &record, expected)?;
@@ -296,9 +301,10 @@ impl TenantDelivery {
             transaction = next;
             if let Proposed::Candidate(change) = proposed {
                 if app.policy.enter == Entry::Automatic {
-                    let (next, moved) = self.enter(&app, &change, transaction).await?;
+                    let (next, entered) = self.enter(&app, &change, transaction).await?;
                     transaction = next;
-                    refreshed.promoted.extend(moved);
+                    refreshed.promoted.extend(entered.moved);
+                    refreshed.gated.extend(entered.waits);
                 }
                 refreshed.changes.push(change);
             }

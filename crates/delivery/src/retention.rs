@@ -10,13 +10,15 @@ use std::time::Duration;
 use release::{ArtifactState, ArtifactVersion, Digest, Environment, ReleaseDigest, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use store::Expect;
 
 use crate::catalog::{
     APPS, ARTIFACTS, AppRecord, BATCHES, BatchRecord, ENVIRONMENTS, Filled, KNOWLEDGE,
     KnowledgeRecord, RELEASES, ReleaseRecord, Versioned, artifact_key, batch_key, environment_key,
     release_key,
 };
-use crate::rollout::restore_point;
+use crate::gates::{DECISIONS, VERDICTS, WAIVERS, kept_of};
+use crate::moves::restore_point;
 use crate::{DeliveryError, TenantDelivery};
 
 /// How many records one retention drops at most; the next one goes on.
@@ -199,6 +201,13 @@ impl TenantDelivery {
         }
         for (key, release) in &doomed.releases {
             transaction = transaction.delete(RELEASES, key, release.expect());
+            // What gates said of it goes with it.
+            for collection in [VERDICTS, DECISIONS, WAIVERS] {
+                let kept = kept_of(&release.value.app, release.value.release);
+                for record in self.store.all(collection, &kept).await? {
+                    transaction = transaction.delete(collection, &record.key, Expect::Any);
+                }
+            }
         }
         for (key, batch) in &doomed.batches {
             transaction = transaction.delete(BATCHES, key, batch.expect());

@@ -1,351 +1,318 @@
-//! Moving environments: promotion and rollback. What to do is decided purely; one transaction
-//! then changes the pointer and writes the log row.
+//! How an environment goes from one release to another: a pure state machine.
+//!
+//! ```text
+//!                   ┌── a step's time is over ──┐
+//!  begin ─► Progressing(step) ◄─────────────────┘
+//!             │  ▲    │
+//!     pause,  │  │    ├── safe, or the last step is over ──► Completed   (the candidate is stable)
+//!    deadline ▼  │    ├── harm, an alarm, a person ────────► RolledBack  (held)
+//!           Paused ───┴── a person ────────────────────────► Aborted     (the old one stays)
+//! ```
+//!
+//! [`next`] reads no clock and writes nothing: it gives the state that follows and what is to be
+//! done to the environment, and whoever drives it makes both one transaction. So there is no state
+//! between a decision and its effect, and a crash leaves a rollout before or after each step.
+//!
+//! A verdict is final when it is first seen, and what cannot be told (no data, a query that failed)
+//! holds a rollout where it is and never lets it pass.
+
+pub mod evidence;
+pub mod rules;
 
 use release::{
-    AppName, ArtifactState, Cause, Change, DeploymentEntry, Environment, EnvironmentError,
-    EnvironmentName, Move, MoveRequest, ReleaseDigest, Timestamp,
+    AppName, Arm, BUCKETS, BasisPoints, BucketRange, ChangeId, EnvironmentName, PlanId, PlanOwner,
+    PrincipalId, ReleaseDigest, Timestamp, TrafficPlan,
 };
-use store::{Expect, StoreError, Transaction};
+use serde::{Deserialize, Serialize};
 
-use crate::catalog::{AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key};
-use crate::{DeliveryError, TenantDelivery};
+use evidence::{Finding, Looked};
+use rules::{Decide, Rules, Undecided};
 
-/// How often a move is decided anew after somebody else moved first.
-const ATTEMPTS: usize = 8;
+/// The arm whose release may become the stable one.
+pub const CANARY: &str = "canary";
+/// The arm of the release that is stable.
+pub const CONTROL: &str = "control";
 
-/// A wish to make a release the stable one of an environment.
-#[derive(Debug, Clone)]
-pub struct Promotion {
-    /// The app.
-    pub app: AppName,
-    /// Where to.
-    pub environment: EnvironmentName,
-    /// Which release, as [`TenantDelivery::find_release`] takes it; the newest candidate if none.
-    pub release: Option<String>,
-    /// The generation of the environment the caller looked at, if it insists on it.
-    pub expected: Option<u64>,
-}
-
-/// A wish to return an environment to an earlier release.
-#[derive(Debug, Clone)]
-pub struct Rollback {
+/// A rollout: where it comes from, where it leads, and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Its identity, as `support/prod/17`: the environment, and the generation it began with. Also
+    /// the identity of its traffic plan, which seeds the assignment.
+    pub id: String,
     /// The app.
     pub app: AppName,
     /// Where.
     pub environment: EnvironmentName,
-    /// Which release; the one that was stable before if none.
-    pub release: Option<String>,
-    /// The generation of the environment the caller looked at, if it insists on it.
-    pub expected: Option<u64>,
-    /// Why, in words.
-    pub reason: String,
+    /// The change that is rolled out.
+    pub change: ChangeId,
+    /// The release that may become the stable one.
+    pub candidate: ReleaseDigest,
+    /// The release that is stable.
+    pub control: ReleaseDigest,
+    /// How it goes, as it was when it began.
+    pub rules: Rules,
+    /// Above how many nanoseconds an answer is slow: a quantile of the control's, fixed before the
+    /// candidate answered anything. None if latency is not judged, or was not known.
+    pub slow: Option<u64>,
+    /// How far it is.
+    pub state: State,
+    /// Who began it.
+    pub by: PrincipalId,
+    /// When.
+    pub began_at: Timestamp,
+    /// What was last seen of it.
+    pub looked: Option<Looked>,
+    /// What it went through, oldest first.
+    pub passed: Vec<Passed>,
 }
 
-impl TenantDelivery {
-    /// Makes a release the stable one of an environment at once.
-    ///
-    /// # Errors
-    /// If the release is unknown, an artifact of it is unusable, the environment moved away from
-    /// `expected`, or automation promotes a held release.
-    pub async fn promote(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
-        let (app, release) = self.promotable(wish).await?;
-        self.move_environment(&app, &wish.environment, |environment| {
-            Ok(promotion(environment, &release, wish.expected))
-        })
-        .await
-    }
+/// One thing that a rollout went through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: PrincipalId,
+    /// The state it led to.
+    pub state: State,
+    /// Why.
+    pub why: String,
+    /// What was seen, where that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Looked>,
+}
 
-    /// Promotes unless the release is the stable one already: then the move that made it so. For
-    /// work that may be begun twice; whoever started it, it is automation, so what is held stays
-    /// held.
-    ///
-    /// # Errors
-    /// As [`TenantDelivery::promote`].
-    pub async fn promote_once(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
-        let (app, release) = self.promotable(wish).await?;
-        let to = release.release;
-        if self.environment(&app, &wish.environment).await?.0.stable == Some(to) {
-            let log = self.deployments(&app.name, &wish.environment).await?;
-            if let Some(entry) = log.into_iter().rev().find(|entry| makes_stable(entry, to)) {
-                return Ok(entry);
-            }
-        }
-        self.move_environment(&app, &wish.environment, |environment| {
-            if environment.held.contains(&to) {
-                return Err(EnvironmentError::Held { release: to }.into());
-            }
-            Ok(promotion(environment, &release, wish.expected))
-        })
-        .await
-    }
-
-    /// Promotes at once, unless that was done since a moment already: then the move that did it. For
-    /// the deed of a person that may be begun twice.
-    ///
-    /// # Errors
-    /// As [`TenantDelivery::promote`].
-    pub async fn promote_since(
-        &self,
-        wish: &Promotion,
+/// How far a rollout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// A step is under way.
+    Progressing {
+        /// Which, from 0.
+        step: u32,
+        /// Since when.
         since: Timestamp,
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        let (app, release) = self.promotable(wish).await?;
-        let log = self.deployments(&app.name, &wish.environment).await?;
-        let own = |entry: &&DeploymentEntry| {
-            let promoted = matches!(entry.cause, Cause::Promotion { .. });
-            let here = entry.actor == self.actor && entry.at >= since;
-            promoted && here && makes_stable(entry, release.release)
+    },
+    /// Its weights stay until somebody decides.
+    Paused {
+        /// At which step.
+        step: u32,
+        /// When that step began.
+        since: Timestamp,
+    },
+    /// The candidate is the stable release.
+    Completed,
+    /// The candidate was taken back, and is held.
+    RolledBack,
+    /// A person stopped it; the stable release stayed.
+    Aborted,
+}
+
+impl State {
+    /// Whether nothing comes after it.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::RolledBack | Self::Aborted)
+    }
+
+    /// The step that is under way.
+    pub const fn step(self) -> Option<u32> {
+        match self {
+            Self::Progressing { step, .. } | Self::Paused { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+
+    /// It as one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Progressing { .. } => "progressing",
+            Self::Paused { .. } => "paused",
+            Self::Completed => "completed",
+            Self::RolledBack => "rolled back",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// What happens to a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody looked at what came of it so far.
+    Look(Box<Looked>),
+    /// A person keeps it where it is.
+    Pause(String),
+    /// A person lets it go on.
+    Resume,
+    /// A person makes the candidate the stable release now.
+    Promote,
+    /// A person stops it. The candidate is not held.
+    Abort(String),
+    /// A person takes the candidate back.
+    RollBack(String),
+}
+
+/// What is to be done to the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Its traffic is split as this step says.
+    Weigh(u32),
+    /// The candidate becomes the stable release.
+    Promote,
+    /// The stable release answers everything again, and the candidate is held.
+    RollBack,
+    /// The stable release answers everything again.
+    Abort,
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Next {
+    /// The state that follows.
+    pub state: State,
+    /// What is to be done to the environment; nothing if none.
+    pub command: Option<Command>,
+    /// Why.
+    pub why: String,
+}
+
+/// Something that cannot be done to a rollout as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rollout `{id}` is {state} and cannot {wish}")]
+pub struct CannotSteer {
+    /// The rollout.
+    pub id: String,
+    /// How it stands.
+    pub state: &'static str,
+    /// What was asked of it.
+    pub wish: &'static str,
+}
+
+/// What follows when `event` happens to `rollout` at `now`; none if nothing changes.
+///
+/// # Errors
+/// If a person asks something of it that its state does not allow.
+pub fn next(rollout: &Rollout, event: &Event, now: Timestamp) -> Result<Option<Next>, CannotSteer> {
+    let cannot = |wish| CannotSteer { id: rollout.id.clone(), state: rollout.state.as_str(), wish };
+    let ended = |state, command, why: &str| {
+        Ok(Some(Next { state, command: Some(command), why: why.to_owned() }))
+    };
+    match (event, rollout.state) {
+        (Event::Look(looked), State::Progressing { step, since }) => {
+            Ok(progress(rollout, looked, (step, since), now))
+        }
+        (Event::Look(looked), State::Paused { .. }) => Ok(harmed(looked)),
+        (Event::Look(_), _) => Ok(None),
+        (Event::Pause(why), State::Progressing { step, since }) => {
+            Ok(Some(Next { state: State::Paused { step, since }, command: None, why: why.clone() }))
+        }
+        (Event::Resume, State::Paused { step, since }) => {
+            let (state, why) = (State::Progressing { step, since }, "resumed".to_owned());
+            Ok(Some(Next { state, command: None, why }))
+        }
+        (Event::Promote, state) if !state.is_over() => {
+            ended(State::Completed, Command::Promote, "promoted by a person before its end")
+        }
+        (Event::Abort(why), state) if !state.is_over() => {
+            ended(State::Aborted, Command::Abort, why)
+        }
+        (Event::RollBack(why), state) if !state.is_over() => {
+            ended(State::RolledBack, Command::RollBack, why)
+        }
+        (Event::Pause(_), _) => Err(cannot("be paused")),
+        (Event::Resume, _) => Err(cannot("be resumed")),
+        (Event::Promote, _) => Err(cannot("be promoted")),
+        (Event::Abort(_), _) => Err(cannot("be aborted")),
+        (Event::RollBack(_), _) => Err(cannot("be rolled back")),
+    }
+}
+
+/// Harm ends a rollout wherever it is.
+fn harmed(looked: &Looked) -> Option<Next> {
+    let alarm = looked.alarm.as_ref().map(|alarm| format!("alarm `{alarm}` went off"));
+    let harm = (looked.finding == Finding::Harm).then(|| looked.why.clone());
+    let why = alarm.or(harm)?;
+    Some(Next { state: State::RolledBack, command: Some(Command::RollBack), why })
+}
+
+fn progress(
+    rollout: &Rollout,
+    looked: &Looked,
+    (step, since): (u32, Timestamp),
+    now: Timestamp,
+) -> Option<Next> {
+    if let Some(harmed) = harmed(looked) {
+        return Some(harmed);
+    }
+    let rules = &rollout.rules;
+    let told = matches!(looked.finding, Finding::Safe | Finding::Inconclusive);
+    let paused =
+        |why: String| Some(Next { state: State::Paused { step, since }, command: None, why });
+    let promoted =
+        |why: String| Some(Next { state: State::Completed, command: Some(Command::Promote), why });
+    if rules.decide == Decide::Evidence && looked.finding == Finding::Safe {
+        return promoted(looked.why.clone());
+    }
+    if passed(rollout.began_at, now) >= rules.deadline_seconds {
+        let why = format!("it was not decided by its deadline: {}", looked.why);
+        return match rules.undecided {
+            Undecided::Promote if told => promoted(why),
+            Undecided::RollBack => {
+                let (state, command) = (State::RolledBack, Some(Command::RollBack));
+                Some(Next { state, command, why })
+            }
+            Undecided::Hold | Undecided::Promote => paused(why),
         };
-        match log.iter().rev().find(own) {
-            Some(entry) => Ok(entry.clone()),
-            None => self.promote(wish).await,
-        }
     }
-
-    /// The app, and the release that a wish means: one that may be used where it is wanted.
-    async fn promotable(
-        &self,
-        wish: &Promotion,
-    ) -> Result<(AppRecord, ReleaseRecord), DeliveryError> {
-        let app = self.app(&wish.app).await?.value;
-        if !app.environments.contains(&wish.environment) {
-            let (app, environment) = (app.name, wish.environment.clone());
-            return Err(DeliveryError::UnknownEnvironment { app, environment });
-        }
-        let release = self.wanted(&app, wish).await?;
-        self.check_usable(&release).await?;
-        Ok((app, release))
+    let steps = &rules.steps;
+    let over = steps.get(step as usize).is_none_or(|own| passed(since, now) >= own.seconds);
+    if !over || !told {
+        return None;
     }
-
-    /// The release that a wish means.
-    async fn wanted(
-        &self,
-        app: &AppRecord,
-        wish: &Promotion,
-    ) -> Result<ReleaseRecord, DeliveryError> {
-        match (&wish.release, app.head) {
-            (Some(selector), _) => self.find_release(&app.name, selector).await,
-            (None, Some(head)) => self.find_release(&app.name, &head.to_string()).await,
-            (None, None) => {
-                let (app, selector) = (app.name.clone(), "newest".to_owned());
-                Err(DeliveryError::UnknownRelease { app, selector })
-            }
+    let following = step + 1;
+    match (steps.get(following as usize), rules.decide) {
+        (Some(step), _) => {
+            let state = State::Progressing { step: following, since: now };
+            let why = format!("step {} begins: {step}", following + 1);
+            Some(Next { state, command: Some(Command::Weigh(following)), why })
         }
+        (None, Decide::Time) => promoted(format!("its last step is over: {}", looked.why)),
+        (None, Decide::Person) => {
+            paused("its last step is over: promote it or abort it".to_owned())
+        }
+        (None, Decide::Evidence) => None,
     }
+}
 
-    /// Returns an environment to an earlier release in one pointer move. Needs no gate, never
-    /// depends on the candidate, and holds the release that is taken back.
-    ///
-    /// # Errors
-    /// If there is no earlier release, the one asked for is unknown or was never live there, or the
-    /// environment moved away from `expected`.
-    pub async fn roll_back(&self, wish: &Rollback) -> Result<DeploymentEntry, DeliveryError> {
-        let app = self.app(&wish.app).await?.value;
-        let chosen = match &wish.release {
-            Some(selector) => Some(self.find_release(&app.name, selector).await?.release),
-            None => None,
+/// Seconds from `since` to `now`; none if a clock went back.
+fn passed(since: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.as_second() - since.as_second()).unwrap_or(0)
+}
+
+impl Rollout {
+    /// How traffic is split in a step: the canary owns the first buckets, so that raising its weight
+    /// moves nobody who is in it already.
+    pub fn plan(&self, step: u32) -> TrafficPlan {
+        let own = self.rules.steps.get(step as usize).copied().unwrap_or_default();
+        let weight = own.weight();
+        let arm = |name: &str, release, (from, to): (BasisPoints, BasisPoints)| {
+            (from < to).then(|| Arm {
+                name: name.to_owned(),
+                release,
+                ranges: vec![BucketRange { from, to }],
+            })
         };
-        let name = &wish.environment;
-        undisturbed(|| async {
-            let read = self.environment(&app, name).await?;
-            let mut log = self.deployments(&app.name, name).await?;
-            // Rows that were added since would be decided over unseen.
-            log.retain(|entry| entry.generation <= read.0.generation);
-            debug_assert!(release::invariants::pointer_equals_folded_log(&read.0, &log));
-            let to = chosen.or_else(|| restore_point(&log)).ok_or_else(|| {
-                let (app, environment) = (app.name.clone(), name.clone());
-                DeliveryError::NothingToRestore { app, environment }
-            })?;
-            // What was live long ago may not be kept any more.
-            self.find_release(&app.name, &to.to_string()).await?;
-            if !log.iter().any(|entry| makes_stable(entry, to)) {
-                let (app, environment) = (app.name.clone(), name.clone());
-                return Err(DeliveryError::NeverLive { release: to, app, environment });
-            }
-            let from = read.0.stable;
-            let make = Move::Stable { from, to, hold: from.filter(|stable| *stable != to) };
-            let cause = Cause::Rollback { reason: wish.reason.clone() };
-            let expected = wish.expected.unwrap_or(read.0.generation);
-            self.make_move(read, (expected, make, cause)).await
-        })
-        .await
-    }
-
-    /// Allows automation to promote a held release again.
-    ///
-    /// # Errors
-    /// If the app, environment or release is unknown.
-    pub async fn clear_hold(
-        &self,
-        app: &AppName,
-        environment: &EnvironmentName,
-        selector: &str,
-        reason: &str,
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        let record = self.app(app).await?.value;
-        let release = self.find_release(app, selector).await?.release;
-        let cause = Cause::HoldCleared { reason: reason.to_owned() };
-        self.move_environment(&record, environment, |environment| {
-            Ok((environment.generation, Move::Clear { release }, cause.clone()))
-        })
-        .await
-    }
-
-    /// Adds the promotion of a change just proposed to `transaction`; nothing if it is held.
-    pub(crate) async fn enter(
-        &self,
-        app: &AppRecord,
-        change: &Change,
-        transaction: Transaction,
-    ) -> Result<(Transaction, Option<DeploymentEntry>), DeliveryError> {
-        let Some(first) = app.environments.first() else { return Ok((transaction, None)) };
-        let (environment, expect) = self.environment(app, first).await?;
-        if environment.held.contains(&change.release) || environment.stable == Some(change.release)
-        {
-            return Ok((transaction, None));
-        }
-        let to = change.release;
-        let make = Move::Stable { from: environment.stable, to, hold: None };
-        let request = MoveRequest {
-            expected: environment.generation,
-            make,
-            cause: Cause::Promotion { change: change.id.clone() },
-            actor: self.actor.clone(),
-            at: self.clock.now(),
-        };
-        let entry = environment.decide(request)?;
-        Ok((record_move(transaction, environment, expect, &entry)?, Some(entry)))
-    }
-
-    /// Decides a move of one environment and commits it, deciding anew when somebody was faster.
-    async fn move_environment(
-        &self,
-        app: &AppRecord,
-        name: &EnvironmentName,
-        decide: impl Fn(&Environment) -> Result<(u64, Move, Cause), DeliveryError>,
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        undisturbed(|| async {
-            let read = self.environment(app, name).await?;
-            let decided = decide(&read.0)?;
-            self.make_move(read, decided).await
-        })
-        .await
-    }
-
-    /// Commits one move, unless somebody else was faster.
-    async fn make_move(
-        &self,
-        (environment, expect): (Environment, Expect),
-        (expected, make, cause): (u64, Move, Cause),
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        let (actor, at) = (self.actor.clone(), self.clock.now());
-        let entry = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
-        let transaction = record_move(self.transaction(), environment, expect, &entry)?;
-        self.store.commit(transaction).await?;
-        Ok(entry)
-    }
-
-    /// Every slot must resolve to an artifact that may be used.
-    async fn check_usable(&self, release: &ReleaseRecord) -> Result<(), DeliveryError> {
-        for artifact in release.slots.values() {
-            let state = match self.artifact(artifact).await?.map(|version| version.state) {
-                Some(ArtifactState::Quarantined) => "quarantined",
-                Some(ArtifactState::Deleted) => "deleted",
-                None => "missing",
-                Some(_) => continue,
-            };
-            return Err(DeliveryError::Unusable { artifact: artifact.clone(), state });
-        }
-        Ok(())
-    }
-
-    /// The whole deployment log of one environment, oldest first.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub async fn deployments(
-        &self,
-        app: &AppName,
-        environment: &EnvironmentName,
-    ) -> Result<Vec<DeploymentEntry>, DeliveryError> {
-        let stream = deployments(app, environment);
-        let mut log: Vec<DeploymentEntry> = Vec::new();
-        loop {
-            let page = self.store.stream(&stream, log.len() as u64, PAGE).await?;
-            let complete = page.len() < PAGE;
-            for event in page {
-                log.push(event.read()?);
-            }
-            if complete {
-                return Ok(log);
-            }
+        let canary = arm(CANARY, self.candidate, (0, weight));
+        let control = arm(CONTROL, self.control, (weight, BUCKETS));
+        TrafficPlan {
+            id: PlanId(self.id.clone()),
+            owner: PlanOwner::Rollout(self.id.clone()),
+            step,
+            arms: canary.into_iter().chain(control).collect(),
+            mirrors: Vec::new(),
+            routes: self.rules.routes.iter().map(|route| route.to(self.candidate)).collect(),
         }
     }
-}
-
-/// Makes a move, and decides it anew while somebody else is faster.
-async fn undisturbed<F>(once: impl Fn() -> F) -> Result<DeploymentEntry, DeliveryError>
-where
-    F: Future<Output = Result<DeploymentEntry, DeliveryError>>,
-{
-    for _ in 1..ATTEMPTS {
-        match once().await {
-            Err(DeliveryError::Store(StoreError::Conflict { .. })) => {}
-            done => return done,
-        }
-    }
-    once().await
-}
-
-pub(crate) fn makes_stable(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
-    matches!(entry.r#move, Move::Stable { to, .. } if to == release)
-}
-
-fn promotion(
-    environment: &Environment,
-    release: &ReleaseRecord,
-    expected: Option<u64>,
-) -> (u64, Move, Cause) {
-    let make = Move::Stable { from: environment.stable, to: release.release, hold: None };
-    let cause = Cause::Promotion { change: release.change.clone() };
-    (expected.unwrap_or(environment.generation), make, cause)
-}
-
-/// The pointer and its log row, in one transaction.
-fn record_move(
-    transaction: Transaction,
-    mut environment: Environment,
-    expect: Expect,
-    entry: &DeploymentEntry,
-) -> Result<Transaction, StoreError> {
-    environment.apply(entry);
-    let key = environment_key(&environment.app, &environment.name);
-    let stream = deployments(&environment.app, &environment.name);
-    transaction.put(ENVIRONMENTS, &key, &environment, expect)?.emit(
-        &stream,
-        "deployment.moved",
-        entry,
-    )
-}
-
-/// The release that was stable before the present one was promoted. A rollback takes the
-/// promotions after its target back, so rolling back twice goes back two promotions.
-pub(crate) fn restore_point(log: &[DeploymentEntry]) -> Option<ReleaseDigest> {
-    let mut promoted: Vec<ReleaseDigest> = Vec::new();
-    for entry in log {
-        if let (Move::Stable { to, .. }, cause) = (&entry.r#move, &entry.cause) {
-            if matches!(cause, Cause::Rollback { .. }) {
-                let keep = promoted.iter().rposition(|release| release == to);
-                promoted.truncate(keep.map_or(0, |at| at));
-            }
-            if promoted.last() != Some(to) {
-                promoted.push(*to);
-            }
-        }
-    }
-    promoted.pop();
-    promoted.pop()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

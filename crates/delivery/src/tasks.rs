@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use knowledge::Watch;
-use release::{AppName, EnvironmentName};
+use release::{AppName, EnvironmentName, Move};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use workflow::Fault;
 use workflow::engine::{Task, TaskCall};
 
+use crate::rollout::{Rollout, State};
 use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
 
 /// How many documents of a kind the result of a refresh names at most.
@@ -32,7 +33,8 @@ pub struct RefreshTask(pub Delivery);
 pub struct ProposeTask(pub Delivery);
 
 /// `release.promote`: makes a release the stable one of an environment. In a workflow it is
-/// automation: if it is that already nothing moves, and what is held stays held.
+/// automation: if it is that already nothing moves, what is held stays held, and a rollout is waited
+/// for to its end. As a person's own deed it begins one and is done.
 #[derive(Debug)]
 pub struct PromoteTask(pub Delivery);
 
@@ -62,6 +64,9 @@ struct Promote {
     release: Option<String>,
     /// The environment's generation that the caller looked at, if it insists on it.
     expected: Option<u64>,
+    /// Whether it goes live at once, whatever the app's rules say.
+    #[serde(default)]
+    now: bool,
 }
 
 #[async_trait]
@@ -115,14 +120,44 @@ impl Task for PromoteTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Promote { app, environment, release, expected } = input(&call)?;
+        let Promote { app, environment, release, expected, now } = input(&call)?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        let wish = Promotion { app, environment, release, expected };
-        let moved = match call.by_hand {
-            true => delivery.promote_since(&wish, call.since).await,
-            false => delivery.promote_once(&wish).await,
+        let wish = Promotion { app, environment, release, expected, now };
+        if call.by_hand {
+            return output(&delivery.promote_since(&wish, call.since).await.map_err(failed)?);
+        }
+        let moved = delivery.promote_once(&wish).await.map_err(failed)?;
+        let Move::Plan { to: Some(plan) } = &moved.r#move else { return output(&moved) };
+        let rollout = loop {
+            let rollout = delivery.rollout(&plan.id.0).await.map_err(failed)?;
+            if rollout.state.is_over() {
+                break rollout;
+            }
+            call.progress.tell(&how_far(&rollout)).await;
+            tokio::time::sleep(OFTEN).await;
         };
-        output(&moved.map_err(failed)?)
+        match rollout.state {
+            State::Completed => {
+                let release = Some(rollout.candidate.to_string());
+                let promoted = delivery.promote_once(&Promotion { release, ..wish }).await;
+                output(&promoted.map_err(failed)?)
+            }
+            state => {
+                let why = rollout.passed.last().map_or("", |passed| passed.why.as_str());
+                let said = format!("rollout `{}` is {}: {why}", rollout.id, state.as_str());
+                Err(Fault::new("Groundcrew.NotPromoted", said))
+            }
+        }
+    }
+}
+
+/// How far a rollout is, in a line.
+fn how_far(rollout: &Rollout) -> String {
+    let (step, steps) = (rollout.state.step().unwrap_or_default() + 1, rollout.rules.steps.len());
+    let state = rollout.state.as_str();
+    match &rollout.looked {
+        Some(looked) => format!("{}: {state}, step {step} of {steps}; {}", rollout.id, looked.why),
+        None => format!("{}: {state}, step {step} of {steps}", rollout.id),
     }
 }
 

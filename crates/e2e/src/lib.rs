@@ -219,6 +219,14 @@ impl Stage {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// The code that a command ends with.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn code(&self, args: &[&str]) -> Result<Option<i32>> {
+        Ok(self.command(args)?.output()?.status.code())
+    }
+
     /// As [`Stage::groundcrew`], with another's key.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod client;
 mod output;
 mod passages;
 mod trail;
+mod trial;
 
 use std::sync::Arc;
 
@@ -19,15 +20,16 @@ use models::{
     Embeddings, Event, EventStream, FinishReason, Message, Passage, ProviderError, RequestField,
     Role, Sampling,
 };
-use monitoring::TraceId;
+use monitoring::{AnswerRecord, TraceId};
 use prompts::PassageView;
-use release::{AppName, Binding, Caller, EnvironmentName, TenantId, Unit};
+use release::{AppName, Binding, Caller, EnvironmentName, PrincipalId, TenantId, Unit};
 use security::guardrails::{Hit, RuleAction};
-use security::{Action, Identity, Resource, authorize};
+use security::{Action, Resource, authorize};
 use tracing::Instrument;
 
 pub use client::{Client, Out, Responding};
 pub use trail::Trail;
+pub use trial::{Trial, Tried};
 
 use output::Output;
 
@@ -57,7 +59,7 @@ pub struct Arrived {
 
 /// A request that may be made.
 pub struct Admitted {
-    identity: Arc<Identity>,
+    principal: PrincipalId,
     tenant: TenantId,
     app: AppName,
     environment: EnvironmentName,
@@ -69,7 +71,9 @@ pub struct Bound {
     /// The request's trace.
     pub trace: TraceId,
     /// Who asks.
-    pub identity: Arc<Identity>,
+    pub principal: PrincipalId,
+    /// The evaluation that asks, if one does.
+    pub evaluation: Option<String>,
     /// Whose app.
     pub tenant: TenantId,
     /// The app.
@@ -103,24 +107,36 @@ struct Cleared(Composed);
 
 /// Answers one request and records it. Runs in a task of its own: a client that hangs up loses its
 /// answer, not the record of it.
-pub async fn answer(gateway: Arc<Gateway>, arrived: Arrived, mut client: Client) {
+pub async fn answer(gateway: Arc<Gateway>, arrived: Arrived, client: Client) {
     let bound = match admit(&gateway, arrived).and_then(|admitted| bind(&gateway, admitted)) {
         Ok(bound) => bound,
         // Bound to no release, it has no record: nothing was answered.
         Err(error) => return client.fail(error).await,
     };
-    let mut trail = Trail::begin(&gateway, &bound);
+    answer_bound(&gateway, bound, client).await;
+}
+
+/// Answers a request that is bound to a release, records it, and gives the record, with what
+/// grounded the answer.
+async fn answer_bound(
+    gateway: &Gateway,
+    bound: Bound,
+    mut client: Client,
+) -> (AnswerRecord, Arc<[Passage]>) {
+    let mut trail = Trail::begin(gateway, &bound);
     client.bound(trail.trace(), bound.binding.release);
     let span =
         tracing::info_span!("answer", request = %trail.trace(), release = %bound.binding.release);
-    let result = respond(&gateway, bound, &mut trail, &mut client).instrument(span).await;
-    trail.settle(&gateway, result.as_ref());
-    let recorded = gateway.parts.traces.append(&trail.into_record()).await;
+    let result = respond(gateway, bound, &mut trail, &mut client).instrument(span).await;
+    trail.settle(gateway, result.as_ref());
+    let (record, passages) = trail.into_record();
+    let recorded = gateway.parts.traces.append(&record).await;
     match (recorded, result) {
         (Err(error), _) => client.fail(GatewayError::Unrecorded(error)).await,
         (Ok(_), Err(error)) => client.fail(error).await,
         (Ok(_), Ok(finish)) => client.finish(finish).await,
     }
+    (record, passages)
 }
 
 async fn respond(
@@ -166,12 +182,13 @@ fn admit(gateway: &Gateway, arrived: Arrived) -> Result<Admitted, GatewayError> 
         Some(environment) => environment.parse().map_err(unknown)?,
         None => gateway.parts.environment.clone(),
     };
-    Ok(Admitted { identity, tenant, app, environment, arrived })
+    let principal = identity.principal.clone();
+    Ok(Admitted { principal, tenant, app, environment, arrived })
 }
 
 /// To one release, kept to the end.
 fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
-    let Admitted { identity, tenant, app, environment, arrived } = admitted;
+    let Admitted { principal, tenant, app, environment, arrived } = admitted;
     let live = Arc::clone(&gateway.parts.live.borrow());
     let trace = (gateway.parts.trace_ids)();
     let unit = match arrived.session {
@@ -185,7 +202,8 @@ fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
     let loaded = live.release(&tenant, release);
     let loaded = loaded.map_err(|why| GatewayError::NotLoaded { release, why })?;
     let (request, set) = (arrived.request, arrived.set);
-    Ok(Bound { trace, identity, tenant, app, binding, loaded, request, set })
+    let evaluation = None;
+    Ok(Bound { trace, principal, evaluation, tenant, app, binding, loaded, request, set })
 }
 
 /// With the passages that fit the question, from the snapshot the release pins.
@@ -227,7 +245,9 @@ async fn ground(
         trail.step("rerank", begin);
     }
     trail.retrieved(digest, &found, vector.as_deref());
-    let passages = passages::given(found.passages, bound.loaded.config.max_passage_tokens).into();
+    let most = bound.loaded.config.max_passage_tokens;
+    let passages: Arc<[Passage]> = passages::given(found.passages, most).into();
+    trail.grounded_on(&passages);
     trail.step("ground", begin);
     Ok(Grounded { bound, passages })
 }
@@ -378,7 +398,7 @@ pub async fn embed(
         _ = gone => Err(GatewayError::HungUp),
     };
     trail.settle(gateway, result.as_ref().map(|_| &FinishReason::Stop));
-    let recorded = gateway.parts.traces.append(&trail.into_record()).await;
+    let recorded = gateway.parts.traces.append(&trail.into_record().0).await;
     let result = recorded.map_err(GatewayError::Unrecorded).and(result);
     (Some(responding), result)
 }

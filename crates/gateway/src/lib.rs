@@ -29,9 +29,10 @@ use release::{Clock, EnvironmentName};
 use security::KeyRing;
 use tokio::sync::{Semaphore, watch};
 
+pub use answer::{Trial, Tried};
 pub use dialect::key;
 pub use error::GatewayError;
-pub use live::{Live, LiveReleases, Loaded};
+pub use live::{Live, LiveReleases, Loaded, Loader};
 
 /// Bounds on what one request may take.
 #[derive(Debug, Clone, Copy)]

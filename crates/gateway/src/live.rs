@@ -61,11 +61,17 @@ impl Live {
     }
 }
 
+/// Loads releases, live or not.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    blobs: Blobs,
+    snapshots: Arc<SnapshotCache>,
+    models: Arc<dyn KnowledgeModels>,
+}
+
 /// Keeps [`Live`] up with the routing table.
 pub struct LiveReleases {
-    blobs: Blobs,
-    snapshots: SnapshotCache,
-    models: Arc<dyn KnowledgeModels>,
+    loader: Loader,
     table: watch::Receiver<Arc<RoutingTable>>,
     erasures: watch::Receiver<u64>,
     live: watch::Sender<Arc<Live>>,
@@ -74,9 +80,10 @@ pub struct LiveReleases {
 impl LiveReleases {
     /// Follows `table`; releases are read from `blobs`.
     pub fn new(blobs: Blobs, table: watch::Receiver<Arc<RoutingTable>>) -> Self {
-        let (snapshots, models) = (SnapshotCache::default(), Arc::new(NoModels));
+        let (snapshots, models) = (Arc::new(SnapshotCache::default()), Arc::new(NoModels));
         let (_, erasures) = watch::channel(0);
-        Self { blobs, snapshots, models, table, erasures, live: watch::Sender::default() }
+        let loader = Loader { blobs, snapshots, models };
+        Self { loader, table, erasures, live: watch::Sender::default() }
     }
 
     /// The same, told of erasures; else nothing in memory is ever looked at again.
@@ -88,7 +95,12 @@ impl LiveReleases {
     /// The same, with models for knowledge; else it has none.
     #[must_use]
     pub fn with_models(self, models: Arc<dyn KnowledgeModels>) -> Self {
-        Self { models, ..self }
+        Self { loader: Loader { models, ..self.loader }, ..self }
+    }
+
+    /// What loads releases, for those that are not live; segments are shared with those that are.
+    pub fn loader(&self) -> Loader {
+        self.loader.clone()
     }
 
     /// What is live, now and whenever it changes.
@@ -124,10 +136,10 @@ impl LiveReleases {
                     continue;
                 }
                 let loaded = match before.releases.get(&key) {
-                    Some(Ok(loaded)) if !erased || self.is_current(tenant, loaded).await => {
+                    Some(Ok(loaded)) if !erased || self.loader.is_current(tenant, loaded).await => {
                         Ok(Arc::clone(loaded))
                     }
-                    _ => self.load(tenant, digest).await.map(Arc::new),
+                    _ => self.loader.load(tenant, digest).await.map(Arc::new),
                 };
                 if let Err(why) = &loaded {
                     tracing::error!(release = %digest, %tenant, why, "release cannot be loaded");
@@ -137,10 +149,12 @@ impl LiveReleases {
         }
         self.live.send_replace(Arc::new(Live { table, erasures, releases }));
     }
+}
 
+impl Loader {
     /// Whether nothing was erased of a release's snapshot since it was loaded. If that cannot be told
-    /// it is loaded anew: what was erased must not be answered with.
-    async fn is_current(&self, tenant: &TenantId, loaded: &Loaded) -> bool {
+    /// it is to be loaded anew: what was erased must not be answered with.
+    pub async fn is_current(&self, tenant: &TenantId, loaded: &Loaded) -> bool {
         let Some(snapshot) = &loaded.snapshot else { return true };
         match snapshot.is_current(&self.blobs.tenant(tenant)).await {
             Ok(current) => current,
@@ -151,7 +165,11 @@ impl LiveReleases {
         }
     }
 
-    async fn load(&self, tenant: &TenantId, digest: ReleaseDigest) -> Result<Loaded, String> {
+    /// Loads a release with everything it pins.
+    ///
+    /// # Errors
+    /// What of it cannot be had, and why.
+    pub async fn load(&self, tenant: &TenantId, digest: ReleaseDigest) -> Result<Loaded, String> {
         let blobs = self.blobs.tenant(tenant);
         let bytes = blobs.get(&digest.digest()).await.map_err(|error| error.to_string())?;
         let release = Release::open(bytes.to_vec(), digest).map_err(|error| error.to_string())?;

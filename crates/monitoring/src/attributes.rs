@@ -55,6 +55,10 @@ pub const DIALECT: &str = "groundcrew.dialect";
 pub const STREAM: &str = "groundcrew.stream";
 /// The traffic plan in force.
 pub const PLAN: &str = "groundcrew.plan";
+/// Which step of the plan's owner it was.
+pub const STEP: &str = "groundcrew.step";
+/// The evaluation that asked; such an answer is no traffic.
+pub const EVALUATION_RUN: &str = "groundcrew.evaluation";
 /// The arm of the plan.
 pub const ARM: &str = "groundcrew.arm";
 /// What the request was assigned by.

@@ -22,6 +22,7 @@
 
 pub mod alarm;
 pub mod answers;
+pub mod arms;
 pub mod ask;
 pub mod attributes;
 pub mod blast;
@@ -40,6 +41,7 @@ mod record;
 pub mod results;
 mod robust;
 pub mod rows;
+pub mod spent;
 pub mod tables;
 mod telemetry;
 

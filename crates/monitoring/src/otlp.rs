@@ -109,7 +109,9 @@ fn root_attributes(record: &AnswerRecord) -> Attributes {
     root.flag(name::STREAM, record.stream);
     root.text(name::PRINCIPAL, &record.principal);
     root.maybe(name::PLAN, record.plan.as_ref());
+    root.maybe(name::STEP, record.step.as_ref());
     root.maybe(name::ARM, record.arm.as_ref());
+    root.maybe(name::EVALUATION_RUN, record.evaluation.as_ref());
     root.text(name::UNIT, record.unit.id());
     root.flag(name::UNIT_STUCK, matches!(record.unit, Unit::Stuck(_)));
     if let Unit::Stuck(session) = &record.unit {

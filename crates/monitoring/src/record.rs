@@ -78,6 +78,9 @@ pub struct AnswerRecord {
     pub release: ReleaseDigest,
     /// The traffic plan in force.
     pub plan: Option<PlanId>,
+    /// Which step of the plan's owner it was.
+    #[serde(default)]
+    pub step: Option<u32>,
     /// The plan's arm.
     pub arm: Option<String>,
     /// What the request was assigned by.
@@ -88,6 +91,10 @@ pub struct AnswerRecord {
     pub dialect: String,
     /// Whether the answer was streamed.
     pub stream: bool,
+    /// The evaluation that asked, if one did: then nobody waited for the answer, and it is no
+    /// traffic. Metrics, top contributors and rollouts leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<String>,
     /// When it arrived.
     pub started_at: Timestamp,
     /// What was done, in order.

@@ -3,7 +3,11 @@
 //! A [`Batch`] is what one message of OTLP amounts to. Rows carry no tenant: the tables they are
 //! put in are one tenant's.
 
+use std::collections::HashSet;
+
 use release::{Digest, Timestamp};
+
+use crate::attributes::EVALUATION_RUN;
 
 /// The rows of one message.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +24,14 @@ pub struct Batch {
     pub logs: Vec<LogEntry>,
     /// What was measured.
     pub metrics: Vec<MetricPoint>,
+}
+
+impl Batch {
+    /// The traces of answers that an evaluation asked for: they are no traffic.
+    pub fn evaluated(&self) -> HashSet<&str> {
+        let by_one = |span: &&Span| span.attributes.iter().any(|(name, _)| name == EVALUATION_RUN);
+        self.spans.iter().filter(by_one).map(|span| span.trace_id.as_str()).collect()
+    }
 }
 
 /// A name and a value; values that are no text are written as JSON.

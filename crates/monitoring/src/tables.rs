@@ -41,6 +41,7 @@ use crate::metrics::Rollups;
 use crate::rows::{Batch, MetricPoint};
 pub use columns::Encoded;
 pub use compact::Retention;
+pub(crate) use erase::ERASED;
 pub use erase::{Erased, Subject};
 use manifest::{Edit, Manifest};
 pub use manifest::{File, Level};

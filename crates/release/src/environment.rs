@@ -100,6 +100,9 @@ pub struct TrafficPlan {
     pub id: PlanId,
     /// The rollout or experiment that moves it.
     pub owner: PlanOwner,
+    /// Which step of its owner it is, from 0: what requests are counted by.
+    #[serde(default)]
+    pub step: u32,
     /// The arms; together they own every bucket once.
     pub arms: Vec<Arm>,
     /// Releases that see copies of requests.
@@ -310,7 +313,13 @@ impl Environment {
                 self.held.remove(to);
                 self.held.extend(*hold);
             }
-            Move::Plan { to } => self.plan.clone_from(to),
+            Move::Plan { to } => {
+                self.plan.clone_from(to);
+                // Automation may not; so a person did.
+                to.iter().flat_map(TrafficPlan::releases).for_each(|release| {
+                    self.held.remove(&release);
+                });
+            }
             Move::Clear { release } => {
                 self.held.remove(release);
             }

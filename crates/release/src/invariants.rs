@@ -67,7 +67,9 @@ pub fn rolled_back_is_held(log: &[DeploymentEntry]) -> bool {
             Move::Clear { release } => {
                 held.remove(release);
             }
-            Move::Plan { .. } => {}
+            Move::Plan { .. } => entry.r#move.releases().for_each(|to| {
+                held.remove(&to);
+            }),
         }
         !(freed && entry.actor.is_automation())
     })

@@ -52,6 +52,8 @@ pub struct Binding {
     pub environment: EnvironmentName,
     /// The traffic plan in force, if any.
     pub plan: Option<PlanId>,
+    /// Which step of the plan's owner it was.
+    pub step: Option<u32>,
     /// The arm the unit fell into; none without a plan or when a route decided.
     pub arm: Option<String>,
     /// What the request was assigned by.
@@ -162,11 +164,13 @@ impl RoutingTable {
             release: stable,
             environment: environment.clone(),
             plan: None,
+            step: None,
             arm: None,
             unit: caller.unit,
         };
         if let Some(plan) = &live.plan {
             binding.plan = Some(plan.id.clone());
+            binding.step = Some(plan.step);
             let taken = plan.routes.iter().find(|route| match &route.when {
                 RouteMatch::Header { name, value } => (caller.header)(name) == Some(value),
                 RouteMatch::Tenant(tenant) => tenant == caller.tenant,

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use release::{PrincipalId, TenantId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::KeyId;
 
 /// What a principal is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Runs the tenant (or, without a tenant, the installation): may do everything there.
@@ -74,6 +77,8 @@ actions! {
     ReadReleases,
     /// See knowledge and search it.
     ReadKnowledge,
+    /// Run evaluations, which ask apps and judges.
+    Evaluate,
     /// See traces.
     ReadTraces,
     /// Send traces, metrics, logs and scores.
@@ -84,6 +89,10 @@ actions! {
     Apply,
     /// Promote a release.
     Promote,
+    /// Say that a release is good, or not, where a gate asks for it.
+    Approve,
+    /// Let a gate not count for a release.
+    Waive,
     /// Roll back.
     RollBack,
     /// Allow automation to promote a held release again.
@@ -181,10 +190,11 @@ fn installation_only(identity: &Identity, action: Action) -> bool {
 
 fn allowed(role: Role, action: Action) -> bool {
     use Action::{
-        Answer, Apply, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge, EraseTelemetry,
-        ManageBackups, ManageHolds, ManageKeys, ManageTenants, ManageUsers, Promote, PruneStorage,
-        ReadKnowledge, ReadReleases, ReadStatus, ReadTraces, ReadWorkflows, RefreshKnowledge,
-        RollBack, RunWorkflows, WriteKnowledge, WriteTelemetry,
+        Answer, Apply, Approve, ClearHold, DecideApprovals, DefineWorkflows, EraseKnowledge,
+        EraseTelemetry, Evaluate, ManageBackups, ManageHolds, ManageKeys, ManageTenants,
+        ManageUsers, Promote, PruneStorage, ReadKnowledge, ReadReleases, ReadStatus, ReadTraces,
+        ReadWorkflows, RefreshKnowledge, RollBack, RunWorkflows, Waive, WriteKnowledge,
+        WriteTelemetry,
     };
     match action {
         Answer | WriteTelemetry => role != Role::Viewer,
@@ -195,10 +205,11 @@ fn allowed(role: Role, action: Action) -> bool {
         // The approval itself says who.
         DecideApprovals => role != Role::Client,
         // What tasks do in somebody's name, these roles may do themselves.
-        Promote | RollBack | ClearHold | RefreshKnowledge | PruneStorage | RunWorkflows => {
+        Promote | Approve | RollBack | ClearHold | RefreshKnowledge | PruneStorage
+        | RunWorkflows | Evaluate => {
             matches!(role, Role::Admin | Role::Engineer | Role::Operator)
         }
-        EraseKnowledge | EraseTelemetry | ManageBackups | ManageHolds | ManageKeys
+        Waive | EraseKnowledge | EraseTelemetry | ManageBackups | ManageHolds | ManageKeys
         | ManageUsers | ManageTenants => role == Role::Admin,
     }
 }

@@ -6,15 +6,20 @@ mod batches;
 mod diagnosis;
 mod documents;
 mod erasures;
+mod evaluations;
+mod experiments;
 mod freshness;
+mod gates;
 mod metrics;
 mod progress;
 mod project;
 mod query;
 mod report;
 mod retrieval;
+mod rollouts;
 mod series;
 mod show;
+mod simulation;
 mod storage;
 mod subjects;
 mod waterfall;
@@ -93,12 +98,21 @@ enum Command {
     /// Releases: what they pin and where they are live.
     #[command(subcommand)]
     Release(ReleaseCommand),
+    /// Rollouts: how a release takes over, step by step, and what was seen of it.
+    #[command(subcommand)]
+    Rollout(rollouts::RolloutCommand),
+    /// Experiments: what results say, and how sure that is.
+    #[command(subcommand)]
+    Experiment(experiments::ExperimentCommand),
     /// Knowledge: what grounds answers.
     #[command(subcommand)]
     Knowledge(KnowledgeCommand),
     /// Models that run in the server.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Evaluations: suites of cases, asked of a release, and what came of it.
+    #[command(subcommand)]
+    Eval(evaluations::EvalCommand),
     /// Workflows: long pieces of work, step by step.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
@@ -230,7 +244,8 @@ enum ReleaseCommand {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Make a release the stable one of an environment.
+    /// Make a release the stable one of an environment, or begin to roll it out where the app's
+    /// rules say how.
     Promote {
         /// The app.
         app: String,
@@ -239,10 +254,26 @@ enum ReleaseCommand {
         /// The environment.
         #[arg(long)]
         env: String,
+        /// At once, whatever the rules say. A rollout of it that is under way ends with it.
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Return an environment to an earlier release, all slots at once.
+    /// How a release stands before the gates of an environment, and why.
+    Gates(gates::GatesArguments),
+    /// Say that a release is good, where a gate asks for approvals. Nobody decides on their own.
+    Approve(gates::ApproveArguments),
+    /// Let a gate not count for a release, until a moment and for a reason.
+    Waive(gates::WaiveArguments),
+    /// Keep the weights of the rollout that is under way as they are.
+    Pause(rollouts::SteerArguments),
+    /// Let a paused rollout go on.
+    Resume(rollouts::SteerArguments),
+    /// Stop the rollout that is under way; its release is not held.
+    Abort(rollouts::SteerArguments),
+    /// Return an environment to an earlier release, all slots at once; where a rollout is under way,
+    /// take its release back.
     Rollback {
         /// The app.
         app: String,
@@ -256,6 +287,16 @@ enum ReleaseCommand {
         #[arg(long, short = 'm', default_value = "")]
         reason: String,
     },
+    /// From a commit to production and out again: who changed what, on which evidence it went live,
+    /// when, and until when.
+    Record {
+        /// The app.
+        app: String,
+        /// A change, a sequence number or a digest.
+        release: String,
+    },
+    /// Take an artifact, what was made from it, and every release that uses these out of use.
+    Quarantine(rollouts::QuarantineArguments),
     /// What was live when.
     History {
         /// The app.
@@ -431,7 +472,15 @@ enum UserCommand {
     List,
 }
 
-/// Runs a command: 0 done, 1 failed, 2 used wrongly (as clap has it).
+/// What was asked could be told, but does not pass: how the command ends, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+struct Refused {
+    code: u8,
+    why: String,
+}
+
+/// Runs a command: 0 done, 1 failed, 2 used wrongly (as clap has it), others as the command says.
 pub fn run(cli: Cli) -> ExitCode {
     // It confines itself, so nothing else may have been started.
     if let Command::ExtractDocument { memory, seconds } = cli.command {
@@ -453,7 +502,10 @@ pub fn run(cli: Cli) -> ExitCode {
         .and_then(|runtime| runtime.block_on(execute(cli)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&format_args!("{error:#}")),
+        Err(error) => {
+            failed(&format_args!("{error:#}"));
+            ExitCode::from(ended(&error))
+        }
     }
 }
 
@@ -461,6 +513,11 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
     // Nothing can be done if even this cannot be written.
     let _unwritten = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::FAILURE
+}
+
+/// How a command ends that failed.
+fn ended(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<Refused>().map_or(1, |refused| refused.code)
 }
 
 async fn execute(cli: Cli) -> Result<()> {
@@ -494,6 +551,10 @@ async fn execute(cli: Cli) -> Result<()> {
         }
         Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
         Command::Alarm(command) => alarms::run(command, || Client::new(&target), &out).await,
+        Command::Rollout(rollouts::RolloutCommand::Simulate(asked)) => {
+            simulation::run(&asked, &out)
+        }
+        Command::Experiment(command) => experiments::run(&command, &out),
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }
@@ -517,6 +578,8 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         Command::Ask { app, question } => ask(client, &app, &question, out).await,
         Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
         Command::Release(command) => release(client, command, out).await,
+        Command::Rollout(command) => rollouts::rollout(client, command, out).await,
+        Command::Eval(command) => evaluations::run(client, command, out).await,
         Command::Knowledge(command) => knowledge(client, command, out).await,
         Command::Storage(command) => storage::run(client, command, out).await,
         Command::Models(ModelsCommand::Import(asked)) => {
@@ -554,6 +617,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::ExtractDocument { .. }
         | Command::Workflow(_)
         | Command::Alarm(_)
+        | Command::Experiment(_)
         | Command::Completions { .. } => Ok(()),
     }
 }
@@ -578,11 +642,21 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
             let asked = (path.as_str(), json!({"reason": reason}));
             waiting.post(client, asked, out, show::proposed).await
         }
-        ReleaseCommand::Promote { app, release, env, waiting } => {
+        ReleaseCommand::Promote { app, release, env, now, waiting } => {
             let path = format!("/api/v1/apps/{app}/environments/{env}/promote");
-            let asked = (path.as_str(), json!({"release": release}));
+            let asked = (path.as_str(), json!({"release": release, "now": now}));
             waiting.post(client, asked, out, show::moved).await
         }
+        ReleaseCommand::Gates(asked) => gates::gates(client, asked, out).await,
+        ReleaseCommand::Approve(asked) => gates::approve(client, asked, out).await,
+        ReleaseCommand::Waive(asked) => gates::waive(client, asked, out).await,
+        ReleaseCommand::Pause(asked) => rollouts::steer(client, "pause", asked, out).await,
+        ReleaseCommand::Resume(asked) => rollouts::steer(client, "resume", asked, out).await,
+        ReleaseCommand::Abort(asked) => rollouts::steer(client, "abort", asked, out).await,
+        ReleaseCommand::Record { app, release } => {
+            rollouts::record(client, (&app, &release), out).await
+        }
+        ReleaseCommand::Quarantine(asked) => rollouts::quarantine(client, asked, out).await,
         ReleaseCommand::Rollback { app, env, to, reason } => {
             let path = format!("/api/v1/apps/{app}/environments/{env}/rollback");
             let body = json!({"release": to, "reason": reason});

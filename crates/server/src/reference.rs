@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::Context;
 use clap::CommandFactory;
 use delivery::project::files::{AppFile, ProjectFile};
+use delivery::simulate::ScenarioFile;
+use evaluation::suite::SuiteFile;
 use knowledge::KnowledgeSpec;
 use models::ModelSpec;
 use monitoring::alarm::slo::SloFile;
@@ -43,10 +45,12 @@ fn kinds() -> Vec<Kind> {
         kind("prompt", "prompts/NAME.md, between its `+++` lines", schema_for!(FrontMatter)),
         kind("guardrails", "guardrails/NAME.toml", schema_for!(GuardrailsSpec)),
         kind("knowledge", "knowledge/NAME.toml", schema_for!(KnowledgeSpec)),
+        kind("suite", "evals/NAME.toml", schema_for!(SuiteFile)),
         kind("schedule", "workflows/NAME.schedule.toml", schema_for!(ScheduleFile)),
         kind("rule", "workflows/NAME.rule.toml", schema_for!(RuleSpec)),
         kind("monitor", "monitors/NAME.toml", schema_for!(AlarmFile)),
         kind("slo", "monitors/NAME.slo.toml", schema_for!(SloFile)),
+        kind("scenario", "SCENARIO.toml, for `rollout simulate`", schema_for!(ScenarioFile)),
         kind("server", "server.toml", schema_for!(ServerFile)),
     ]
 }
@@ -112,10 +116,12 @@ fn files() -> String {
 fn commands() -> String {
     let mut page =
         "# Commands\n\nEvery command but `init`, `up`, `apply --check`, `workflow validate`, \
-        `workflow test`, `explain` and `completions` calls a running server. With `--json` every \
+        `workflow test`, `alarm simulate`, `rollout simulate`, `experiment analyze`, `explain` and \
+        `completions` calls a running server. With `--json` every \
         one prints its answer as JSON.\n\nA command ends with 0 when it did what it was asked, \
         with 1 when it did not (the reason is on the error output, with a code that `explain` \
-        knows if the server gave it), and with 2 when the command line itself is wrong.\n"
+        knows if the server gave it), with 2 when the command line itself is wrong, and with 3 when \
+        an evaluation or a comparison of two does not decide.\n"
             .to_owned();
     let mut root = Cli::command().term_width(100);
     root.build();

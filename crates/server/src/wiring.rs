@@ -37,9 +37,12 @@ use crate::aws;
 use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
 use crate::config::{ServerFile, StoreFile};
+use crate::evaluations::EvaluateTask;
 use crate::links;
 use crate::steps::Steps;
-use crate::{alarms, contributors, freshness, hooks, listen, platform, prometheus};
+use crate::{
+    alarms, contributors, freshness, gates, hooks, listen, platform, prometheus, rollouts,
+};
 
 /// How often schedules and rules are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -142,6 +145,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let delivery = parts.delivery(&stored, Arc::clone(&models)).with_backups(reached);
     let backups =
         Keeper { places, data: stored, parts, node: node.clone(), scratch: data.scratch() };
+    let asked = gates::Known {
+        queries: telemetry.queries.clone(),
+        functions: Arc::clone(&functions),
+        backups: backups.clone(),
+    };
+    let delivery = delivery.with_gate_sources(Arc::new(asked));
     let tenants = keys.tenant_names().await?;
     let sources = Sources { rollups: Arc::clone(&rollups), queries: telemetry.queries.clone() };
     let alarms = Alarms::new(store.clone(), Arc::clone(&clock), Arc::new(sources));
@@ -152,20 +161,6 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         mail: mail.transpose()?,
     };
     let (records, holder) = (store.clone(), node.clone());
-    let tasks: Vec<Arc<dyn Task>> = vec![
-        Arc::new(notify),
-        Arc::new(RefreshTask(delivery.clone())),
-        Arc::new(CompactTask(delivery.clone())),
-        Arc::new(PruneTask::new(delivery.clone(), config.retention)),
-        Arc::new(ProposeTask(delivery.clone())),
-        Arc::new(PromoteTask(delivery.clone())),
-        Arc::new(TakeTask(backups.clone())),
-        Arc::new(DrillTask(backups.clone())),
-        functions,
-        connections,
-    ];
-    let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
-    workflows.offer(config.buckets(base)?);
     delivery.mask_erasures(&tenants).await?;
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let live = LiveReleases::new(blobs.clone(), reconciler.table());
@@ -177,14 +172,40 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let gateway = Gateway::new(Parts {
         keys: Arc::clone(&keys),
         live: live_now.clone(),
-        providers,
-        prices,
+        providers: Arc::clone(&providers),
+        prices: prices.clone(),
         traces: telemetry.log.clone(),
         clock: Arc::clone(&clock),
         trace_ids: Box::new(|| TraceId::from_bytes(uuid::Uuid::new_v4().into_bytes())),
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
+    let evaluate = EvaluateTask {
+        delivery: delivery.clone(),
+        gateway: Arc::clone(&gateway),
+        loader: live.loader(),
+        providers,
+        prices,
+        models: Arc::clone(&models),
+        functions: Arc::clone(&functions),
+        connections: Arc::clone(&connections),
+        clock: Arc::clone(&clock),
+    };
+    let tasks: Vec<Arc<dyn Task>> = vec![
+        Arc::new(notify),
+        Arc::new(RefreshTask(delivery.clone())),
+        Arc::new(CompactTask(delivery.clone())),
+        Arc::new(PruneTask::new(delivery.clone(), config.retention)),
+        Arc::new(ProposeTask(delivery.clone())),
+        Arc::new(PromoteTask(delivery.clone())),
+        Arc::new(TakeTask(backups.clone())),
+        Arc::new(DrillTask(backups.clone())),
+        Arc::new(evaluate),
+        functions,
+        connections,
+    ];
+    let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
+    workflows.offer(config.buckets(base)?);
     let exporter = match &config.telemetry.export {
         Some(file) => {
             let (store, log) = (system.clone(), telemetry.log_id.clone());
@@ -194,6 +215,10 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         None => None,
     };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
+    let known = rollouts::Known { queries: telemetry.queries.clone(), alarms: alarms.clone() };
+    let rolled = (delivery.clone(), known);
+    let waited_for = (delivery.clone(), holder.clone());
+    let looked_at = (records.clone(), Arc::clone(&keys));
     let alarmed = alarms.clone();
     let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
@@ -245,6 +270,10 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
+    background.spawn(rollouts::keep(rolled, looked_at, holder.clone(), Arc::clone(&clock)));
+    let (waits, own) = waited_for;
+    let at = (records.clone(), Arc::clone(&keys));
+    background.spawn(gates::keep(waits, at, own, Arc::clone(&clock)));
     let evaluated = (alarmed, workflows.clone());
     background.spawn(alarms::keep(
         evaluated,

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::python;
 use crate::process::{self, root};
 use crate::setup;
 
@@ -81,18 +82,4 @@ fn python_documentation() -> Result<PathBuf> {
         fs::write(directory.join("complete"), "")?;
     }
     Ok(directory)
-}
-
-/// A Python with `package`.
-pub(super) fn python(package: &str, others: &[&str]) -> Result<PathBuf> {
-    let name = package.split('=').next().unwrap_or(package);
-    let directory = setup::cache().join(format!("bench-{name}"));
-    if !directory.join("complete").exists() {
-        println!("installing {package} in {}", directory.display());
-        process::run(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
-        let pip = directory.join("bin/pip");
-        process::run(Command::new(pip).args(["install", "--quiet", package]).args(others))?;
-        fs::write(directory.join("complete"), "")?;
-    }
-    Ok(directory.join("bin/python"))
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use self::batch::{Corpus, Draw, Template};
 use self::target::Target;
-use super::knowledge::python;
+use super::python;
 use super::{binaries, scripted_model, thread_cpu};
 use crate::load::{Connection, Measured, Shot, fire};
 

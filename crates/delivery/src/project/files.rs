@@ -7,6 +7,8 @@ use release::{ArtifactName, EnvironmentName, SlotName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rollout::rules::RulesFile;
+
 /// `groundcrew.toml`: the project itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,11 +73,14 @@ impl Slots {
 }
 
 /// How an app's releases reach the environments.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// How a candidate enters the first environment.
     pub enter: Entry,
+    /// How releases come into an environment, by its name; at once where nothing is said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<EnvironmentName, RulesFile>,
 }
 
 /// How a candidate enters the first environment.
@@ -120,11 +125,15 @@ pub enum Folder {
     Queries,
     /// `contributors/NAME.json`.
     Contributors,
+    /// `evals/NAME.toml`.
+    Suites,
+    /// `evals/NAME.jsonl`: the cases of suites.
+    Cases,
 }
 
 impl Folder {
     /// The folders of a project, by name.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
         "apps",
         "models",
         "prompts",
@@ -134,6 +143,7 @@ impl Folder {
         "monitors",
         "queries",
         "contributors",
+        "evals",
     ];
 
     /// The folder of `path` (relative to the project, with `/`) and the name the file gives its
@@ -158,6 +168,8 @@ impl Folder {
             "queries" if file.ends_with(".sql") => (Self::Queries, ".sql"),
             "queries" => (Self::Queries, ".insights"),
             "contributors" => (Self::Contributors, ".json"),
+            "evals" if file.ends_with(".jsonl") => (Self::Cases, ".jsonl"),
+            "evals" => (Self::Suites, ".toml"),
             _ => return None,
         };
         file.strip_suffix(extension).map(|name| (folder, name))

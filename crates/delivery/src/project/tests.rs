@@ -184,3 +184,16 @@ fn a_rule_of_contributors_is_read_and_its_mistakes_are_told_with_their_place() {
         ("contributors/Bad Name.json", &rule("\"$.user\"")),
     ]));
 }
+
+#[test]
+fn gates_that_cannot_be_followed_are_told_at_their_place() {
+    let app = "[slots]\nmodel = \"small\"\nprompt = \"support\"\n\
+        [[delivery.environments.staging.gates]]\nkind = \"approval\"\napprovals = 2\nfrom = [\"user:bob\"]\n\
+        [[delivery.environments.staging.gates]]\nkind = \"approval\"\n\
+        [[delivery.environments.staging.gates]]\nkind = \"soak\"\nenvironment = \"prod\"\nhours = 1\n";
+    insta::assert_snapshot!(findings(&[("apps/support.toml", app)]));
+    let app = "[slots]\nmodel = \"small\"\nprompt = \"support\"\n\
+        [[delivery.environments.prod.gates]]\nkind = \"soack\"\n\
+        [[delivery.environments.prod.gates]]\nkind = \"approval\"\naprovals = 2\nfrom = [\"service:ci\"]\n";
+    insta::assert_snapshot!(findings(&[("apps/support.toml", app)]));
+}

@@ -55,6 +55,7 @@ async fn the_newest_the_young_the_live_and_what_a_rollback_leads_to_stay() {
         environment: environment.clone(),
         release: Some("8".to_owned()),
         expected: None,
+        now: false,
     };
     desk.ada.promote(&forth).await.unwrap();
     let hold = desk.ada.find_release(&app, "4").await.unwrap().release;

@@ -1,10 +1,13 @@
 //! What a request leaves behind: its record in the making.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cost::Cost;
 use knowledge::{Found, Reranked, vector_to_hex};
-use models::{Answer, CapturePolicy, Event, FinishReason, ModelSpec, Part, Usage, estimate};
+use models::{
+    Answer, CapturePolicy, Event, FinishReason, ModelSpec, Part, Passage, Usage, estimate,
+};
 use monitoring::{
     AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
@@ -20,6 +23,8 @@ pub struct Trail {
     record: AnswerRecord,
     capture: CapturePolicy,
     answer: Answer,
+    /// What grounded the answer.
+    passages: Arc<[Passage]>,
     /// The request's size in tokens, as we count.
     input_estimate: u64,
     first_piece: Option<f64>,
@@ -39,14 +44,16 @@ impl Trail {
             environment: binding.environment.clone(),
             release: binding.release,
             plan: binding.plan.clone(),
+            step: binding.step,
             arm: binding.arm.clone(),
             unit: binding.unit.clone(),
-            principal: bound.identity.principal.clone(),
+            principal: bound.principal.clone(),
             dialect: match bound.request.dialect {
                 models::Dialect::OpenAi => "openai".to_owned(),
                 models::Dialect::Anthropic => "anthropic".to_owned(),
             },
             stream: bound.request.stream,
+            evaluation: bound.evaluation.clone(),
             started_at: gateway.parts.clock.now(),
             steps: Vec::new(),
             retrieval: None,
@@ -62,6 +69,7 @@ impl Trail {
             record,
             capture,
             answer: Answer::default(),
+            passages: Arc::new([]),
             input_estimate: bound.request.estimate(),
             first_piece: None,
             blocked: None,
@@ -99,6 +107,10 @@ impl Trail {
         };
         let chunks = chunks.collect();
         self.record.retrieval = Some(Retrieval { snapshot, chunks, vector, rerank_failure });
+    }
+
+    pub fn grounded_on(&mut self, passages: &Arc<[Passage]>) {
+        self.passages = Arc::clone(passages);
     }
 
     pub fn findings(&mut self, on: &str, hits: &[Hit]) {
@@ -202,8 +214,8 @@ impl Trail {
         self.record.output = keep(self.capture, output);
     }
 
-    pub fn into_record(self) -> AnswerRecord {
-        self.record
+    pub fn into_record(self) -> (AnswerRecord, Arc<[Passage]>) {
+        (self.record, self.passages)
     }
 }
 

@@ -46,6 +46,20 @@ pub struct AlarmRecord {
     pub objective: Option<String>,
 }
 
+impl AlarmRecord {
+    /// Of what it is, where all its metrics say the same.
+    pub fn dimensions(&self) -> BTreeMap<String, String> {
+        let file = &self.definition;
+        let mut all = file.metrics.iter().filter(|it| it.metric.is_some()).map(|it| &it.dimensions);
+        let Some(first) = all.next() else { return file.dimensions.clone() };
+        let mut common = first.clone();
+        for dimensions in all {
+            common.retain(|name, value| dimensions.get(name) == Some(value));
+        }
+        common
+    }
+}
+
 /// An objective as it was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SloRecord {

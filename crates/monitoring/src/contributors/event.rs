@@ -20,10 +20,14 @@ pub enum Event<'a> {
     Log(&'a LogEntry, OnceCell<Option<Value>>),
 }
 
-/// All rows of a batch.
+/// All rows of a batch, but those of answers that an evaluation asked for.
 pub fn events(batch: &Batch) -> impl Iterator<Item = Event<'_>> {
-    let spans = batch.spans.iter().map(Event::Span);
-    let edges = batch.retrieval_edges.iter().map(Event::Edge);
+    let evaluated = batch.evaluated();
+    let (of_span, of_edge) = (evaluated.clone(), evaluated);
+    let spans = batch.spans.iter().filter(move |it| !of_span.contains(it.trace_id.as_str()));
+    let edges = batch.retrieval_edges.iter();
+    let edges = edges.filter(move |it| !of_edge.contains(it.trace_id.as_str()));
+    let (spans, edges) = (spans.map(Event::Span), edges.map(Event::Edge));
     let scores = batch.scores.iter().map(Event::Score);
     let logs = batch.logs.iter().map(|log| Event::Log(log, OnceCell::new()));
     spans.chain(edges).chain(scores).chain(logs)

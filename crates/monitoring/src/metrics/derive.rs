@@ -3,6 +3,7 @@
 //! A sample counts when its span ended. Requests are spans that something came in by: the root of
 //! a trace, or a server's or a consumer's span. What counts with 0 or 1 has a sum (how many), a
 //! sample count (of how many) and an average (the rate); it is 0, not missing, while all is well.
+//! Answers that an evaluation asked for are no traffic and count nowhere.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -68,7 +69,9 @@ pub fn derive(batch: &Batch, emit: &mut dyn FnMut(Derived)) {
         .iter()
         .flat_map(|edge| [edge.trace_id.as_str(), edge.span_id.as_str()])
         .collect();
-    for span in &batch.spans {
+    let evaluated = batch.evaluated();
+    let traffic = |span: &&Span| !evaluated.contains(span.trace_id.as_str());
+    for span in batch.spans.iter().filter(traffic) {
         let at = ended(span);
         if is_answer(&span) {
             let mut to = To { emit: &mut *emit, dimensions: Arc::new(of_span(span)), at };

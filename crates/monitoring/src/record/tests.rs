@@ -14,11 +14,13 @@ pub fn record(trace: u8) -> AnswerRecord {
         environment: "prod".parse().unwrap(),
         release: ReleaseDigest::new(Digest::of(b"release")),
         plan: Some(PlanId("plan".into())),
+        step: Some(1),
         arm: Some("canary".into()),
         unit: Unit::Stuck("session-1".into()),
         principal: PrincipalId::user("ada").unwrap(),
         dialect: "openai".into(),
         stream: true,
+        evaluation: None,
         started_at: Timestamp::new(1_700_000_000, 5).unwrap(),
         steps: vec![
             Step { name: "ground".into(), begin_ns: 10, end_ns: 500 },
@@ -72,6 +74,12 @@ fn a_record_comes_back_from_its_rows_as_it_was() {
     assert_eq!(back(&record), Some(record.clone()));
     let encoded = otlp::encode(&record);
     assert_eq!(otlp::encode(&record), encoded, "encoding must not depend on anything else");
+}
+
+#[test]
+fn an_evaluation_that_asked_comes_back() {
+    let record = AnswerRecord { evaluation: Some("returns-1f".into()), ..record(1) };
+    assert_eq!(back(&record), Some(record));
 }
 
 #[test]

@@ -25,14 +25,16 @@ use crate::query;
 use crate::rows::{Attribute, Batch};
 
 /// What stands in place of a name.
-const ERASED: &str = "erased";
+pub(crate) const ERASED: &str = "erased";
 /// How long rows that were acknowledged before may take to be seen.
 const CATCH_UP: Duration = Duration::from_secs(60);
 /// The attributes that stay: they tell what was done, not who asked or what.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 12] = [
     name::DIALECT,
     name::STREAM,
     name::PLAN,
+    name::STEP,
+    name::EVALUATION_RUN,
     name::UNIT_STUCK,
     name::OUTCOME_RULE,
     name::BINDING,

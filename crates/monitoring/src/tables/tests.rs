@@ -46,7 +46,13 @@ impl Desk {
     /// Opens what the directory has, as a server that starts.
     pub async fn open(&mut self) {
         let path = self.directory.path();
-        let store = Store::open_sqlite(&path.join("control.db")).await.unwrap();
+        // The thread of a store that was dropped lets go of its file a moment later.
+        let store = loop {
+            match Store::open_sqlite(&path.join("control.db")).await {
+                Err(StoreError::Locked { .. }) => tokio::task::yield_now().await,
+                opened => break opened.unwrap(),
+            }
+        };
         let parts = TelemetryParts {
             directory: path.join("log"),
             store: store.system(),

@@ -37,6 +37,7 @@ fn plan(weight: u16, owner: &str) -> TrafficPlan {
     TrafficPlan {
         id: PlanId("plan-1".into()),
         owner: PlanOwner::Rollout(owner.into()),
+        step: 0,
         arms: vec![
             Arm { name: "canary".into(), release: release(2), ranges: range(0, weight) },
             Arm { name: "control".into(), release: release(1), ranges: range(weight, BUCKETS) },

@@ -21,6 +21,7 @@ fn canary(weight: u16) -> TrafficPlan {
     TrafficPlan {
         id: PlanId("seed".into()),
         owner: PlanOwner::Rollout("r".into()),
+        step: 0,
         arms: vec![
             Arm {
                 name: "canary".into(),

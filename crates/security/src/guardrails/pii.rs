@@ -90,6 +90,18 @@ static PATTERNS: LazyLock<[Pattern; 8]> = LazyLock::new(|| {
 });
 
 impl Entity {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::CreditCard,
+        Self::Iban,
+        Self::Email,
+        Self::Phone,
+        Self::UsSsn,
+        Self::ApiKey,
+        Self::PrivateKey,
+        Self::Jwt,
+    ];
+
     fn pattern(self) -> &'static Pattern {
         &PATTERNS[self as usize]
     }

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
-    freshness, json as to_json, measures, openapi, queries, retrieval, series, spans, storage,
-    subjects, versions, workflows,
+    evaluations, freshness, gates, json as to_json, measures, openapi, quarantine, queries,
+    retrieval, rollouts, series, spans, storage, subjects, versions, workflows,
 };
 
 /// What a handler answers.
@@ -68,6 +68,8 @@ pub struct PromoteBody {
     pub release: Option<String>,
     /// The environment's generation that the caller looked at.
     pub expected: Option<u64>,
+    /// Whether it goes live at once, whatever the app's rules say.
+    pub now: bool,
 }
 
 /// Why a candidate is proposed.
@@ -182,6 +184,13 @@ pub fn routes() -> Vec<(Route, Handler)> {
         .to(diff),
         Route::new(
             Method::GET,
+            "/api/v1/apps/{app}/releases/{release}/record",
+            Action::ReadReleases,
+            "What became of a release: who changed what, its rollouts, when it was live where.",
+        )
+        .to(record),
+        Route::new(
+            Method::GET,
             "/api/v1/apps/{app}/environments/{environment}/history",
             Action::ReadReleases,
             "What was live when.",
@@ -201,7 +210,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             Method::POST,
             "/api/v1/apps/{app}/environments/{environment}/promote",
             Action::Promote,
-            "Make a release the stable one.",
+            "Make a release the stable one, or begin to roll it out where the app's rules say how.",
         )
         .query(&["wait"])
         .body::<PromoteBody>()
@@ -286,12 +295,16 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(backups::routes());
     routes.extend(batches::routes());
     routes.extend(erasures::routes());
+    routes.extend(evaluations::routes());
     routes.extend(freshness::routes());
+    routes.extend(gates::routes());
     routes.extend(alarms::routes());
     routes.extend(measures::routes());
     routes.extend(series::routes());
     routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
+    routes.extend(rollouts::routes());
+    routes.extend(quarantine::routes());
     routes.extend(queries::routes());
     routes.extend(storage::routes());
     routes.extend(subjects::routes());
@@ -448,6 +461,11 @@ async fn diff(call: Call) -> Result<Value, Problem> {
     to_json(&call.delivery().diff(&call.path("app")?, &from, &to).await?)
 }
 
+async fn record(call: Call) -> Result<Value, Problem> {
+    let release: String = call.path("release")?;
+    to_json(&call.delivery().provenance(&call.path("app")?, &release).await?)
+}
+
 async fn history(call: Call) -> Result<Value, Problem> {
     let at: Option<Timestamp> = call.query("at")?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
@@ -456,11 +474,12 @@ async fn history(call: Call) -> Result<Value, Problem> {
 }
 
 async fn promote(call: Call) -> Result<Value, Problem> {
-    let PromoteBody { release, expected } = call.body()?;
+    let PromoteBody { release, expected, now } = call.body()?;
     let (app, environment): (AppName, EnvironmentName) =
         (call.path("app")?, call.path("environment")?);
     let input = json!({
         "app": app, "environment": environment, "release": release, "expected": expected,
+        "now": now,
     });
     match call.done("release.promote", input).await? {
         Done::Begun(execution) => Ok(execution),

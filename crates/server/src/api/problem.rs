@@ -67,6 +67,9 @@ impl Problem {
                 .hint("the snapshot before keeps serving"),
             "Groundcrew.DrillFailed" => Self::new(StatusCode::CONFLICT, "GC0306", message)
                 .hint("the backup is not to be relied on: take another and drill it"),
+            "Groundcrew.NotEligible" => Self::new(StatusCode::CONFLICT, "GC0307", message)
+                .hint("`groundcrew release gates` shows how the release stands before them"),
+            "Groundcrew.MayNotDecide" => Self::forbidden(message),
             "Groundcrew.Conflict" => Self::conflict(message),
             _ => Self::internal(message),
         }

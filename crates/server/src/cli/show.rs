@@ -139,7 +139,20 @@ pub fn proposals(value: &Value) -> Vec<String> {
         )
     });
     let promoted = rows(&value["promoted"]).map(|entry| format!("  {}", moved(entry)));
-    changes.chain(promoted).collect()
+    let gated = rows(&value["gated"]).map(|waits| format!("  {}", self::waits(waits)));
+    changes.chain(promoted).chain(gated).collect()
+}
+
+/// A candidate that gates do not let in yet.
+fn waits(waits: &Value) -> String {
+    let why = rows(&waits["why"]).map(|why| format!("\n    {}", text(why))).collect::<String>();
+    format!(
+        "{} ({}) waits before {} of {}:{why}",
+        text(&waits["change"]),
+        short(&waits["release"]),
+        text(&waits["environment"]),
+        text(&waits["app"])
+    )
 }
 
 /// A move of an environment.
@@ -152,12 +165,30 @@ pub fn moved(entry: &Value) -> String {
             from => format!("{place}: {} is live instead of {}", short(&step["to"]), short(from)),
         },
         Some("clear") => format!("{place}: {} is no longer held", short(&step["release"])),
-        _ => format!("{place}: the traffic plan changed"),
+        _ => match &step["to"] {
+            Value::Null => format!("{place}: the stable release answers everything again"),
+            plan => {
+                let id = text(&plan["owner"]["id"]);
+                format!("{id}: {}; look at it with `groundcrew rollout watch {id}`", split(plan))
+            }
+        },
     };
     if let Some(held) = step["hold"].as_str() {
         out.push_str(&format!(" ({} is held)", short(&held.into())));
     }
     out
+}
+
+/// Who answers how much under a traffic plan.
+fn split(plan: &Value) -> String {
+    let share = |arm: &Value| -> f64 {
+        let bounds = |range: &Value| Some(range["to"].as_f64()? - range["from"].as_f64()?);
+        rows(&arm["ranges"]).filter_map(bounds).sum::<f64>() / 100.0
+    };
+    let arms = rows(&plan["arms"]).map(|arm| {
+        format!("{} answers {} % ({})", short(&arm["release"]), share(arm), text(&arm["name"]))
+    });
+    arms.collect::<Vec<_>>().join(", ")
 }
 
 /// How the server and its apps are.
@@ -382,6 +413,9 @@ pub fn proposed(proposed: &Value) -> String {
     };
     if !proposed["promoted"].is_null() {
         out.push_str(&format!("\n{}", moved(&proposed["promoted"])));
+    }
+    if !proposed["waits"].is_null() {
+        out.push_str(&format!("\n{}", waits(&proposed["waits"])));
     }
     out
 }

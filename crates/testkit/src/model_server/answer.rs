@@ -22,8 +22,23 @@ pub const MODELS: &[(&str, &str)] = &[
     ("reasoning", "thinks 24 tokens before it answers, and reports them"),
     ("slow", "pauses 100 ms (scaled) before every token of a stream"),
     ("filtered", "stops after 20 tokens because of the provider's content filter"),
+    ("moody", "fails with a 500 for as many user messages as the system text says: `fail 20 %`"),
     ("missing", "does not exist: 404"),
 ];
+
+/// Whether the model `moody` fails: always alike for the same user message.
+pub(super) fn is_moody(conversation: &Conversation) -> bool {
+    if conversation.model != "moody" {
+        return false;
+    }
+    let told = conversation.system.split_once("fail ").map_or("", |(_, after)| after);
+    let percent: u32 = told.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let hash = conversation
+        .last_user
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash >> 8) % 100 < percent
+}
 
 const REASONING_TOKENS: usize = 24;
 const FILTERED_AFTER: usize = 20;

@@ -129,6 +129,8 @@ const fn cut(after_tokens: usize, silence: u64, how: Broken) -> Cut {
 }
 
 const UNAVAILABLE: Shape = Shape::Error(503, Failure::Unavailable, RetryAfter::Nothing);
+/// A plain 500.
+pub(super) const SERVER_ERROR: Shape = error(500, Failure::Server);
 const DIES: Cut = cut(40, 0, Broken::Unterminated);
 
 const fn rate_limited(name: &'static str, value: &'static str) -> Shape {

@@ -194,7 +194,10 @@ fn converse(
     shared: &Shared,
     exchange: Exchange<'_>,
 ) -> Result<Reply, Refusal> {
-    let shape = shape(&asked.model, shared, exchange)?;
+    let shape = match answer::is_moody(&asked) {
+        true => Some(faults::SERVER_ERROR),
+        false => shape(&asked.model, shared, exchange)?,
+    };
     let answer = answer::answer(&asked, shape == Some(Shape::HalfToolCall));
     if asked.model == "slow" {
         let wait = shared.script.scaled(std::time::Duration::from_millis(100));

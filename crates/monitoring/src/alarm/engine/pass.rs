@@ -173,7 +173,7 @@ impl TenantAlarms {
             reason: status.reason.clone(),
             at: status.since,
             datapoints: status.datapoints.clone(),
-            dimensions: dimensions(record),
+            dimensions: record.dimensions(),
         };
         if status.state != previous {
             transaction =
@@ -253,16 +253,4 @@ fn rules(
             return;
         }
     }
-}
-
-/// Of what an alarm is, where all its metrics say the same.
-fn dimensions(record: &AlarmRecord) -> BTreeMap<String, String> {
-    let file = &record.definition;
-    let mut all = file.metrics.iter().filter(|it| it.metric.is_some()).map(|it| &it.dimensions);
-    let Some(first) = all.next() else { return file.dimensions.clone() };
-    let mut common = first.clone();
-    for dimensions in all {
-        common.retain(|name, value| dimensions.get(name) == Some(value));
-    }
-    common
 }

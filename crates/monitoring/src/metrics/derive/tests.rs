@@ -145,3 +145,12 @@ fn a_sample_counts_when_its_span_ended() {
         assert_eq!(derived.at.as_millisecond(), 1_001_500);
     });
 }
+
+#[test]
+fn an_answer_that_an_evaluation_asked_for_counts_nowhere() {
+    let mut spans = answer();
+    spans[0].attributes.push(("groundcrew.evaluation".to_owned(), "returns-1f".to_owned()));
+    let mut derived = 0;
+    derive(&Batch { spans, ..Batch::default() }, &mut |_| derived += 1);
+    assert_eq!(derived, 0);
+}

@@ -1,0 +1,365 @@
+//! Evaluations: the suites of projects, what a run of one found, and what two runs say of a release.
+//!
+//! Whoever answers and judges is not known here: a run is begun, its ledger and its result are kept,
+//! and verdicts are drawn from results that are there. A run is named after the execution that does
+//! it, so that one that is begun again after a crash is the same run, with the same plan and what it
+//! has paid for.
+
+mod ledger;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use evaluation::answer::Spend;
+use evaluation::run::{Run, State, Summary, Verdict};
+use evaluation::suite::{BadSuite, Suite};
+use release::{
+    AppName, ArtifactName, ArtifactRef, Digest, EnvironmentName, PrincipalId, ReleaseDigest,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use store::{Collection, Expect, StoreError, Transaction};
+
+use crate::apply::Applied;
+use crate::listed::Listed;
+use crate::project::Project;
+use crate::{DeliveryError, TenantDelivery};
+
+pub use ledger::StoredLedger;
+pub use verdict::EvaluationVerdict;
+
+/// A project's suites are one record, named as the project is.
+const SUITES: Collection = Collection("eval_suites");
+/// Evaluations that are over.
+const EVALUATIONS: Collection = Collection("evaluations");
+/// Those that are under way.
+const UNDER_WAY: Collection = Collection("evaluations.under_way");
+/// How many digits of a run's name tell it from others of its suite.
+const DIGITS: usize = 12;
+
+/// A suite of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSuite {
+    /// Its name.
+    pub name: ArtifactName,
+    /// Its version: the digest of its file and its cases.
+    pub digest: Digest,
+    /// What it is about.
+    pub description: String,
+    /// How many cases it has.
+    pub cases: usize,
+    /// The names of its scorers.
+    pub scorers: Vec<String>,
+    /// The model that judges, as applied with it.
+    pub judge: Option<ArtifactRef>,
+}
+
+/// A wish to run a suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvaluation {
+    /// The suite.
+    pub suite: ArtifactName,
+    /// The app whose release answers; the suite is one of its project.
+    pub app: AppName,
+    /// Which release, as [`TenantDelivery::find_release`] takes it; the newest candidate if none.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// The environment whose providers answer; the app's first if none.
+    #[serde(default)]
+    pub environment: Option<EnvironmentName>,
+    /// How often each case is asked; as the suite says if none.
+    #[serde(default)]
+    pub repeats: Option<u32>,
+}
+
+/// What is run: decided when a run begins, and the same when it goes on after a crash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluationPlan {
+    /// The run's name.
+    pub id: String,
+    /// The suite.
+    pub suite: SavedSuite,
+    /// The app.
+    pub app: AppName,
+    /// The release that answers.
+    pub release: ReleaseDigest,
+    /// The environment whose providers answer.
+    pub environment: EnvironmentName,
+    /// How often each case is asked.
+    pub repeats: u32,
+    /// When it began.
+    pub began_at: Timestamp,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRecord {
+    /// What was run.
+    #[serde(flatten)]
+    pub plan: EvaluationPlan,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// In whose name.
+    pub by: PrincipalId,
+    /// What it says of the release.
+    pub verdict: Verdict,
+    /// Whether all of it was done.
+    pub state: State,
+    /// How many answers were to be scored.
+    pub planned: usize,
+    /// How many were.
+    pub done: usize,
+    /// How many questions have no answer.
+    pub unanswered: usize,
+    /// What each scorer found together, but for the steps that a judge wrote.
+    pub scorers: BTreeMap<String, Summary>,
+    /// What it cost.
+    pub spend: Spend,
+    /// All of it, every answer with its scores: a blob.
+    pub run: Digest,
+}
+
+/// Which evaluations to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evaluations {
+    /// Only of this app.
+    pub app: Option<AppName>,
+    /// Only of this suite.
+    pub suite: Option<ArtifactName>,
+    /// Only of this release.
+    pub release: Option<ReleaseDigest>,
+}
+
+type Saved = BTreeMap<ArtifactName, SavedSuite>;
+
+impl TenantDelivery {
+    /// The suites of all projects, by project and name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn suites(&self) -> Result<BTreeMap<String, Vec<SavedSuite>>, DeliveryError> {
+        let saved = self.all_keyed::<Saved>(SUITES).await?.into_iter();
+        Ok(saved.map(|(project, suites)| (project, suites.into_values().collect())).collect())
+    }
+
+    /// A suite of an app's project, as last applied.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub async fn suite(
+        &self,
+        app: &AppName,
+        name: &ArtifactName,
+    ) -> Result<SavedSuite, DeliveryError> {
+        let project = self.app(app).await?.value.project;
+        let saved = self.find::<Saved>(SUITES, project.as_str()).await?;
+        let suite = saved.and_then(|saved| saved.value.get(name).cloned());
+        let (app, suite_name) = (app.clone(), name.clone());
+        suite.ok_or(DeliveryError::UnknownSuite { app, suite: suite_name })
+    }
+
+    /// A version of a suite, ready to run.
+    ///
+    /// # Errors
+    /// If its bytes are gone, or not those of a suite.
+    pub async fn open_suite(&self, digest: Digest) -> Result<Suite, DeliveryError> {
+        let bytes = self.blobs.get(&digest).await?;
+        Suite::open(bytes.to_vec()).map_err(|bad| DeliveryError::Evaluation(unreadable(&bad)))
+    }
+
+    /// Begins a run; `key` names it, however often it is begun. `None` if it is over already.
+    ///
+    /// # Errors
+    /// If there is no such app, suite, release or environment, or nothing can be read.
+    pub async fn begin_evaluation(
+        &self,
+        wish: &NewEvaluation,
+        (key, since): (&str, Timestamp),
+    ) -> Result<Option<EvaluationPlan>, DeliveryError> {
+        let digits = Digest::of(key.as_bytes()).to_hex();
+        let id = format!("{}-{}", wish.suite, &digits[..DIGITS]);
+        if self.store.get(EVALUATIONS, &id).await?.is_some() {
+            return Ok(None);
+        }
+        if let Some(known) = self.find::<EvaluationPlan>(UNDER_WAY, &id).await? {
+            return Ok(Some(known.value));
+        }
+        let app = self.app(&wish.app).await?.value;
+        let suite = self.suite(&wish.app, &wish.suite).await?;
+        let selector = wish.release.clone().or_else(|| app.head.map(|head| head.to_string()));
+        let none = || {
+            let why = format!("app `{}` has no release yet", app.name);
+            DeliveryError::Evaluation(why)
+        };
+        let release = self.find_release(&app.name, &selector.ok_or_else(none)?).await?.release;
+        let first = app.environments.first().cloned();
+        let environment = wish.environment.clone().or(first).ok_or_else(none)?;
+        self.environment(&app, &environment).await?;
+        let opened = self.open_suite(suite.digest).await?;
+        let repeats = wish.repeats.unwrap_or(opened.file.repeats);
+        opened
+            .with_repeats(repeats)
+            .map_err(|wrong| DeliveryError::Evaluation(format!("`repeats`: {}", wrong.message)))?;
+        let app = app.name;
+        let began_at = since;
+        let plan = EvaluationPlan { id, suite, app, release, environment, repeats, began_at };
+        self.forget_abandoned_ledgers().await?;
+        let transaction = self.transaction().put(UNDER_WAY, &plan.id, &plan, Expect::Absent)?;
+        self.store.commit(transaction).await?;
+        Ok(Some(plan))
+    }
+
+    /// Keeps what a run found, tells of it, and drops its ledger. Doing it twice keeps the first.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn keep_evaluation(
+        &self,
+        plan: &EvaluationPlan,
+        run: &Run,
+    ) -> Result<EvaluationRecord, DeliveryError> {
+        let bytes = serde_json::to_vec(run)
+            .map_err(|error| DeliveryError::Evaluation(format!("the run has no form: {error}")))?;
+        // Answers quote documents that may have to be erased one day.
+        let blob = self.blobs.put_sealed(bytes.into()).await?;
+        let short = |(name, summary): (&String, &Summary)| {
+            (name.clone(), Summary { steps: Vec::new(), ..summary.clone() })
+        };
+        let record = EvaluationRecord {
+            plan: plan.clone(),
+            ended_at: self.clock.now(),
+            by: self.actor.clone(),
+            verdict: run.verdict(),
+            state: run.state.clone(),
+            planned: run.planned,
+            done: run.results.len(),
+            unanswered: run.unanswered(),
+            scorers: run.summaries.iter().map(short).collect(),
+            spend: run.spend,
+            run: blob,
+        };
+        let told = format!("evaluations/{}", plan.app);
+        let transaction = self
+            .transaction()
+            .put(EVALUATIONS, &plan.id, &record, Expect::Absent)?
+            .emit(&told, "evaluation.ended", &record)?;
+        match self.store.commit(transaction).await {
+            Ok(_) => {}
+            Err(StoreError::Conflict { .. }) => return self.evaluation(&plan.id).await,
+            Err(error) => return Err(error.into()),
+        }
+        self.forget_ledger(&plan.id).await?;
+        Ok(record)
+    }
+
+    /// An evaluation that is over.
+    ///
+    /// # Errors
+    /// [`DeliveryError::UnknownEvaluation`] if there is none.
+    pub async fn evaluation(&self, id: &str) -> Result<EvaluationRecord, DeliveryError> {
+        let found = self.find(EVALUATIONS, id).await?;
+        let unknown = || DeliveryError::UnknownEvaluation(id.to_owned());
+        Ok(found.ok_or_else(unknown)?.value)
+    }
+
+    /// The evaluation that a run of this key became.
+    ///
+    /// # Errors
+    /// As [`TenantDelivery::evaluation`].
+    pub async fn evaluation_of(
+        &self,
+        suite: &ArtifactName,
+        key: &str,
+    ) -> Result<EvaluationRecord, DeliveryError> {
+        let digits = Digest::of(key.as_bytes()).to_hex();
+        self.evaluation(&format!("{suite}-{}", &digits[..DIGITS])).await
+    }
+
+    /// All that an evaluation found.
+    ///
+    /// # Errors
+    /// If its bytes are gone or cannot be read.
+    pub async fn evaluation_run(&self, record: &EvaluationRecord) -> Result<Run, DeliveryError> {
+        let bytes = self.blobs.get(&record.run).await?;
+        let unreadable = |error| {
+            let why = format!("evaluation `{}` cannot be read: {error}", record.plan.id);
+            DeliveryError::Evaluation(why)
+        };
+        serde_json::from_slice(&bytes).map_err(unreadable)
+    }
+
+    /// The evaluations that are over, the newest first.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn evaluations(
+        &self,
+        wanted: &Evaluations,
+    ) -> Result<Vec<EvaluationRecord>, DeliveryError> {
+        let Evaluations { app, suite, release } = wanted;
+        let fits = |record: &EvaluationRecord| {
+            let plan = &record.plan;
+            app.as_ref().is_none_or(|app| *app == plan.app)
+                && suite.as_ref().is_none_or(|suite| *suite == plan.suite.name)
+                && release.is_none_or(|release| release == plan.release)
+        };
+        let found = self.all::<EvaluationRecord>(EVALUATIONS, "").await?.into_iter();
+        let mut found: Vec<_> = found.map(|found| found.value).filter(fits).collect();
+        found.sort_by_key(|record| std::cmp::Reverse(record.ended_at));
+        Ok(found)
+    }
+
+    /// What suites and evaluations name, and why it is kept.
+    pub(crate) async fn evaluation_blobs(&self) -> Result<Vec<(String, Digest)>, DeliveryError> {
+        let mut named = Vec::new();
+        let mut suite = |why: String, suite: &SavedSuite| {
+            let judge = suite.judge.as_ref().map(|judge| (why.clone(), judge.digest));
+            named.extend(judge);
+            named.push((why, suite.digest));
+        };
+        for (project, saved) in self.all_keyed::<Saved>(SUITES).await? {
+            for one in saved.values() {
+                suite(format!("the suite {} of project {project}", one.name), one);
+            }
+        }
+        for found in self.all::<EvaluationPlan>(UNDER_WAY, "").await? {
+            suite(format!("the evaluation {}", found.value.id), &found.value.suite);
+        }
+        let mut runs = Vec::new();
+        for found in self.all::<EvaluationRecord>(EVALUATIONS, "").await? {
+            let record = found.value;
+            suite(format!("the evaluation {}", record.plan.id), &record.plan.suite);
+            runs.push((format!("what the evaluation {} found", record.plan.id), record.run));
+        }
+        named.extend(runs);
+        Ok(named)
+    }
+
+    /// Adds a project's suites to `transaction`. What its files do not name any more is kept, or
+    /// removed with `prune`.
+    pub(crate) async fn define_suites(
+        &self,
+        project: &Project,
+        prune: bool,
+        transaction: Transaction,
+        applied: &mut Applied,
+    ) -> Result<Transaction, DeliveryError> {
+        let listed = Listed { noun: "suite", collection: SUITES, files: &project.suites };
+        self.define_listed(&listed, (project, prune), transaction, applied).await
+    }
+}
+
+fn unreadable(bad: &BadSuite) -> String {
+    match bad {
+        BadSuite::Form(error) => format!("the suite cannot be read: {error}"),
+        BadSuite::File(wrong) => {
+            let first = wrong.first().map(|wrong| wrong.message.as_str()).unwrap_or_default();
+            format!("the suite cannot be used by this version: {first}")
+        }
+        BadSuite::Cases(_) => "the suite's cases cannot be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

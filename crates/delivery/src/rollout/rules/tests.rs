@@ -1,0 +1,46 @@
+//! Which rules can be followed.
+
+use super::*;
+
+fn read(text: &str) -> Result<Rules, (&'static str, String)> {
+    toml::from_str::<RulesFile>(text).unwrap().rules()
+}
+
+#[test]
+fn every_strategy_has_steps_of_its_own() {
+    let weights = |strategy: &str| {
+        let rules = read(&format!("strategy = \"{strategy}\"")).unwrap();
+        rules.steps.iter().map(|step| step.weight).collect::<Vec<_>>()
+    };
+    assert_eq!(weights("immediate"), [0.0; 0]);
+    assert_eq!(weights("canary"), [5.0, 25.0, 50.0]);
+    assert_eq!(weights("linear").len(), 9);
+    assert_eq!(weights("blue_green"), [100.0]);
+    assert_eq!(weights("ab"), [50.0]);
+}
+
+#[test]
+fn rules_that_cannot_be_followed_are_named_with_the_reason() {
+    for (text, key, why) in [
+        ("steps = [{ weight = 5, seconds = 1 }]", "steps", "`immediate` has no steps"),
+        ("strategy = \"canary\"\nsteps = []", "steps", "every other strategy has some"),
+        ("strategy = \"canary\"\nsteps = [{ weight = 101, seconds = 1 }]", "steps", "0.01 to 100"),
+        (
+            "strategy = \"canary\"\nsteps = [{ weight = 9, seconds = 1 }, { weight = 5, seconds = 1 }]",
+            "steps",
+            "sessions would go back",
+        ),
+        (
+            "strategy = \"blue_green\"\nsteps = [{ weight = 5, seconds = 1 }]",
+            "steps",
+            "100 per cent",
+        ),
+        ("strategy = \"blue_green\"\ndecide = \"evidence\"", "decide", "nothing to compare with"),
+        ("strategy = \"canary\"\nevidence = { alpha = 0.0 }", "evidence", "alpha"),
+        ("strategy = \"canary\"\nevidence = { latency_quantile = 2 }", "evidence", "0.999"),
+    ] {
+        let (found, said) = read(text).unwrap_err();
+        assert_eq!(found, key, "{text}");
+        assert!(said.contains(why), "{text}: {said}");
+    }
+}

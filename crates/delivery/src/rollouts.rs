@@ -1,0 +1,337 @@
+//! Rollouts under way: begun, looked at, steered, and every decision carried out in the transaction
+//! that records it.
+//!
+//! A rollout is open exactly as long as its environment has its traffic plan, so the environments
+//! are the list of what is to be looked at, and there is never more than one in each.
+
+use async_trait::async_trait;
+use monitoring::arms::ArmOutcomes;
+use release::{
+    AppName, Cause, ChangeId, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
+    PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
+};
+use serde::Serialize;
+use store::{Collection, Expect, Transaction};
+
+use crate::catalog::{AppRecord, ENVIRONMENTS, Versioned};
+use crate::moves::{record_move, undisturbed};
+use crate::rollout::evidence::Looked;
+use crate::rollout::rules::Rules;
+use crate::rollout::{Command, Event, Next, Passed, Rollout, State, next};
+use crate::{Delivery, DeliveryError, TenantDelivery};
+
+pub(crate) const ROLLOUTS: Collection = Collection("rollouts");
+
+/// Who moves rollouts on.
+const KEEPER: &str = "rollouts";
+/// What the log tells of each change of a rollout.
+const MOVED: &str = "rollout.moved";
+
+/// What there is to be known of rollouts.
+#[async_trait]
+pub trait Observed: std::fmt::Debug + Send + Sync {
+    /// What came of a plan's arms since a moment; an answer is slow above so many nanoseconds.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    async fn outcomes(
+        &self,
+        tenant: &TenantId,
+        plan: (&PlanId, Timestamp),
+        slow: Option<u64>,
+    ) -> Result<Vec<ArmOutcomes>, String>;
+
+    /// Within how many nanoseconds the `share` fastest answers of a release were given between two
+    /// moments; none if it gave none.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    async fn latency(
+        &self,
+        tenant: &TenantId,
+        release: (&AppName, &EnvironmentName, ReleaseDigest),
+        share: f64,
+        between: (Timestamp, Timestamp),
+    ) -> Result<Option<u64>, String>;
+
+    /// An alarm of an app's environment that went off since a moment and has not gone.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    async fn alarm(
+        &self,
+        tenant: &TenantId,
+        of: (&AppName, &EnvironmentName),
+        since: Timestamp,
+    ) -> Result<Option<String>, String>;
+}
+
+/// What is told when a rollout changes.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    id: &'a str,
+    app: &'a AppName,
+    environment: &'a EnvironmentName,
+    candidate: ReleaseDigest,
+    passed: &'a Passed,
+}
+
+/// The key of a rollout: an environment's are in the order in which they began.
+fn key(app: &AppName, environment: &EnvironmentName, generation: u64) -> String {
+    format!("{app}/{environment}/{generation:012}")
+}
+
+/// The key of the rollout with this id, `app/environment/number`.
+fn key_of(id: &str) -> Option<String> {
+    let (place, number) = id.rsplit_once('/')?;
+    let (app, environment) = place.split_once('/')?;
+    Some(key(&app.parse().ok()?, &environment.parse().ok()?, number.parse().ok()?))
+}
+
+impl Delivery {
+    /// Looks at every rollout that is under way and moves it on; how many changed. One that cannot be
+    /// moved does not keep the others.
+    ///
+    /// # Errors
+    /// If the environments of a tenant cannot be read.
+    pub async fn keep_rollouts(
+        &self,
+        tenants: &[TenantId],
+        observed: &dyn Observed,
+    ) -> Result<usize, DeliveryError> {
+        let mut changed = 0;
+        for tenant in tenants {
+            let own = self.tenant(tenant, PrincipalId::system(KEEPER));
+            for environment in own.all::<Environment>(ENVIRONMENTS, "").await? {
+                let Some(id) = under_way(&environment.value) else { continue };
+                match own.keep_rollout(id, observed).await {
+                    Ok(moved) => changed += usize::from(moved),
+                    Err(error) => {
+                        tracing::warn!(%tenant, rollout = id, %error, "a rollout could not be looked at");
+                    }
+                }
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// The rollout that an environment is in.
+pub(crate) fn under_way(environment: &Environment) -> Option<&str> {
+    match environment.plan.as_ref().map(|plan| &plan.owner) {
+        Some(PlanOwner::Rollout(id)) => Some(id),
+        _ => None,
+    }
+}
+
+impl TenantDelivery {
+    /// A rollout by its id, as `support/prod/17`.
+    ///
+    /// # Errors
+    /// [`DeliveryError::UnknownRollout`] if there is none.
+    pub async fn rollout(&self, id: &str) -> Result<Rollout, DeliveryError> {
+        Ok(self.stored_rollout(id).await?.value)
+    }
+
+    /// An environment's rollouts, newest first.
+    ///
+    /// # Errors
+    /// If there is no such app or environment, or the records cannot be read.
+    pub async fn rollouts(
+        &self,
+        app: &AppName,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<Rollout>, DeliveryError> {
+        let record = self.app(app).await?.value;
+        self.environment(&record, environment).await?;
+        let found = self.all::<Rollout>(ROLLOUTS, &format!("{app}/{environment}/")).await?;
+        Ok(found.into_iter().rev().map(|found| found.value).collect())
+    }
+
+    async fn stored_rollout(&self, id: &str) -> Result<Versioned<Rollout>, DeliveryError> {
+        let unknown = || DeliveryError::UnknownRollout(id.to_owned());
+        let key = key_of(id).ok_or_else(unknown)?;
+        self.find(ROLLOUTS, &key).await?.ok_or_else(unknown)
+    }
+
+    /// Begins to roll a release out over the stable one, in one transaction with what else is in
+    /// `transaction`.
+    pub(crate) fn begin_rollout(
+        &self,
+        (environment, expect): (Environment, Expect),
+        (change, candidate): (&ChangeId, ReleaseDigest),
+        (control, rules): (ReleaseDigest, Rules),
+        transaction: Transaction,
+    ) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
+        let (now, generation) = (self.clock.now(), environment.generation + 1);
+        let (app, name) = (environment.app.clone(), environment.name.clone());
+        let state = State::Progressing { step: 0, since: now };
+        let why = format!("step 1 begins: {}", rules.steps.first().copied().unwrap_or_default());
+        let (at, by) = (now, self.actor.clone());
+        let rollout = Rollout {
+            id: format!("{app}/{name}/{generation}"),
+            app: app.clone(),
+            environment: name.clone(),
+            change: change.clone(),
+            candidate,
+            control,
+            rules,
+            slow: None,
+            state,
+            by: by.clone(),
+            began_at: now,
+            looked: None,
+            passed: vec![Passed { at, by, state, why, looked: None }],
+        };
+        let request = MoveRequest {
+            expected: environment.generation,
+            make: Move::Plan { to: Some(rollout.plan(0)) },
+            cause: Cause::Promotion { change: rollout.change.clone() },
+            actor: self.actor.clone(),
+            at: now,
+        };
+        let entry = environment.decide(request)?;
+        let key = key(&app, &name, generation);
+        let transaction = record_move(transaction, environment, expect, &entry)?;
+        let transaction =
+            told(transaction.put(ROLLOUTS, &key, &rollout, Expect::Absent)?, &rollout)?;
+        Ok((transaction, entry))
+    }
+
+    /// Does to a rollout what a person asks; the move of the environment that came of it, if any.
+    ///
+    /// # Errors
+    /// If there is no such rollout, or its state does not allow it.
+    pub async fn steer(
+        &self,
+        id: &str,
+        event: &Event,
+    ) -> Result<(Rollout, Option<DeploymentEntry>), DeliveryError> {
+        undisturbed(|| async {
+            let stored = self.stored_rollout(id).await?;
+            match next(&stored.value, event, self.clock.now())? {
+                Some(next) => self.carry_out(stored, next).await,
+                None => Ok((stored.value, None)),
+            }
+        })
+        .await
+    }
+
+    /// Looks at a rollout and moves it on; whether it changed.
+    async fn keep_rollout(&self, id: &str, observed: &dyn Observed) -> Result<bool, DeliveryError> {
+        let mut stored = self.stored_rollout(id).await?;
+        let looked = self.look_at(&mut stored.value, observed).await;
+        let decided = next(&stored.value, &Event::Look(Box::new(looked.clone())), looked.at)?;
+        stored.value.looked = Some(looked);
+        let Some(next) = decided else {
+            let transaction = self.transaction();
+            let put = transaction.put(
+                ROLLOUTS,
+                &key_of(id).unwrap_or_default(),
+                &stored.value,
+                stored.expect(),
+            )?;
+            self.store.commit(put).await?;
+            return Ok(false);
+        };
+        self.carry_out(stored, next).await?;
+        Ok(true)
+    }
+
+    /// What is known of a rollout now.
+    async fn look_at(&self, rollout: &mut Rollout, observed: &dyn Observed) -> Looked {
+        let evidence = rollout.rules.evidence;
+        let mut trouble = None;
+        if evidence.latency_quantile > 0.0 && rollout.slow.is_none() {
+            let release = (&rollout.app, &rollout.environment, rollout.control);
+            let hours = std::time::Duration::from_secs(evidence.latency_hours * 3_600);
+            let between = (rollout.began_at - hours, rollout.began_at);
+            let share = evidence.latency_quantile;
+            match observed.latency(&self.tenant, release, share, between).await {
+                Ok(slow) => rollout.slow = slow,
+                Err(why) => trouble = Some(why),
+            }
+        }
+        let plan = PlanId(rollout.id.clone());
+        let counted = (&plan, rollout.began_at);
+        let mut outcomes = observed.outcomes(&self.tenant, counted, rollout.slow).await;
+        let mut alarm = None;
+        if rollout.rules.alarms {
+            let of = (&rollout.app, &rollout.environment);
+            match observed.alarm(&self.tenant, of, rollout.began_at).await {
+                Ok(found) => alarm = found,
+                Err(why) => trouble = Some(why),
+            }
+        }
+        if let Some(why) = trouble {
+            outcomes = outcomes.and(Err(why));
+        }
+        Looked::at(self.clock.now(), rollout, outcomes, alarm)
+    }
+
+    /// Makes a decision and its effect one transaction.
+    async fn carry_out(
+        &self,
+        Versioned { value: mut rollout, version }: Versioned<Rollout>,
+        Next { state, command, why }: Next,
+    ) -> Result<(Rollout, Option<DeploymentEntry>), DeliveryError> {
+        let (at, by) = (self.clock.now(), self.actor.clone());
+        let looked = rollout.looked.clone();
+        rollout.state = state;
+        rollout.passed.push(Passed { at, by, state, why: why.clone(), looked });
+        let mut transaction = self.transaction();
+        let mut entry = None;
+        if let Some(command) = command {
+            let app = self.app(&rollout.app).await?.value;
+            let (environment, expect) = self.environment(&app, &rollout.environment).await?;
+            let (make, cause) = effect(&rollout, command, why);
+            let (expected, actor) = (environment.generation, self.actor.clone());
+            let moved = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
+            transaction = record_move(transaction, environment, expect, &moved)?;
+            entry = Some(moved);
+        }
+        let key = key_of(&rollout.id).unwrap_or_default();
+        let transaction = transaction.put(ROLLOUTS, &key, &rollout, Expect::Version(version))?;
+        self.store.commit(told(transaction, &rollout)?).await?;
+        tracing::info!(rollout = rollout.id, state = state.as_str(), "a rollout has changed");
+        Ok((rollout, entry))
+    }
+
+    /// The rules by which releases come into an environment; none if they go live at once.
+    pub(crate) fn rules(app: &AppRecord, environment: &EnvironmentName) -> Option<Rules> {
+        // What was applied was checked.
+        let rules = app.policy.environments.get(environment)?.rules().ok()?;
+        (!rules.steps.is_empty()).then_some(rules)
+    }
+}
+
+/// What a command does to the environment, and why.
+fn effect(rollout: &Rollout, command: Command, why: String) -> (Move, Cause) {
+    let (control, candidate) = (rollout.control, rollout.candidate);
+    match command {
+        Command::Weigh(step) => {
+            let cause = Cause::Step { owner: rollout.id.clone(), step };
+            (Move::Plan { to: Some(rollout.plan(step)) }, cause)
+        }
+        Command::Promote => {
+            let cause = Cause::Promotion { change: rollout.change.clone() };
+            (Move::Stable { from: Some(control), to: candidate, hold: None }, cause)
+        }
+        Command::RollBack => {
+            let make = Move::Stable { from: Some(control), to: control, hold: Some(candidate) };
+            (make, Cause::Rollback { reason: why })
+        }
+        Command::Abort => (Move::Plan { to: None }, Cause::Rollback { reason: why }),
+    }
+}
+
+/// The log tells of each change of a rollout.
+fn told(transaction: Transaction, rollout: &Rollout) -> Result<Transaction, DeliveryError> {
+    let Some(passed) = rollout.passed.last() else { return Ok(transaction) };
+    let Rollout { id, app, environment, candidate, .. } = rollout;
+    let told = Told { id, app, environment, candidate: *candidate, passed };
+    Ok(transaction.emit(&format!("rollouts/{app}/{environment}"), MOVED, &told)?)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

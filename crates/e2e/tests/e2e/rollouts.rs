@@ -1,0 +1,98 @@
+//! A prompt that makes the model fail more often is taken back without a person, and a good one
+//! becomes the stable release.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use e2e::Stage;
+use serde_json::{Value, json};
+use testkit::model_server::{ModelServer, Script};
+
+const RULES: &str = "[slots]\nmodel = \"moody\"\nprompt = \"plain\"\n\
+    [delivery]\nenter = \"manual\"\n[delivery.environments.prod]\nstrategy = \"canary\"\n\
+    steps = [{ weight = 20, seconds = 1 }, { weight = 50, seconds = 1 }]\n\
+    evidence = { healthy_rate = 0.2 }\n";
+
+/// Sessions that ask once each, several at a time, until they are told to stop; how many there were.
+async fn clients(stage: &Stage, done: &AtomicBool, next: &AtomicU64) -> u64 {
+    let ask = || async {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut asked = 0;
+        while !done.load(Ordering::Relaxed) {
+            let session = format!("session-{}", next.fetch_add(1, Ordering::Relaxed));
+            let body =
+                json!({"model": "moody", "messages": [{"role": "user", "content": session}]});
+            let request = client.post(format!("{}/v1/chat/completions", stage.url));
+            let request = request.bearer_auth(&stage.key).header("x-groundcrew-session", session);
+            // Some fail, as the prompt says.
+            request.json(&body).send().await.unwrap();
+            asked += 1;
+        }
+        asked
+    };
+    let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
+    a + b + c + d
+}
+
+/// Promotes the prompt `text` and waits, under traffic, until its rollout is over.
+async fn roll_out(stage: &Stage, next: &AtomicU64, text: &str) -> Value {
+    stage.write("prompts/plain.md", text).unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    let begun = stage.json(&["release", "promote", "moody", "--env", "prod"]).unwrap();
+    let id = begun["move"]["to"]["id"].as_str().unwrap().to_owned();
+    let done = AtomicBool::new(false);
+    let watched = async {
+        let path = id.replacen('/', "/environments/", 1).replacen("/prod/", "/prod/rollouts/", 1);
+        loop {
+            let rollout = stage.get(&format!("/api/v1/apps/{path}")).await.unwrap();
+            let rollout: Value = rollout.json().await.unwrap();
+            let state = rollout["state"]["state"].as_str().unwrap().to_owned();
+            if state != "progressing" {
+                done.store(true, Ordering::Relaxed);
+                return rollout;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    let over = tokio::time::timeout(std::time::Duration::from_secs(120), async {
+        tokio::join!(watched, clients(stage, &done, next))
+    });
+    over.await.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_prompt_is_taken_back_without_a_person_and_a_good_one_is_promoted() {
+    let upstream = ModelServer::start(Script::default()).await.unwrap();
+    let mut stage = Stage::scripted("openai", &upstream.openai_url(), &["moody"]).unwrap();
+    stage.write("apps/moody.toml", RULES).unwrap();
+    stage.write("prompts/plain.md", "You are helpful: fail 5 % of the time.\n").unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    stage.groundcrew(&["release", "promote", "moody", "--env", "prod", "--now"]).unwrap();
+    let next = AtomicU64::new(0);
+
+    let bad = roll_out(&stage, &next, "You are helpful: fail 70 % of the time.\n").await;
+    assert_eq!(bad["state"]["state"], "rolled_back", "{bad:#}");
+    let decided = bad["passed"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(decided["by"], "system:rollouts");
+    assert_eq!(decided["looked"]["finding"], "harm");
+    let status = stage.json(&["release", "history", "moody", "--env", "prod"]).unwrap();
+    assert_eq!(status["pointer"]["stable"], bad["control"]);
+    assert_eq!(status["pointer"]["held"], json!([bad["candidate"]]));
+
+    // A restart in the middle changes nothing: everything stands in the store and the tables.
+    stage.kill().unwrap();
+    stage.start().unwrap();
+    let good = roll_out(&stage, &next, "You are helpful: fail 0 % of the time.\n").await;
+    assert_eq!(good["state"]["state"], "completed", "{good:#}");
+    let decided = good["passed"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(decided["looked"]["finding"], "safe");
+    let status = stage.json(&["release", "history", "moody", "--env", "prod"]).unwrap();
+    assert_eq!(status["pointer"]["stable"], good["candidate"]);
+
+    let listed = stage.groundcrew(&["rollout", "list", "moody", "--env", "prod"]).unwrap();
+    assert!(listed.contains("completed") && listed.contains("rolled back"), "{listed}");
+    let id = bad["id"].as_str().unwrap();
+    let shown = stage.groundcrew(&["rollout", "show", id]).unwrap();
+    assert!(shown.contains("fails more often than the control"), "{shown}");
+    let watched = stage.groundcrew(&["rollout", "watch", id]).unwrap_err().to_string();
+    assert!(watched.contains("is rolled back"), "{watched}");
+}

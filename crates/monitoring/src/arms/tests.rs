@@ -1,0 +1,100 @@
+//! Sessions are counted by arm and by the step in which something first came of them.
+
+use super::*;
+use crate::rows::{Batch, Origin, Span as Row};
+use crate::tables::tests::{Desk, tenant};
+
+fn answer(
+    number: u64,
+    (unit, stuck): (&str, bool),
+    (arm, step): (&str, u32),
+    outcome: &str,
+) -> Row {
+    let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Row {
+        trace_id: format!("{number:032x}"),
+        span_id: "1".into(),
+        name: ROOT.into(),
+        started_at: Timestamp::from_second(1_700_000_000 + number as i64).unwrap(),
+        duration_ns: 1_000_000 * number as i64,
+        outcome: outcome.into(),
+        arm: arm.into(),
+        origin: Origin {
+            app: "support".into(),
+            environment: "prod".into(),
+            release: ReleaseDigest::new(release::Digest::of(arm.as_bytes())).to_string(),
+            ..Origin::default()
+        },
+        attributes: vec![
+            attribute("groundcrew.plan", "support/prod/1"),
+            attribute("groundcrew.step", &step.to_string()),
+            attribute("groundcrew.unit", unit),
+            attribute("groundcrew.unit.stuck", &stuck.to_string()),
+        ],
+        ..Row::default()
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let other_plan = Row {
+        attributes: vec![("groundcrew.plan".to_owned(), "support/prod/2".to_owned())],
+        ..answer(9, ("e", true), ("canary", 0), "failed")
+    };
+    vec![
+        answer(1, ("a", true), ("canary", 0), "answered"),
+        answer(2, ("a", true), ("canary", 1), "failed"),
+        answer(3, ("a", true), ("canary", 2), "failed"),
+        answer(4, ("b", true), ("control", 0), "answered"),
+        answer(5, ("b", true), ("canary", 1), "answered"),
+        answer(6, ("c", true), ("control", 1), "cancelled"),
+        answer(7, ("7", false), ("canary", 1), "failed"),
+        answer(8, ("d", true), ("control", 1), "blocked"),
+        other_plan,
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_count_once_for_each_arm_and_where_they_first_failed() {
+    let desk = Desk::new().await;
+    desk.put(&tenant("a"), Batch { spans: rows(), ..Batch::default() });
+    let plan = PlanId("support/prod/1".into());
+    let since = Timestamp::from_second(1_700_000_000).unwrap();
+    let told =
+        outcomes(desk.queries(), &tenant("a"), (&plan, since), Some(4_500_000)).await.unwrap();
+    let of = |arm: &str, step, (sessions, assigned, failed, slow), unstuck| ArmOutcomes {
+        arm: arm.into(),
+        step,
+        sessions,
+        assigned,
+        failed,
+        slow,
+        unstuck,
+    };
+    assert_eq!(
+        told,
+        [
+            of("canary", 0, (1, 1, 0, 0), 0),
+            of("canary", 1, (1, 0, 1, 1), 1),
+            of("control", 0, (1, 1, 0, 0), 0),
+            of("control", 1, (1, 1, 0, 1), 0),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_fast_a_release_was_is_told_of_its_own_answers_only() {
+    let desk = Desk::new().await;
+    let evaluated = Row {
+        attributes: vec![("groundcrew.evaluation".to_owned(), "returns-1f".to_owned())],
+        ..answer(90, ("e", false), ("control", 0), "answered")
+    };
+    let spans = rows().into_iter().chain([evaluated]).collect();
+    desk.put(&tenant("a"), Batch { spans, ..Batch::default() });
+    let (app, environment) = ("support".parse().unwrap(), "prod".parse().unwrap());
+    let of = |arm: &str| ReleaseDigest::new(release::Digest::of(arm.as_bytes()));
+    for (arm, told) in [("control", Some(4_000_000)), ("nobody", None)] {
+        let place = (&app, &environment, of(arm));
+        let found = latency(desk.queries(), &tenant("a"), place, (0.95, Span::ALL)).await.unwrap();
+        assert_eq!(found, told, "{arm}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Evaluations: suites, runs of them, and what two runs say of a release.
+
+use axum::http::Method;
+use delivery::{EvaluationRecord, Evaluations, NewEvaluation};
+use evaluation::report;
+use release::{AppName, ArtifactName, EnvironmentName};
+use schemars::JsonSchema;
+use security::Action;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::handlers::{Answer, Handler};
+use super::tasks::Done;
+use super::{Call, Problem, Route, json as to_json};
+
+/// How many evaluations are listed where nothing else is said.
+const LISTED: usize = 50;
+/// The most that are.
+const MOST: usize = 1_000;
+/// How much worse a candidate may be where nothing else is said, in shares of passes.
+const MARGIN: f64 = 0.03;
+
+/// A suite to run.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateBody {
+    /// The suite.
+    pub suite: ArtifactName,
+    /// The app whose release answers; the suite is one of its project.
+    pub app: AppName,
+    /// The release: a change, a sequence number or a digest; the newest candidate if absent.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// The environment whose providers answer; the app's first if absent.
+    #[serde(default)]
+    pub environment: Option<EnvironmentName>,
+    /// How often each case is asked; as the suite says if absent.
+    #[serde(default)]
+    pub repeats: Option<u32>,
+}
+
+/// The routes.
+pub fn routes() -> Vec<(Route, Handler)> {
+    vec![
+        Route::new(
+            Method::GET,
+            "/api/v1/suites",
+            Action::ReadReleases,
+            "The evaluation suites of all projects.",
+        )
+        .to(suites),
+        Route::new(
+            Method::POST,
+            "/api/v1/evaluations",
+            Action::Evaluate,
+            "Ask a suite of a release, and score what it answers.",
+        )
+        .query(&["wait"])
+        .body::<EvaluateBody>()
+        .to(evaluate),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations",
+            Action::ReadReleases,
+            "Evaluations that are over, newest first.",
+        )
+        .query(&["app", "suite", "release", "limit"])
+        .to(list),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations/{id}",
+            Action::ReadReleases,
+            "One evaluation: its verdict, and what each scorer found together.",
+        )
+        .to(show),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations/{id}/run",
+            Action::ReadTraces,
+            "All that an evaluation found: every answer with its scores.",
+        )
+        .to(run),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations/{id}/report",
+            Action::ReadTraces,
+            "An evaluation as a page (`format=html`, beside another with `base`), or as JUnit's XML \
+             (`format=junit`).",
+        )
+        .query(&["format", "base"])
+        .to(report),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations/{id}/comparison",
+            Action::ReadReleases,
+            "Whether an evaluation is worse than another of the same suite, case by case.",
+        )
+        .query(&["base", "margin"])
+        .to(compare),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/suites/{suite}/comparison",
+            Action::ReadReleases,
+            "Whether a release is worse than another, by their newest evaluations of a suite.",
+        )
+        .query(&["base", "release", "margin"])
+        .to(compare_releases),
+    ]
+}
+
+async fn suites(call: Call) -> Result<Value, Problem> {
+    let mut listed = Vec::new();
+    for (project, suites) in call.delivery().suites().await? {
+        for suite in suites {
+            let mut row = to_json(&suite)?;
+            row["project"] = project.clone().into();
+            listed.push(row);
+        }
+    }
+    Ok(listed.into())
+}
+
+async fn evaluate(call: Call) -> Result<Value, Problem> {
+    let EvaluateBody { suite, app, release, environment, repeats } = call.body()?;
+    let wish = NewEvaluation { suite, app, release, environment, repeats };
+    match call.done("eval.run", to_json(&wish)?).await? {
+        Done::Begun(execution) => Ok(execution),
+        Done::Result(record) => Ok(record),
+    }
+}
+
+async fn list(call: Call) -> Result<Value, Problem> {
+    let app: Option<AppName> = call.query("app")?;
+    let release = match (&app, call.query::<String>("release")?) {
+        (Some(app), Some(selector)) => {
+            Some(call.delivery().find_release(app, &selector).await?.release)
+        }
+        (None, Some(_)) => return Err(Problem::bad_request("`release` needs its `app`")),
+        (_, None) => None,
+    };
+    let limit = call.query("limit")?.unwrap_or(LISTED).min(MOST);
+    let wanted = Evaluations { app, suite: call.query("suite")?, release };
+    let mut found = call.delivery().evaluations(&wanted).await?;
+    found.truncate(limit);
+    to_json(&found)
+}
+
+async fn show(call: Call) -> Result<Value, Problem> {
+    to_json(&found(&call).await?)
+}
+
+async fn found(call: &Call) -> Result<EvaluationRecord, Problem> {
+    Ok(call.delivery().evaluation(&call.path::<String>("id")?).await?)
+}
+
+async fn run(call: Call) -> Result<Value, Problem> {
+    let record = found(&call).await?;
+    to_json(&call.delivery().evaluation_run(&record).await?)
+}
+
+async fn report(call: Call) -> Result<Answer, Problem> {
+    let record = found(&call).await?;
+    let run = call.delivery().evaluation_run(&record).await?;
+    let format: Option<String> = call.query("format")?;
+    let base: Option<String> = call.query("base")?;
+    let (kind, text) = match (format.as_deref().unwrap_or("html"), base) {
+        ("html", None) => ("text/html; charset=utf-8", report::html(&run)),
+        ("html", Some(base)) => {
+            let base = call.delivery().evaluation(&base).await?;
+            let base = call.delivery().evaluation_run(&base).await?;
+            ("text/html; charset=utf-8", report::html_compared(&base, &run))
+        }
+        ("junit", None) => ("application/xml", report::junit(&run)),
+        ("junit", Some(_)) => {
+            return Err(Problem::bad_request("JUnit's XML tells of one evaluation alone"));
+        }
+        (other, _) => {
+            return Err(Problem::bad_request(format!("`{other}` is neither `html` nor `junit`")));
+        }
+    };
+    Ok(Answer::File(kind, text.into_bytes(), Vec::new()))
+}
+
+async fn compare(call: Call) -> Result<Value, Problem> {
+    let base: Option<String> = call.query("base")?;
+    let base = base.ok_or_else(|| Problem::bad_request("`base` names no evaluation"))?;
+    let base = call.delivery().evaluation(&base).await?;
+    let candidate = found(&call).await?;
+    compared(&call, &base, &candidate).await
+}
+
+async fn compare_releases(call: Call) -> Result<Value, Problem> {
+    let (app, name): (AppName, ArtifactName) = (call.path("app")?, call.path("suite")?);
+    let delivery = call.delivery();
+    let suite = delivery.suite(&app, &name).await?;
+    let mut runs = Vec::new();
+    for parameter in ["base", "release"] {
+        let selector: Option<String> = call.query(parameter)?;
+        let none = || Problem::bad_request(format!("`{parameter}` names no release"));
+        let release = delivery.find_release(&app, &selector.ok_or_else(none)?).await?;
+        let found = delivery.newest_run(&app, &suite, release.release).await?;
+        let number = release.sequence;
+        let unknown = || {
+            let what = format!("release #{number} was not evaluated by suite `{name}` as it is");
+            Problem::not_found(format!(
+                "{what}: run `groundcrew eval run {name} --app {app} --release {number}`"
+            ))
+        };
+        runs.push(found.ok_or_else(unknown)?);
+    }
+    match runs.as_slice() {
+        [base, candidate] => compared(&call, base, candidate).await,
+        _ => Err(Problem::internal("two releases have two evaluations")),
+    }
+}
+
+async fn compared(
+    call: &Call,
+    base: &EvaluationRecord,
+    candidate: &EvaluationRecord,
+) -> Result<Value, Problem> {
+    let margin = call.query("margin")?.unwrap_or(MARGIN);
+    let compared = call.delivery().compare_evaluations(base, candidate, margin).await?;
+    Ok(json!({
+        "suite": candidate.plan.suite.name,
+        "base": base.plan.id,
+        "candidate": candidate.plan.id,
+        "comparison": compared,
+    }))
+}

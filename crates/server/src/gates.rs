@@ -1,0 +1,114 @@
+//! What gates ask of the installation: telemetry, drills of backups and functions. And whoever waits
+//! before a gate is let in when it passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use delivery::Delivery;
+use delivery::gate::sources::{Answered, Drill, GateSources, Spent};
+use monitoring::query::Queries;
+use monitoring::spent;
+use monitoring::tables::Span;
+use release::{
+    AppName, Clock, Currency, Digest, EnvironmentName, ReleaseDigest, TenantId, Timestamp,
+};
+use security::KeyRing;
+use serde_json::Value;
+use store::Store;
+use workflow::engine::Progress;
+
+use crate::backups::Keeper;
+use crate::functions::{Call, Functions};
+
+/// How often it is looked whether something that waits may enter.
+const LOOK: Duration = Duration::from_secs(30);
+/// What whoever looks holds a lease on.
+const LEASE: &str = "gates";
+/// The most bytes that a function gives back.
+const MOST: usize = 64 << 10;
+/// The most characters that are told of a function's failure.
+const TOLD: usize = 300;
+
+/// What gates ask of the installation.
+#[derive(Debug)]
+pub struct Known {
+    /// Where answers and their costs are.
+    pub queries: Queries,
+    /// The functions that are offered.
+    pub functions: Arc<Functions>,
+    /// Where drills are recorded.
+    pub backups: Keeper,
+}
+
+#[async_trait]
+impl GateSources for Known {
+    async fn spent(
+        &self,
+        tenant: &TenantId,
+        of: (&AppName, &EnvironmentName, ReleaseDigest),
+        since: Timestamp,
+        currency: Currency,
+    ) -> Result<Spent, String> {
+        let span = Span { from: since, ..Span::ALL };
+        let spent = spent::spent(&self.queries, tenant, of, (currency, span)).await;
+        let spent::Spent { answers, priced, cost } = spent.map_err(|error| error.to_string())?;
+        Ok(Spent { answers, priced, cost })
+    }
+
+    async fn drill(&self) -> Result<Option<Drill>, String> {
+        let drills = self.backups.drills().await.map_err(|error| error.to_string())?;
+        Ok(drills.into_iter().next().map(|drilled| Drill {
+            backup: drilled.backup,
+            ended_at: drilled.ended_at,
+            faults: drilled.faults.len(),
+        }))
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        function: &str,
+        payload: &Value,
+    ) -> Result<Answered, String> {
+        // The same release is the same call.
+        let key = Digest::of(payload.to_string().as_bytes()).to_string();
+        let progress = &Progress::default();
+        let call = Call { tenant, key: &key, token: None, progress, payload, most: MOST };
+        match self.functions.invoke(function, call).await {
+            Ok(value) => Ok(Answered::Value(value)),
+            Err(fault) => {
+                let name = fault.error.unwrap_or_default();
+                let cause = fault.cause.unwrap_or_default();
+                let told: String = cause.chars().take(TOLD).collect();
+                // What the service or its limits said is nothing that the function found.
+                match name.starts_with("Lambda.") || name.starts_with("Sandbox.") {
+                    true => Err(format!("{name}: {told}")),
+                    false => Ok(Answered::Failed(format!("{name}: {told}"))),
+                }
+            }
+        }
+    }
+}
+
+/// Lets in what waits until the server stops.
+pub async fn keep(
+    delivery: Delivery,
+    (store, keys): (Store, Arc<KeyRing>),
+    node: String,
+    clock: Arc<dyn Clock>,
+) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let kept = async {
+            if store.system().take(LEASE, &node, clock.as_ref()).await?.is_none() {
+                return anyhow::Ok(());
+            }
+            delivery.keep_waiting(&keys.tenant_names().await?).await?;
+            Ok(())
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "what waits before gates could not be looked at; trying again");
+        }
+    }
+}
