@@ -78,9 +78,8 @@ impl Groundcrew {
 /// CPU time that a process and its children have used, in seconds.
 fn cpu(pid: Option<u32>) -> Result<f64> {
     let Some(pid) = pid else { return Ok(f64::NAN) };
-    let ticks: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
     let total: f64 = family(pid).iter().map(|pid| ticks_of(*pid)).sum();
-    Ok(total / ticks)
+    seconds(total)
 }
 
 fn ticks_of(pid: u32) -> f64 {
@@ -96,7 +95,6 @@ fn ticks_in(stat: &str) -> f64 {
 
 /// CPU time that a process's threads of that name have used, in seconds.
 fn thread_cpu(pid: u32, name: &str) -> Result<f64> {
-    let ticks: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
     let mut total = 0.0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread that ended meanwhile has nothing to tell.
@@ -105,7 +103,12 @@ fn thread_cpu(pid: u32, name: &str) -> Result<f64> {
             total += ticks_in(&stat);
         }
     }
-    Ok(total / ticks)
+    seconds(total)
+}
+
+fn seconds(ticks: f64) -> Result<f64> {
+    let second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+    Ok(ticks / second)
 }
 
 fn family(pid: u32) -> Vec<u32> {

@@ -14,10 +14,14 @@ use crate::catalog::{
     APPS, AppRecord, BATCHES, BatchRecord, Filled, KNOWLEDGE, KnowledgeRecord, PROJECTS,
     ProjectRecord, Versioned, expect,
 };
+use crate::contributors::CONTRIBUTORS;
 use crate::due::DUE;
-use crate::project::files::{Entry, Files};
+use crate::evaluations::SUITES;
+use crate::listed::Listed;
+use crate::project::files::Files;
 use crate::project::{App, Project};
 use crate::propose::{Proposal, Proposed};
+use crate::queries::QUERIES;
 use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -141,11 +145,14 @@ impl TenantDelivery {
             self.define_workflows(&project, upload.prune, transaction, &mut applied).await?;
         transaction =
             self.define_monitors(&project, upload.prune, transaction, &mut applied).await?;
-        transaction =
-            self.define_queries(&project, upload.prune, transaction, &mut applied).await?;
-        transaction =
-            self.define_contributors(&project, upload.prune, transaction, &mut applied).await?;
-        transaction = self.define_suites(&project, upload.prune, transaction, &mut applied).await?;
+        let of = (&project, upload.prune);
+        let listed = Listed { noun: "query", collection: QUERIES, files: &project.queries };
+        transaction = self.define_listed(&listed, of, transaction, &mut applied).await?;
+        let (noun, files) = ("contributors", &project.contributors);
+        let listed = Listed { noun, collection: CONTRIBUTORS, files };
+        transaction = self.define_listed(&listed, of, transaction, &mut applied).await?;
+        let listed = Listed { noun: "suite", collection: SUITES, files: &project.suites };
+        transaction = self.define_listed(&listed, of, transaction, &mut applied).await?;
         self.store.commit(transaction).await?;
         Ok(applied)
     }
@@ -168,13 +175,9 @@ impl TenantDelivery {
                 Ok(transaction)
             }
             Proposed::Candidate(change) => {
-                let mut transaction = transaction;
-                if record.policy.enter == Entry::Automatic {
-                    let entered = self.enter(&record, &change, transaction).await?;
-                    transaction = entered.0;
-                    applied.promoted.extend(entered.1.moved);
-                    applied.gated.extend(entered.1.waits);
-                }
+                let (transaction, entered) = self.enter(&record, &change, transaction).await?;
+                applied.promoted.extend(entered.moved);
+                applied.gated.extend(entered.waits);
                 applied.changes.push(change);
                 Ok(transaction)
             }

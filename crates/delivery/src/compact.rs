@@ -6,11 +6,10 @@ use release::ArtifactName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall};
+use workflow::engine::{Task, TaskCall, output};
 
 use crate::catalog::BatchCause;
 use crate::refresh::{Landing, Refreshed};
-use crate::tasks::{failed, input, output};
 use crate::{Delivery, DeliveryError, TenantDelivery};
 
 /// How many documents a check names at most.
@@ -47,9 +46,9 @@ impl Task for CompactTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Compact { knowledge, dry_run } = input(&call)?;
+        let Compact { knowledge, dry_run } = call.read()?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        output(&delivery.compact(&knowledge, dry_run).await.map_err(failed)?)
+        output(&delivery.compact(&knowledge, dry_run).await?)
     }
 }
 

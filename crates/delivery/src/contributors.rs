@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use monitoring::contributors::Rule;
 use release::ArtifactName;
-use store::{Collection, Transaction};
+use store::Collection;
 
-use crate::apply::Applied;
-use crate::listed::Listed;
-use crate::project::Project;
 use crate::{DeliveryError, TenantDelivery};
 
 /// A project's rules are one record, named as the project is.
-const CONTRIBUTORS: Collection = Collection("contributors");
+pub(crate) const CONTRIBUTORS: Collection = Collection("contributors");
 
 /// Rules as they are written, by name.
 type Written = BTreeMap<ArtifactName, String>;
@@ -29,20 +26,6 @@ impl TenantDelivery {
         let rules =
             written.filter_map(|(name, text)| Some((name.to_string(), Rule::parse(&text).ok()?)));
         Ok(rules.collect())
-    }
-
-    /// Adds a project's rules to `transaction`. What its files do not name any more is kept, or
-    /// removed with `prune`.
-    pub(crate) async fn define_contributors(
-        &self,
-        project: &Project,
-        prune: bool,
-        transaction: Transaction,
-        applied: &mut Applied,
-    ) -> Result<Transaction, DeliveryError> {
-        let (noun, files) = ("contributors", &project.contributors);
-        let listed = Listed { noun, collection: CONTRIBUTORS, files };
-        self.define_listed(&listed, (project, prune), transaction, applied).await
     }
 }
 

@@ -17,19 +17,17 @@ use release::{
     AppName, ArtifactName, ArtifactRef, Digest, EnvironmentName, PrincipalId, ReleaseDigest,
     Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::{Collection, Expect, StoreError, Transaction};
+use store::{Collection, Expect, StoreError};
 
-use crate::apply::Applied;
-use crate::listed::Listed;
-use crate::project::Project;
 use crate::{DeliveryError, TenantDelivery};
 
 pub use ledger::StoredLedger;
 pub use verdict::EvaluationVerdict;
 
 /// A project's suites are one record, named as the project is.
-const SUITES: Collection = Collection("eval_suites");
+pub(crate) const SUITES: Collection = Collection("eval_suites");
 /// Evaluations that are over.
 const EVALUATIONS: Collection = Collection("evaluations");
 /// Those that are under way.
@@ -54,21 +52,21 @@ pub struct SavedSuite {
     pub judge: Option<ArtifactRef>,
 }
 
-/// A wish to run a suite.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A suite to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEvaluation {
     /// The suite.
     pub suite: ArtifactName,
     /// The app whose release answers; the suite is one of its project.
     pub app: AppName,
-    /// Which release, as [`TenantDelivery::find_release`] takes it; the newest candidate if none.
+    /// The release: a change, a sequence number or a digest; the newest candidate if absent.
     #[serde(default)]
     pub release: Option<String>,
-    /// The environment whose providers answer; the app's first if none.
+    /// The environment whose providers answer; the app's first if absent.
     #[serde(default)]
     pub environment: Option<EnvironmentName>,
-    /// How often each case is asked; as the suite says if none.
+    /// How often each case is asked; as the suite says if absent.
     #[serde(default)]
     pub repeats: Option<u32>,
 }
@@ -177,8 +175,7 @@ impl TenantDelivery {
         wish: &NewEvaluation,
         (key, since): (&str, Timestamp),
     ) -> Result<Option<EvaluationPlan>, DeliveryError> {
-        let digits = Digest::of(key.as_bytes()).to_hex();
-        let id = format!("{}-{}", wish.suite, &digits[..DIGITS]);
+        let id = run_name(&wish.suite, key);
         if self.store.get(EVALUATIONS, &id).await?.is_some() {
             return Ok(None);
         }
@@ -272,8 +269,7 @@ impl TenantDelivery {
         suite: &ArtifactName,
         key: &str,
     ) -> Result<EvaluationRecord, DeliveryError> {
-        let digits = Digest::of(key.as_bytes()).to_hex();
-        self.evaluation(&format!("{suite}-{}", &digits[..DIGITS])).await
+        self.evaluation(&run_name(suite, key)).await
     }
 
     /// All that an evaluation found.
@@ -335,19 +331,12 @@ impl TenantDelivery {
         named.extend(runs);
         Ok(named)
     }
+}
 
-    /// Adds a project's suites to `transaction`. What its files do not name any more is kept, or
-    /// removed with `prune`.
-    pub(crate) async fn define_suites(
-        &self,
-        project: &Project,
-        prune: bool,
-        transaction: Transaction,
-        applied: &mut Applied,
-    ) -> Result<Transaction, DeliveryError> {
-        let listed = Listed { noun: "suite", collection: SUITES, files: &project.suites };
-        self.define_listed(&listed, (project, prune), transaction, applied).await
-    }
+/// What a run is called that is named by this key.
+fn run_name(suite: &ArtifactName, key: &str) -> String {
+    let digits = Digest::of(key.as_bytes()).to_hex();
+    format!("{suite}-{}", &digits[..DIGITS])
 }
 
 fn unreadable(bad: &BadSuite) -> String {

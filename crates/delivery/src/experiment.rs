@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use design::Design;
 use verdict::{Judged, Seen};
 
+use crate::rollout::CannotSteer;
+
 /// An experiment, and how far it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
@@ -128,18 +130,6 @@ pub struct Next {
     pub why: String,
 }
 
-/// Something that cannot be done to an experiment as it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("experiment `{id}` is {state} and cannot {wish}")]
-pub struct CannotSteer {
-    /// The experiment.
-    pub id: String,
-    /// How it stands.
-    pub state: &'static str,
-    /// What was asked of it.
-    pub wish: &'static str,
-}
-
 /// What follows when `event` happens to `experiment` at `now`; none if nothing changes.
 ///
 /// # Errors
@@ -150,7 +140,10 @@ pub fn next(
     now: Timestamp,
 ) -> Result<Option<Next>, CannotSteer> {
     let (design, state) = (&experiment.design, experiment.state);
-    let cannot = |wish| CannotSteer { id: experiment.id.clone(), state: state.as_str(), wish };
+    let cannot = |wish| {
+        let (what, id) = ("experiment", experiment.id.clone());
+        CannotSteer { what, id, state: state.as_str(), wish }
+    };
     let follows =
         |state, command, why: &str| Ok(Some(Next { state, command, why: why.to_owned() }));
     match (event, state) {

@@ -8,8 +8,10 @@ use release::{
 use store::{Expect, StoreError, Transaction};
 
 use crate::catalog::{AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key};
+use crate::project::files::Entry;
 use crate::rollout::Event;
-use crate::rollouts::under_way;
+use crate::rollout::rules::Rules;
+use crate::rollouts::{record_rollout, under_way};
 use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -66,61 +68,77 @@ impl TenantDelivery {
     /// held release.
     pub async fn promote(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
         let (app, release) = self.promotable(wish).await?;
-        undisturbed(|| self.go_over(&app, &release, wish)).await
+        self.go_over(&app, &release, wish).await
     }
 
+    /// Promotes what may be used, deciding anew when somebody was faster.
     async fn go_over(
         &self,
         app: &AppRecord,
         release: &ReleaseRecord,
         wish: &Promotion,
     ) -> Result<DeploymentEntry, DeliveryError> {
-        let read = self.environment(app, &wish.environment).await?;
-        let environment = &read.0;
+        undisturbed(|| async {
+            let read = self.environment(app, &wish.environment).await?;
+            self.go_over_from(read, (app, release), wish).await
+        })
+        .await
+    }
+
+    /// Promotes over the environment as it was read.
+    async fn go_over_from(
+        &self,
+        read: (Environment, Expect),
+        (app, release): (&AppRecord, &ReleaseRecord),
+        wish: &Promotion,
+    ) -> Result<DeploymentEntry, DeliveryError> {
         let change = self.change(&release.change).await?;
-        if let Some(id) = under_way(environment) {
-            let own = self.rollout(id).await?.candidate == release.release;
-            if own && wish.now {
-                self.eligible((app, environment), &change).await?;
+        if let Some(id) = under_way(&read.0) {
+            let busy = || DeliveryError::RolloutUnderWay(id.to_owned());
+            if !wish.now || self.rollout(id).await?.candidate != release.release {
+                return Err(busy());
             }
-            return match self.steer_now(id, own && wish.now).await? {
-                Some(entry) => Ok(entry),
-                None => Err(DeliveryError::RolloutUnderWay(id.to_owned())),
-            };
+            self.eligible((app, &read.0), &change).await?;
+            return self.steer(id, &Event::Promote).await?.1.ok_or_else(busy);
         }
-        self.eligible((app, environment), &change).await?;
+        self.eligible((app, &read.0), &change).await?;
         let rules = Self::rules(app, &wish.environment).filter(|_| !wish.now);
-        let over = environment.stable.filter(|stable| *stable != release.release);
-        let (Some(rules), Some(control)) = (rules, over) else {
-            let decided = promotion(environment, release, wish.expected);
-            return self.make_move(read, decided).await;
-        };
-        if let Some(expected) = wish.expected.filter(|it| *it != environment.generation) {
-            let (app, name) = (app.name.clone(), environment.name.clone());
-            let found = environment.generation;
-            let conflict = EnvironmentError::Conflict { app, environment: name, expected, found };
-            return Err(conflict.into());
-        }
-        let (transaction, entry) = self.begin_rollout(
-            read,
-            (&release.change, release.release),
-            (control, rules),
-            self.transaction(),
-        )?;
+        let (transaction, entry) =
+            self.bring_in(read, &change, (rules, wish.expected), self.transaction())?;
         self.store.commit(transaction).await?;
         Ok(entry)
     }
 
-    /// Ends a rollout by promoting what it rolls out, if that is wanted.
-    async fn steer_now(
+    /// Adds to `transaction` what brings a change's release into an environment: a rollout where
+    /// there are rules, and something to roll it out over, else the move itself.
+    fn bring_in(
         &self,
-        id: &str,
-        wanted: bool,
-    ) -> Result<Option<DeploymentEntry>, DeliveryError> {
-        match wanted {
-            true => Ok(self.steer(id, &Event::Promote).await?.1),
-            false => Ok(None),
+        (environment, expect): (Environment, Expect),
+        change: &Change,
+        (rules, expected): (Option<Rules>, Option<u64>),
+        transaction: Transaction,
+    ) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
+        let (from, to) = (environment.stable, change.release);
+        let at = self.clock.now();
+        let over = rules.zip(from.filter(|stable| *stable != to));
+        let rollout = over.map(|over| self.new_rollout(&environment, change, over, at));
+        let make = match &rollout {
+            Some(rollout) => Move::Plan { to: Some(rollout.plan(0)) },
+            None => Move::Stable { from, to, hold: None },
+        };
+        let request = MoveRequest {
+            expected: expected.unwrap_or(environment.generation),
+            make,
+            cause: Cause::Promotion { change: change.id.clone() },
+            actor: self.actor.clone(),
+            at,
+        };
+        let entry = environment.decide(request)?;
+        let mut transaction = record_move(transaction, environment, expect, &entry)?;
+        if let Some(rollout) = &rollout {
+            transaction = record_rollout(transaction, rollout, Expect::Absent)?;
         }
+        Ok((transaction, entry))
     }
 
     /// Promotes unless the release is the stable one already, or is being rolled out: then the move
@@ -132,22 +150,21 @@ impl TenantDelivery {
     pub async fn promote_once(&self, wish: &Promotion) -> Result<DeploymentEntry, DeliveryError> {
         let (app, release) = self.promotable(wish).await?;
         let to = release.release;
-        let present = self.environment(&app, &wish.environment).await?.0;
-        let rolled_out = match under_way(&present) {
-            Some(id) => self.rollout(id).await?.candidate == to,
-            None => false,
-        };
-        if present.stable == Some(to) || rolled_out {
-            let log = self.deployments(&app.name, &wish.environment).await?;
-            if let Some(entry) = log.into_iter().rev().find(|entry| promotes(entry, to)) {
-                return Ok(entry);
+        undisturbed(|| async {
+            let read = self.environment(&app, &wish.environment).await?;
+            let present = &read.0;
+            if present.releases().any(|there| there == to) {
+                let log = self.deployments(&app.name, &wish.environment).await?;
+                if let Some(entry) = log.into_iter().rev().find(|entry| promotes(entry, to)) {
+                    return Ok(entry);
+                }
             }
-        }
-        if present.held.contains(&to) {
-            return Err(EnvironmentError::Held { release: to }.into());
-        }
-        let expected = wish.expected.or(Some(present.generation));
-        self.promote(&Promotion { expected, ..wish.clone() }).await
+            if present.held.contains(&to) {
+                return Err(EnvironmentError::Held { release: to }.into());
+            }
+            self.go_over_from(read, (&app, &release), wish).await
+        })
+        .await
     }
 
     /// Promotes unless that was done since a moment already: then the move that did it. For
@@ -169,7 +186,7 @@ impl TenantDelivery {
         };
         match log.iter().rev().find(own) {
             Some(entry) => Ok(entry.clone()),
-            None => self.promote(wish).await,
+            None => self.go_over(&app, &release, wish).await,
         }
     }
 
@@ -271,8 +288,8 @@ impl TenantDelivery {
         .await
     }
 
-    /// Adds the promotion of a change just proposed to `transaction`; nothing if it is held. It waits
-    /// if a gate does not let it in.
+    /// Adds the promotion of a change just proposed to `transaction`, where the app's policy lets it in
+    /// by itself; nothing if it is held. It waits if a gate does not let it in.
     pub(crate) async fn enter(
         &self,
         app: &AppRecord,
@@ -280,38 +297,28 @@ impl TenantDelivery {
         transaction: Transaction,
     ) -> Result<(Transaction, Entered), DeliveryError> {
         let nothing = Entered { moved: None, waits: None };
-        let Some(first) = app.environments.first() else { return Ok((transaction, nothing)) };
+        let first = app.environments.first().filter(|_| app.policy.enter == Entry::Automatic);
+        let Some(first) = first else { return Ok((transaction, nothing)) };
         let read = self.environment(app, first).await?;
         let to = change.release;
         let environment = &read.0;
-        let waits = environment.held.contains(&to) || environment.plan.is_some();
-        if waits || environment.stable == Some(to) {
+        let stays = environment.held.contains(&to) || environment.plan.is_some();
+        if stays || environment.stable == Some(to) {
             return Ok((transaction, nothing));
         }
         match self.eligible((app, environment), change).await {
-            Ok(()) => {}
+            Ok(()) => {
+                let rules = Self::rules(app, first);
+                let (transaction, entry) =
+                    self.bring_in(read, change, (rules, None), transaction)?;
+                Ok((transaction, Entered { moved: Some(entry), waits: None }))
+            }
             Err(DeliveryError::NotEligible { why, .. }) => {
                 let (transaction, waits) = Self::wait(change, (first, why), transaction)?;
-                return Ok((transaction, Entered { moved: None, waits: Some(waits) }));
+                Ok((transaction, Entered { moved: None, waits: Some(waits) }))
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        if let (Some(rules), Some(control)) = (Self::rules(app, first), environment.stable) {
-            let begun =
-                self.begin_rollout(read, (&change.id, to), (control, rules), transaction)?;
-            return Ok((begun.0, Entered { moved: Some(begun.1), waits: None }));
-        }
-        let make = Move::Stable { from: environment.stable, to, hold: None };
-        let request = MoveRequest {
-            expected: environment.generation,
-            make,
-            cause: Cause::Promotion { change: change.id.clone() },
-            actor: self.actor.clone(),
-            at: self.clock.now(),
-        };
-        let entry = environment.decide(request)?;
-        let transaction = record_move(transaction, read.0, read.1, &entry)?;
-        Ok((transaction, Entered { moved: Some(entry), waits: None }))
     }
 
     /// Decides a move of one environment and commits it, deciding anew when somebody was faster.
@@ -405,16 +412,6 @@ fn promotes(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
         && matches!(entry.r#move, Move::Plan { .. })
         && entry.r#move.releases().any(|to| to == release);
     begins || makes_stable(entry, release)
-}
-
-fn promotion(
-    environment: &Environment,
-    release: &ReleaseRecord,
-    expected: Option<u64>,
-) -> (u64, Move, Cause) {
-    let make = Move::Stable { from: environment.stable, to: release.release, hold: None };
-    let cause = Cause::Promotion { change: release.change.clone() };
-    (expected.unwrap_or(environment.generation), make, cause)
 }
 
 /// The pointer and its log row, in one transaction.

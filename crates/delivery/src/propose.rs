@@ -15,7 +15,6 @@ use crate::catalog::{
     Versioned, change_key, expect, release_key, snapshot_ref,
 };
 use crate::moves::Entered;
-use crate::project::files::Entry;
 use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -75,17 +74,14 @@ impl TenantDelivery {
         proposal: &Proposal,
     ) -> Result<ProposedApp, DeliveryError> {
         let (app, fresh) = (self.app(app).await?, BTreeMap::new());
-        let (mut transaction, app, proposed) =
+        let (transaction, app, proposed) =
             self.propose(app, &fresh, proposal, self.transaction()).await?;
-        let (mut promoted, mut waits) = (None, None);
-        if let Proposed::Candidate(change) = &proposed {
-            if app.policy.enter == Entry::Automatic {
-                let entered = self.enter(&app, change, transaction).await?;
-                transaction = entered.0;
-                Entered { moved: promoted, waits } = entered.1;
-            }
-            self.store.commit(transaction).await?;
-        }
+        let Proposed::Candidate(change) = &proposed else {
+            return Ok(ProposedApp { proposed, promoted: None, waits: None });
+        };
+        let (transaction, Entered { moved: promoted, waits }) =
+            self.enter(&app, change, transaction).await?;
+        self.store.commit(transaction).await?;
         Ok(ProposedApp { proposed, promoted, waits })
     }
 

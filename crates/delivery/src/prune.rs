@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Backups, Lease, Sweep, Swept};
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall};
+use workflow::engine::{Task, TaskCall, output};
 
 use crate::retention::{Doomed, Dropped, Retention};
-use crate::tasks::{failed, input, output};
 use crate::{Delivery, DeliveryError};
 
 /// What pruning did, or would do.
@@ -58,10 +57,10 @@ impl Task for PruneTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Prune { dry_run } = input(&call)?;
+        let Prune { dry_run } = call.read()?;
         let whose = (&call.tenant, call.actor.clone());
         let pruned = self.delivery.prune(whose, &call.key, &self.retention, dry_run).await;
-        output(&pruned.map_err(failed)?)
+        output(&pruned?)
     }
 }
 

@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use monitoring::Language;
 use release::ArtifactName;
 use serde::{Deserialize, Serialize};
-use store::{Collection, Transaction};
+use store::Collection;
 
-use crate::apply::Applied;
-use crate::listed::Listed;
-use crate::project::Project;
 use crate::{DeliveryError, TenantDelivery};
 
 /// A project's queries are one record, named as the project is.
-const QUERIES: Collection = Collection("queries");
+pub(crate) const QUERIES: Collection = Collection("queries");
 
 /// A query with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,19 +36,6 @@ impl TenantDelivery {
         let mut queries: Vec<_> = queries.collect();
         queries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(queries)
-    }
-
-    /// Adds a project's queries to `transaction`. What its files do not name any more is kept, or
-    /// removed with `prune`.
-    pub(crate) async fn define_queries(
-        &self,
-        project: &Project,
-        prune: bool,
-        transaction: Transaction,
-        applied: &mut Applied,
-    ) -> Result<Transaction, DeliveryError> {
-        let listed = Listed { noun: "query", collection: QUERIES, files: &project.queries };
-        self.define_listed(&listed, (project, prune), transaction, applied).await
     }
 }
 

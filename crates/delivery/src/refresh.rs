@@ -17,7 +17,6 @@ use crate::catalog::{
     Versioned, batch_key, snapshot_ref,
 };
 use crate::project::Prepared;
-use crate::project::files::Entry;
 use crate::propose::{Proposal, Proposed};
 use crate::waiting::Waits;
 use crate::{DeliveryError, TenantDelivery};
@@ -300,12 +299,10 @@ impl TenantDelivery {
             let (next, app, proposed) = self.propose(app, &fresh, &proposal, transaction).await?;
             transaction = next;
             if let Proposed::Candidate(change) = proposed {
-                if app.policy.enter == Entry::Automatic {
-                    let (next, entered) = self.enter(&app, &change, transaction).await?;
-                    transaction = next;
-                    refreshed.promoted.extend(entered.moved);
-                    refreshed.gated.extend(entered.waits);
-                }
+                let (next, entered) = self.enter(&app, &change, transaction).await?;
+                transaction = next;
+                refreshed.promoted.extend(entered.moved);
+                refreshed.gated.extend(entered.waits);
                 refreshed.changes.push(change);
             }
         }

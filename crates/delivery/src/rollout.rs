@@ -175,11 +175,28 @@ pub struct Next {
     pub why: String,
 }
 
-/// Something that cannot be done to a rollout as it is.
+impl Next {
+    /// Traffic stays as it is.
+    fn stays(state: State, why: String) -> Self {
+        Self { state, command: None, why }
+    }
+
+    fn promoted(why: String) -> Self {
+        Self { state: State::Completed, command: Some(Command::Promote), why }
+    }
+
+    fn rolled_back(why: String) -> Self {
+        Self { state: State::RolledBack, command: Some(Command::RollBack), why }
+    }
+}
+
+/// Something that cannot be done to a rollout or an experiment as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rollout `{id}` is {state} and cannot {wish}")]
+#[error("{what} `{id}` is {state} and cannot {wish}")]
 pub struct CannotSteer {
-    /// The rollout.
+    /// What it is: `rollout` or `experiment`.
+    pub what: &'static str,
+    /// Which.
     pub id: String,
     /// How it stands.
     pub state: &'static str,
@@ -192,9 +209,9 @@ pub struct CannotSteer {
 /// # Errors
 /// If a person asks something of it that its state does not allow.
 pub fn next(rollout: &Rollout, event: &Event, now: Timestamp) -> Result<Option<Next>, CannotSteer> {
-    let cannot = |wish| CannotSteer { id: rollout.id.clone(), state: rollout.state.as_str(), wish };
-    let ended = |state, command, why: &str| {
-        Ok(Some(Next { state, command: Some(command), why: why.to_owned() }))
+    let cannot = |wish| {
+        let (what, id) = ("rollout", rollout.id.clone());
+        CannotSteer { what, id, state: rollout.state.as_str(), wish }
     };
     match (event, rollout.state) {
         (Event::Look(looked), State::Progressing { step, since }) => {
@@ -203,20 +220,20 @@ pub fn next(rollout: &Rollout, event: &Event, now: Timestamp) -> Result<Option<N
         (Event::Look(looked), State::Paused { .. }) => Ok(harmed(looked)),
         (Event::Look(_), _) => Ok(None),
         (Event::Pause(why), State::Progressing { step, since }) => {
-            Ok(Some(Next { state: State::Paused { step, since }, command: None, why: why.clone() }))
+            Ok(Some(Next::stays(State::Paused { step, since }, why.clone())))
         }
         (Event::Resume, State::Paused { step, since }) => {
-            let (state, why) = (State::Progressing { step, since }, "resumed".to_owned());
-            Ok(Some(Next { state, command: None, why }))
+            Ok(Some(Next::stays(State::Progressing { step, since }, "resumed".to_owned())))
         }
         (Event::Promote, state) if !state.is_over() => {
-            ended(State::Completed, Command::Promote, "promoted by a person before its end")
+            Ok(Some(Next::promoted("promoted by a person before its end".to_owned())))
         }
         (Event::Abort(why), state) if !state.is_over() => {
-            ended(State::Aborted, Command::Abort, why)
+            let (state, command) = (State::Aborted, Some(Command::Abort));
+            Ok(Some(Next { state, command, why: why.clone() }))
         }
         (Event::RollBack(why), state) if !state.is_over() => {
-            ended(State::RolledBack, Command::RollBack, why)
+            Ok(Some(Next::rolled_back(why.clone())))
         }
         (Event::Pause(_), _) => Err(cannot("be paused")),
         (Event::Resume, _) => Err(cannot("be resumed")),
@@ -230,8 +247,7 @@ pub fn next(rollout: &Rollout, event: &Event, now: Timestamp) -> Result<Option<N
 fn harmed(looked: &Looked) -> Option<Next> {
     let alarm = looked.alarm.as_ref().map(|alarm| format!("alarm `{alarm}` went off"));
     let harm = (looked.finding == Finding::Harm).then(|| looked.why.clone());
-    let why = alarm.or(harm)?;
-    Some(Next { state: State::RolledBack, command: Some(Command::RollBack), why })
+    alarm.or(harm).map(Next::rolled_back)
 }
 
 fn progress(
@@ -245,23 +261,17 @@ fn progress(
     }
     let rules = &rollout.rules;
     let told = matches!(looked.finding, Finding::Safe | Finding::Inconclusive);
-    let paused =
-        |why: String| Some(Next { state: State::Paused { step, since }, command: None, why });
-    let promoted =
-        |why: String| Some(Next { state: State::Completed, command: Some(Command::Promote), why });
+    let paused = State::Paused { step, since };
     if rules.decide == Decide::Evidence && looked.finding == Finding::Safe {
-        return promoted(looked.why.clone());
+        return Some(Next::promoted(looked.why.clone()));
     }
     if passed(rollout.began_at, now) >= rules.deadline_seconds {
         let why = format!("it was not decided by its deadline: {}", looked.why);
-        return match rules.undecided {
-            Undecided::Promote if told => promoted(why),
-            Undecided::RollBack => {
-                let (state, command) = (State::RolledBack, Some(Command::RollBack));
-                Some(Next { state, command, why })
-            }
-            Undecided::Hold | Undecided::Promote => paused(why),
-        };
+        return Some(match rules.undecided {
+            Undecided::Promote if told => Next::promoted(why),
+            Undecided::RollBack => Next::rolled_back(why),
+            Undecided::Hold | Undecided::Promote => Next::stays(paused, why),
+        });
     }
     let steps = &rules.steps;
     let over = steps.get(step as usize).is_none_or(|own| passed(since, now) >= own.seconds);
@@ -275,9 +285,12 @@ fn progress(
             let why = format!("step {} begins: {step}", following + 1);
             Some(Next { state, command: Some(Command::Weigh(following)), why })
         }
-        (None, Decide::Time) => promoted(format!("its last step is over: {}", looked.why)),
+        (None, Decide::Time) => {
+            Some(Next::promoted(format!("its last step is over: {}", looked.why)))
+        }
         (None, Decide::Person) => {
-            paused("its last step is over: promote it or abort it".to_owned())
+            let why = "its last step is over: promote it or abort it".to_owned();
+            Some(Next::stays(paused, why))
         }
         (None, Decide::Evidence) => None,
     }

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use monitoring::arms::ArmOutcomes;
 use release::{
-    AppName, Cause, ChangeId, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
+    AppName, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
     PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
 };
 use serde::Serialize;
@@ -76,16 +76,14 @@ struct Told<'a> {
     passed: &'a Passed,
 }
 
-/// The key of a rollout: an environment's are in the order in which they began.
-fn key(app: &AppName, environment: &EnvironmentName, generation: u64) -> String {
-    format!("{app}/{environment}/{generation:012}")
-}
-
-/// The key of the rollout with this id, `app/environment/number`.
+/// The key of the rollout with this id, `app/environment/number`: an environment's are in the order in
+/// which they began.
 fn key_of(id: &str) -> Option<String> {
     let (place, number) = id.rsplit_once('/')?;
     let (app, environment) = place.split_once('/')?;
-    Some(key(&app.parse().ok()?, &environment.parse().ok()?, number.parse().ok()?))
+    let app: AppName = app.parse().ok()?;
+    let environment: EnvironmentName = environment.parse().ok()?;
+    Some(format!("{app}/{environment}/{:012}", number.parse::<u64>().ok()?))
 }
 
 impl Delivery {
@@ -154,48 +152,33 @@ impl TenantDelivery {
         self.find(ROLLOUTS, &key).await?.ok_or_else(unknown)
     }
 
-    /// Begins to roll a release out over the stable one, in one transaction with what else is in
-    /// `transaction`.
-    pub(crate) fn begin_rollout(
+    /// A rollout of a change over the stable release, which begins with the environment's next
+    /// generation.
+    pub(crate) fn new_rollout(
         &self,
-        (environment, expect): (Environment, Expect),
-        (change, candidate): (&ChangeId, ReleaseDigest),
-        (control, rules): (ReleaseDigest, Rules),
-        transaction: Transaction,
-    ) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
-        let (now, generation) = (self.clock.now(), environment.generation + 1);
-        let (app, name) = (environment.app.clone(), environment.name.clone());
-        let state = State::Progressing { step: 0, since: now };
+        environment: &Environment,
+        change: &Change,
+        (rules, control): (Rules, ReleaseDigest),
+        at: Timestamp,
+    ) -> Rollout {
+        let Environment { app, name, generation, .. } = environment;
+        let (state, by) = (State::Progressing { step: 0, since: at }, self.actor.clone());
         let why = format!("step 1 begins: {}", rules.steps.first().copied().unwrap_or_default());
-        let (at, by) = (now, self.actor.clone());
-        let rollout = Rollout {
-            id: format!("{app}/{name}/{generation}"),
+        Rollout {
+            id: format!("{app}/{name}/{}", generation + 1),
             app: app.clone(),
             environment: name.clone(),
-            change: change.clone(),
-            candidate,
+            change: change.id.clone(),
+            candidate: change.release,
             control,
             rules,
             slow: None,
             state,
             by: by.clone(),
-            began_at: now,
+            began_at: at,
             looked: None,
             passed: vec![Passed { at, by, state, why, looked: None }],
-        };
-        let request = MoveRequest {
-            expected: environment.generation,
-            make: Move::Plan { to: Some(rollout.plan(0)) },
-            cause: Cause::Promotion { change: rollout.change.clone() },
-            actor: self.actor.clone(),
-            at: now,
-        };
-        let entry = environment.decide(request)?;
-        let key = key(&app, &name, generation);
-        let transaction = record_move(transaction, environment, expect, &entry)?;
-        let transaction =
-            told(transaction.put(ROLLOUTS, &key, &rollout, Expect::Absent)?, &rollout)?;
-        Ok((transaction, entry))
+        }
     }
 
     /// Does to a rollout what a person asks; the move of the environment that came of it, if any.
@@ -224,13 +207,7 @@ impl TenantDelivery {
         let decided = next(&stored.value, &Event::Look(Box::new(looked.clone())), looked.at)?;
         stored.value.looked = Some(looked);
         let Some(next) = decided else {
-            let transaction = self.transaction();
-            let put = transaction.put(
-                ROLLOUTS,
-                &key_of(id).unwrap_or_default(),
-                &stored.value,
-                stored.expect(),
-            )?;
+            let put = put(self.transaction(), &stored.value, stored.expect())?;
             self.store.commit(put).await?;
             return Ok(false);
         };
@@ -290,9 +267,8 @@ impl TenantDelivery {
             transaction = record_move(transaction, environment, expect, &moved)?;
             entry = Some(moved);
         }
-        let key = key_of(&rollout.id).unwrap_or_default();
-        let transaction = transaction.put(ROLLOUTS, &key, &rollout, Expect::Version(version))?;
-        self.store.commit(told(transaction, &rollout)?).await?;
+        let transaction = record_rollout(transaction, &rollout, Expect::Version(version))?;
+        self.store.commit(transaction).await?;
         tracing::info!(rollout = rollout.id, state = state.as_str(), "a rollout has changed");
         Ok((rollout, entry))
     }
@@ -325,8 +301,22 @@ fn effect(rollout: &Rollout, command: Command, why: String) -> (Move, Cause) {
     }
 }
 
-/// The log tells of each change of a rollout.
-fn told(transaction: Transaction, rollout: &Rollout) -> Result<Transaction, DeliveryError> {
+fn put(
+    transaction: Transaction,
+    rollout: &Rollout,
+    expect: Expect,
+) -> Result<Transaction, DeliveryError> {
+    let unknown = || DeliveryError::UnknownRollout(rollout.id.clone());
+    Ok(transaction.put(ROLLOUTS, &key_of(&rollout.id).ok_or_else(unknown)?, rollout, expect)?)
+}
+
+/// The rollout, and what the log tells of its newest change, in one transaction.
+pub(crate) fn record_rollout(
+    transaction: Transaction,
+    rollout: &Rollout,
+    expect: Expect,
+) -> Result<Transaction, DeliveryError> {
+    let transaction = put(transaction, rollout, expect)?;
     let Some(passed) = rollout.passed.last() else { return Ok(transaction) };
     let Rollout { id, app, environment, candidate, .. } = rollout;
     let told = Told { id, app, environment, candidate: *candidate, passed };

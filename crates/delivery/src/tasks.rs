@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use knowledge::Watch;
 use release::{AppName, EnvironmentName, Move};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall};
+use workflow::engine::{Task, TaskCall, output};
 
 use crate::rollout::{Rollout, State};
 use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
@@ -19,7 +18,7 @@ use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
 const NAMED: usize = 1_000;
 /// How many bytes they have, about, at most: four kinds of them fit into a result.
 const SHOWN: usize = 48 << 10;
-/// How often it is told how far a refresh is.
+/// How often it is looked how far a rollout is.
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// `knowledge.refresh`: reads a knowledge base's sources anew. Content decides what comes of it, so
@@ -76,22 +75,13 @@ impl Task for RefreshTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let wish: Refresh = input(&call)?;
+        let wish: Refresh = call.read()?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let watch = Arc::new(Watch::default());
         // A refresh that is not wanted any more does not read on in its own thread.
         let _stops = StopOnDrop(Arc::clone(&watch));
-        let telling = async {
-            loop {
-                tokio::time::sleep(OFTEN).await;
-                call.progress.tell(&watch.to_string()).await;
-            }
-        };
-        let refreshed = tokio::select! {
-            refreshed = delivery.refresh(&wish, &watch) => refreshed,
-            never = telling => never,
-        };
-        let mut refreshed = refreshed.map_err(failed)?;
+        let refreshing = delivery.refresh(&wish, &watch);
+        let mut refreshed = call.progress.telling(|| watch.to_string(), refreshing).await?;
         delivery.compact_worn(&mut refreshed).await;
         let mut refreshed = output(&refreshed)?;
         shorten(&mut refreshed["report"]);
@@ -106,10 +96,10 @@ impl Task for ProposeTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Propose { app, reason } = input(&call)?;
+        let Propose { app, reason } = call.read()?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let proposal = Proposal { commit: None, reason };
-        output(&delivery.propose_app(&app, &proposal).await.map_err(failed)?)
+        output(&delivery.propose_app(&app, &proposal).await?)
     }
 }
 
@@ -120,16 +110,16 @@ impl Task for PromoteTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let Promote { app, environment, release, expected, now } = input(&call)?;
+        let Promote { app, environment, release, expected, now } = call.read()?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
         let wish = Promotion { app, environment, release, expected, now };
         if call.by_hand {
-            return output(&delivery.promote_since(&wish, call.since).await.map_err(failed)?);
+            return output(&delivery.promote_since(&wish, call.since).await?);
         }
-        let moved = delivery.promote_once(&wish).await.map_err(failed)?;
+        let moved = delivery.promote_once(&wish).await?;
         let Move::Plan { to: Some(plan) } = &moved.r#move else { return output(&moved) };
         let rollout = loop {
-            let rollout = delivery.rollout(&plan.id.0).await.map_err(failed)?;
+            let rollout = delivery.rollout(&plan.id.0).await?;
             if rollout.state.is_over() {
                 break rollout;
             }
@@ -139,8 +129,7 @@ impl Task for PromoteTask {
         match rollout.state {
             State::Completed => {
                 let release = Some(rollout.candidate.to_string());
-                let promoted = delivery.promote_once(&Promotion { release, ..wish }).await;
-                output(&promoted.map_err(failed)?)
+                output(&delivery.promote_once(&Promotion { release, ..wish }).await?)
             }
             state => {
                 let why = rollout.passed.last().map_or("", |passed| passed.why.as_str());
@@ -159,16 +148,6 @@ fn how_far(rollout: &Rollout) -> String {
         Some(looked) => format!("{}: {state}, step {step} of {steps}; {}", rollout.id, looked.why),
         None => format!("{}: {state}, step {step} of {steps}", rollout.id),
     }
-}
-
-pub(crate) fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
-    serde_json::from_value(call.input.clone()).map_err(|error| {
-        Fault::new("Groundcrew.BadInput", format!("the input does not fit: {error}"))
-    })
-}
-
-pub(crate) fn output(value: &impl Serialize) -> Result<Value, Fault> {
-    serde_json::to_value(value).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
 }
 
 /// Leaves names of documents out of a report that has more than a result can hold, and says how
@@ -192,9 +171,11 @@ fn shorten(report: &mut Value) {
     }
 }
 
-/// The failure as Retry and Catch see it: what waiting may cure is told apart.
-pub(crate) fn failed(error: DeliveryError) -> Fault {
-    Fault::new(error.name(), error.to_string())
+impl From<DeliveryError> for Fault {
+    /// The failure as Retry and Catch see it: what waiting may cure is told apart.
+    fn from(error: DeliveryError) -> Self {
+        Self::new(error.name(), error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@
 
 pub mod binomial;
 pub mod bootstrap;
-mod draw;
 pub mod errors;
 pub mod guardrail;
 pub mod holm;
@@ -41,8 +40,6 @@ pub mod special;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-pub use self::draw::Draw;
 
 /// What evidence says of one metric so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,13 +6,11 @@
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::common::ScalarValue;
-use datafusion::prelude::SessionContext;
 use release::{AppName, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::ROOT;
-use crate::query::{Answer, Queries, QueryError, read_only};
+use crate::query::{Queries, QueryError};
 use crate::tables::{ERASED, Span};
 
 /// What one arm was given in one step.
@@ -70,20 +68,14 @@ pub async fn outcomes(
     slow: Option<u64>,
 ) -> Result<Vec<ArmOutcomes>, QueryError> {
     let slow = slow.and_then(|slow| i64::try_from(slow).ok()).unwrap_or(i64::MAX);
-    let plan = plan.0.clone();
-    let values = move || {
-        vec![
-            ("plan", ScalarValue::from(plan.as_str())),
-            ("slow", ScalarValue::from(slow)),
-            ("root", ScalarValue::from(ROOT)),
-            ("erased", ScalarValue::from(ERASED)),
-        ]
-    };
-    let asked = move |session: SessionContext| {
-        let values = values();
-        async move { read_only(&session, OUTCOMES).await?.with_param_values(values) }
-    };
-    let answer = whole(queries.ask(tenant, Span { from: since, ..Span::ALL }, asked).await?)?;
+    let values = vec![
+        ("plan", plan.0.as_str().into()),
+        ("slow", slow.into()),
+        ("root", ROOT.into()),
+        ("erased", ERASED.into()),
+    ];
+    let span = Span { from: since, ..Span::ALL };
+    let answer = queries.whole(tenant, span, (OUTCOMES, values)).await?;
     let mut found: Vec<ArmOutcomes> = Vec::new();
     for (arm, step, what, units) in answer.batches.iter().flat_map(counted) {
         if found.last().is_none_or(|last| last.arm != arm || last.step != step) {
@@ -99,15 +91,6 @@ pub async fn outcomes(
         }
     }
     Ok(found)
-}
-
-/// Evidence with a hole in it is none.
-pub(crate) fn whole(answer: Answer) -> Result<Answer, QueryError> {
-    if answer.behind || answer.cut || !answer.damaged.is_empty() {
-        let why = "not everything that was recorded could be looked at";
-        return Err(QueryError::Failed(why.to_owned()));
-    }
-    Ok(answer)
 }
 
 fn counted(batch: &RecordBatch) -> Vec<(String, u32, String, u64)> {
@@ -142,21 +125,14 @@ pub async fn latency(
     (app, environment, release): (&AppName, &EnvironmentName, ReleaseDigest),
     (share, span): (f64, Span),
 ) -> Result<Option<u64>, QueryError> {
-    let (app, environment) = (app.to_string(), environment.to_string());
-    let values = move || {
-        vec![
-            ("share", ScalarValue::from(share)),
-            ("root", ScalarValue::from(ROOT)),
-            ("app", ScalarValue::from(app.as_str())),
-            ("environment", ScalarValue::from(environment.as_str())),
-            ("release", ScalarValue::from(release.to_string().as_str())),
-        ]
-    };
-    let asked = move |session: SessionContext| {
-        let values = values();
-        async move { read_only(&session, LATENCY).await?.with_param_values(values) }
-    };
-    let answer = whole(queries.ask(tenant, span, asked).await?)?;
+    let values = vec![
+        ("share", share.into()),
+        ("root", ROOT.into()),
+        ("app", app.as_str().into()),
+        ("environment", environment.as_str().into()),
+        ("release", release.to_string().as_str().into()),
+    ];
+    let answer = queries.whole(tenant, span, (LATENCY, values)).await?;
     let told = answer.batches.first().and_then(|batch| {
         let nanoseconds = batch.column(0).as_primitive_opt::<Int64Type>()?;
         let known = nanoseconds.len() == 1 && nanoseconds.is_valid(0);

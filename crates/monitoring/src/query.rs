@@ -183,6 +183,29 @@ impl Queries {
         Ok(answer)
     }
 
+    /// Asks a query in SQL whose `$name`s have these values. What decides something must rest on
+    /// everything there is: an answer with a hole in it is none.
+    ///
+    /// # Errors
+    /// As [`Queries::ask`], or if not everything that was recorded could be looked at.
+    pub(crate) async fn whole(
+        &self,
+        tenant: &TenantId,
+        span: Span,
+        (sql, values): (&'static str, Vec<(&'static str, ScalarValue)>),
+    ) -> Result<Answer, QueryError> {
+        let plan = move |session: SessionContext| {
+            let values = values.clone();
+            async move { read_only(&session, sql).await?.with_param_values(values) }
+        };
+        let answer = self.ask(tenant, span, plan).await?;
+        if answer.behind || answer.cut || !answer.damaged.is_empty() {
+            let why = "not everything that was recorded could be looked at";
+            return Err(QueryError::Failed(why.to_owned()));
+        }
+        Ok(answer)
+    }
+
     async fn run<P, F>(self, tenant: TenantId, span: Span, plan: P) -> Result<Answer, QueryError>
     where
         P: Fn(SessionContext) -> F + Send + Sync,

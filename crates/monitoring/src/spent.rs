@@ -2,13 +2,10 @@
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
-use datafusion::common::ScalarValue;
-use datafusion::prelude::SessionContext;
 use release::{AppName, Currency, EnvironmentName, ReleaseDigest, TenantId};
 
 use crate::answers::ROOT;
-use crate::arms::whole;
-use crate::query::{Queries, QueryError, read_only};
+use crate::query::{Queries, QueryError};
 use crate::tables::Span;
 
 /// What answers cost together.
@@ -39,21 +36,14 @@ pub async fn spent(
     (app, environment, release): (&AppName, &EnvironmentName, ReleaseDigest),
     (currency, span): (Currency, Span),
 ) -> Result<Spent, QueryError> {
-    let (app, environment) = (app.to_string(), environment.to_string());
-    let values = move || {
-        vec![
-            ("root", ScalarValue::from(ROOT)),
-            ("currency", ScalarValue::from(currency.as_str())),
-            ("app", ScalarValue::from(app.as_str())),
-            ("environment", ScalarValue::from(environment.as_str())),
-            ("release", ScalarValue::from(release.to_string().as_str())),
-        ]
-    };
-    let asked = move |session: SessionContext| {
-        let values = values();
-        async move { read_only(&session, SPENT).await?.with_param_values(values) }
-    };
-    let answer = whole(queries.ask(tenant, span, asked).await?)?;
+    let values = vec![
+        ("root", ROOT.into()),
+        ("currency", currency.as_str().into()),
+        ("app", app.as_str().into()),
+        ("environment", environment.as_str().into()),
+        ("release", release.to_string().as_str().into()),
+    ];
+    let answer = queries.whole(tenant, span, (SPENT, values)).await?;
     let told = answer.batches.iter().find(|batch| batch.num_rows() == 1).and_then(|batch| {
         let count = |at: usize| {
             let counted = batch.column(at).as_primitive_opt::<Int64Type>()?;

@@ -33,6 +33,7 @@ mod clock;
 mod deployment;
 mod diagnostic;
 mod digest;
+mod draw;
 mod environment;
 pub mod invariants;
 mod money;
@@ -51,6 +52,7 @@ pub use clock::{Clock, Timestamp};
 pub use deployment::{Cause, DeploymentEntry, Move, fold};
 pub use diagnostic::{Code, Diagnostic, Place, Severity};
 pub use digest::{Digest, DigestMismatch, ParseDigestError};
+pub use draw::Draw;
 pub use environment::{
     Arm, BasisPoints, BucketRange, Environment, EnvironmentError, Mirror, MoveRequest, PlanError,
     PlanId, PlanOwner, Route, RouteMatch, TrafficPlan,

@@ -10,14 +10,13 @@ use monitoring::alarm::engine::{Alarms, GRACE};
 use monitoring::alarm::message;
 use monitoring::alarm::records::Notification;
 use monitoring::alarm::spec::ActionFile;
-use release::{Clock, PrincipalId, TenantId};
-use security::KeyRing;
+use release::{PrincipalId, TenantId};
 use serde_json::{Value, json};
-use store::Store;
 use workflow::Fault;
 use workflow::engine::{Engine, EngineError, Task, TaskCall};
 
 use crate::connections::Connections;
+use crate::holder::Holder;
 
 /// How often it is looked at what is due: as often as the shortest period ends.
 const LOOK: i64 = 10;
@@ -116,27 +115,19 @@ impl NotifyTask {
 }
 
 /// Evaluates alarms and has their changes told, until the server stops.
-pub async fn keep(
-    (alarms, workflows): (Alarms, Engine),
-    (store, keys): (Store, Arc<KeyRing>),
-    node: String,
-    clock: Arc<dyn Clock>,
-) {
+pub async fn keep(alarms: Alarms, workflows: Engine, holder: Holder) {
     loop {
         // Just when periods may be judged, and not somewhere between.
-        let since = (clock.now().as_second() - GRACE).rem_euclid(LOOK);
+        let since = (holder.clock.now().as_second() - GRACE).rem_euclid(LOOK);
         tokio::time::sleep(Duration::from_secs((LOOK - since).unsigned_abs())).await;
         let kept = async {
-            if store.system().take(LEASE, &node, clock.as_ref()).await?.is_none() {
-                return anyhow::Ok(());
-            }
-            for tenant in keys.tenant_names().await? {
+            for tenant in holder.tenants(LEASE).await? {
                 // One tenant's trouble does not keep the others' alarms from being evaluated.
                 if let Err(error) = pass(&alarms, &workflows, &tenant).await {
                     tracing::warn!(%tenant, %error, "alarms could not be kept; trying again");
                 }
             }
-            Ok(())
+            anyhow::Ok(())
         };
         if let Err(error) = kept.await {
             tracing::warn!(%error, "alarms could not be kept; trying again");

@@ -13,11 +13,10 @@ mod judge;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use cost::PriceBook;
-use delivery::{Delivery, DeliveryError, EvaluationPlan, NewEvaluation, TenantDelivery};
+use delivery::{Delivery, EvaluationPlan, EvaluationRecord, NewEvaluation, TenantDelivery};
 use evaluation::run::{Handles, Plan, Progress, run};
 use evaluation::scorers::Engines;
 use evaluation::suite::EmbedderSpec;
@@ -28,16 +27,13 @@ use release::{ArtifactRef, CanonicalJson, Clock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall};
+use workflow::engine::{Task, TaskCall, output};
 
 use crate::connections::Connections;
 use crate::functions::Functions;
 use answerer::Candidate;
 use engines::{Embedding, Outside, Personal};
 use judge::Judging;
-
-/// How often it is told how far a run is.
-const OFTEN: Duration = Duration::from_secs(1);
 
 /// `eval.run`: asks a suite of a release and keeps what comes of it. Begun again after a crash it
 /// goes on with what was not paid for yet.
@@ -75,16 +71,14 @@ impl Task for EvaluateTask {
     }
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
-        let wish: NewEvaluation = serde_json::from_value(call.input.clone())
-            .map_err(|error| bad(format!("the input does not fit: {error}")))?;
+        let wish: NewEvaluation = call.read()?;
         let delivery = self.delivery.tenant(&call.tenant, call.actor.clone());
-        let begun = delivery.begin_evaluation(&wish, (&call.key, call.since)).await;
-        let record = match begun.map_err(failed)? {
+        let record = match delivery.begin_evaluation(&wish, (&call.key, call.since)).await? {
             Some(plan) => self.evaluate(&call, &delivery, &plan).await?,
             // It was over, and the server was stopped before that was told.
-            None => json!(delivery.evaluation_of(&wish.suite, &call.key).await.map_err(failed)?),
+            None => delivery.evaluation_of(&wish.suite, &call.key).await?,
         };
-        Ok(record)
+        output(&record)
     }
 }
 
@@ -94,8 +88,8 @@ impl EvaluateTask {
         call: &TaskCall,
         delivery: &TenantDelivery,
         plan: &EvaluationPlan,
-    ) -> Result<Value, Fault> {
-        let suite = delivery.open_suite(plan.suite.digest).await.map_err(failed)?;
+    ) -> Result<EvaluationRecord, Fault> {
+        let suite = delivery.open_suite(plan.suite.digest).await?;
         let suite = suite.with_repeats(plan.repeats).map_err(|wrong| bad(wrong.message))?;
         // Whoever is missing is told before anything is paid for.
         let judge = match &plan.suite.judge {
@@ -139,18 +133,8 @@ impl EvaluateTask {
         };
         let name = plan.suite.name.as_str();
         let running = run(Plan { name, suite: &suite, subject: &plan.release }, handles);
-        let telling = async {
-            loop {
-                tokio::time::sleep(OFTEN).await;
-                let how_far = *far.borrow();
-                call.progress.tell(&words(name, how_far)).await;
-            }
-        };
-        let found = tokio::select! {
-            found = running => found,
-            never = telling => never,
-        };
-        Ok(json!(delivery.keep_evaluation(plan, &found).await.map_err(failed)?))
+        let found = call.progress.telling(|| words(name, *far.borrow()), running).await;
+        Ok(delivery.keep_evaluation(plan, &found).await?)
     }
 
     async fn judge(
@@ -159,7 +143,7 @@ impl EvaluateTask {
         (plan, call): (&EvaluationPlan, &TaskCall),
         artifact: &ArtifactRef,
     ) -> Result<Judging, Fault> {
-        let bytes = delivery.artifact_bytes(&artifact.digest).await.map_err(failed)?;
+        let bytes = delivery.artifact_bytes(&artifact.digest).await?;
         let spec = CanonicalJson::from_stored(bytes.to_vec()).map_err(|error| error.to_string());
         let spec =
             spec.and_then(|json| json.read::<ModelSpec>().map_err(|error| error.to_string()));
@@ -197,10 +181,6 @@ fn words(name: &str, progress: Option<Progress>) -> String {
 
 fn bad(why: String) -> Fault {
     Fault::new("Groundcrew.BadInput", why)
-}
-
-fn failed(error: DeliveryError) -> Fault {
-    Fault::new(error.name(), error.to_string())
 }
 
 #[cfg(test)]

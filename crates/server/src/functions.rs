@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use release::TenantId;
+use release::{Digest, TenantId};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use security::outside::{self, Answer, Outside, Unanswered};
@@ -116,6 +116,22 @@ impl Functions {
     /// These functions.
     pub fn new(offered: BTreeMap<String, Function>, http: Outside) -> Self {
         Self { offered, http }
+    }
+
+    /// Asks a function for at most so many bytes. The same payload is the same call.
+    ///
+    /// # Errors
+    /// As [`Functions::invoke`].
+    pub async fn ask(
+        &self,
+        name: &str,
+        tenant: &TenantId,
+        payload: &Value,
+        most: usize,
+    ) -> Result<Value, Fault> {
+        let key = Digest::of(payload.to_string().as_bytes()).to_string();
+        let progress = &Progress::default();
+        self.invoke(name, Call { tenant, key: &key, token: None, progress, payload, most }).await
     }
 
     /// Invokes a function, as soon as it has a slot and it is the tenant's turn.

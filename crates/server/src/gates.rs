@@ -6,20 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use delivery::Delivery;
-use delivery::gate::sources::{Answered, Drill, GateSources, Spent};
+use delivery::gate::sources::{Answered, Drill, GateSources};
 use monitoring::query::Queries;
-use monitoring::spent;
+use monitoring::spent::{self, Spent};
 use monitoring::tables::Span;
-use release::{
-    AppName, Clock, Currency, Digest, EnvironmentName, ReleaseDigest, TenantId, Timestamp,
-};
-use security::KeyRing;
+use release::{AppName, Currency, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
 use serde_json::Value;
-use store::Store;
-use workflow::engine::Progress;
 
 use crate::backups::Keeper;
-use crate::functions::{Call, Functions};
+use crate::functions::Functions;
+use crate::holder::Holder;
 
 /// How often it is looked whether something that waits may enter.
 const LOOK: Duration = Duration::from_secs(30);
@@ -52,8 +48,7 @@ impl GateSources for Known {
     ) -> Result<Spent, String> {
         let span = Span { from: since, ..Span::ALL };
         let spent = spent::spent(&self.queries, tenant, of, (currency, span)).await;
-        let spent::Spent { answers, priced, cost } = spent.map_err(|error| error.to_string())?;
-        Ok(Spent { answers, priced, cost })
+        spent.map_err(|error| error.to_string())
     }
 
     async fn drill(&self) -> Result<Option<Drill>, String> {
@@ -71,11 +66,7 @@ impl GateSources for Known {
         function: &str,
         payload: &Value,
     ) -> Result<Answered, String> {
-        // The same release is the same call.
-        let key = Digest::of(payload.to_string().as_bytes()).to_string();
-        let progress = &Progress::default();
-        let call = Call { tenant, key: &key, token: None, progress, payload, most: MOST };
-        match self.functions.invoke(function, call).await {
+        match self.functions.ask(function, tenant, payload, MOST).await {
             Ok(value) => Ok(Answered::Value(value)),
             Err(fault) => {
                 let name = fault.error.unwrap_or_default();
@@ -92,21 +83,11 @@ impl GateSources for Known {
 }
 
 /// Lets in what waits until the server stops.
-pub async fn keep(
-    delivery: Delivery,
-    (store, keys): (Store, Arc<KeyRing>),
-    node: String,
-    clock: Arc<dyn Clock>,
-) {
+pub async fn keep(delivery: Delivery, holder: Holder) {
     loop {
         tokio::time::sleep(LOOK).await;
-        let kept = async {
-            if store.system().take(LEASE, &node, clock.as_ref()).await?.is_none() {
-                return anyhow::Ok(());
-            }
-            delivery.keep_waiting(&keys.tenant_names().await?).await?;
-            Ok(())
-        };
+        let kept =
+            async { anyhow::Ok(delivery.keep_waiting(&holder.tenants(LEASE).await?).await?) };
         if let Err(error) = kept.await {
             tracing::warn!(%error, "what waits before gates could not be looked at; trying again");
         }

@@ -27,6 +27,7 @@ mod explain;
 mod freshness;
 mod functions;
 mod gates;
+mod holder;
 mod hooks;
 mod knowledge_models;
 mod links;

@@ -1,7 +1,6 @@
 //! Rollouts, moved on by whoever holds the lease: what came of their arms is asked of the tables,
 //! and which alarms went off of the alarms.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,9 +10,9 @@ use monitoring::alarm::engine::{AlarmView, Alarms};
 use monitoring::arms::{self, ArmOutcomes};
 use monitoring::query::Queries;
 use monitoring::tables::Span;
-use release::{AppName, Clock, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
-use security::KeyRing;
-use store::Store;
+use release::{AppName, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
+
+use crate::holder::Holder;
 
 /// How often rollouts are looked at, at most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -78,22 +77,14 @@ fn is_of(alarm: &AlarmView, (app, environment): (&AppName, &EnvironmentName)) ->
 }
 
 /// Moves rollouts on until the server stops.
-pub async fn keep(
-    (delivery, known): (Delivery, Known),
-    (store, keys): (Store, Arc<KeyRing>),
-    node: String,
-    clock: Arc<dyn Clock>,
-) {
+pub async fn keep(delivery: Delivery, known: Known, holder: Holder) {
     let mut rest = LOOK;
     loop {
         tokio::time::sleep(rest).await;
         let begun = Instant::now();
         let kept = async {
-            if store.system().take(LEASE, &node, clock.as_ref()).await?.is_none() {
-                return anyhow::Ok(());
-            }
-            delivery.keep_rollouts(&keys.tenant_names().await?, &known).await?;
-            Ok(())
+            let tenants = holder.tenants(LEASE).await?;
+            anyhow::Ok(delivery.keep_rollouts(&tenants, &known).await?)
         };
         if let Err(error) = kept.await {
             tracing::warn!(%error, "rollouts could not be looked at; trying again");

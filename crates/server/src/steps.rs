@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use knowledge::StepSpec;
-use release::{Digest, TenantId};
+use release::TenantId;
 use serde_json::Value;
-use workflow::engine::Progress;
 
 use crate::connections::Connections;
-use crate::functions::{Call, Functions};
+use crate::functions::Functions;
 
 /// The most bytes of a document that a step gives back.
 const MAX_DOCUMENT: usize = 64 << 20;
@@ -33,17 +32,7 @@ impl knowledge::Steps for Steps {
     ) -> Result<Value, String> {
         match step {
             StepSpec::Function { function } => {
-                // The same document is the same call.
-                let key = Digest::of(document.to_string().as_bytes()).to_string();
-                let call = Call {
-                    tenant,
-                    key: &key,
-                    token: None,
-                    progress: &Progress::default(),
-                    payload: &document,
-                    most: MAX_DOCUMENT,
-                };
-                let taken = self.functions.invoke(function, call).await;
+                let taken = self.functions.ask(function, tenant, &document, MAX_DOCUMENT).await;
                 taken.map_err(|fault| {
                     let (error, cause) = (fault.error.unwrap_or_default(), fault.cause);
                     format!("{error}: {}", cause.unwrap_or_default())

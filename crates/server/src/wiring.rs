@@ -38,6 +38,7 @@ use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
 use crate::config::{ServerFile, StoreFile};
 use crate::evaluations::EvaluateTask;
+use crate::holder::Holder;
 use crate::links;
 use crate::steps::Steps;
 use crate::{
@@ -160,7 +161,12 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         connections: Arc::clone(&connections),
         mail: mail.transpose()?,
     };
-    let (records, holder) = (store.clone(), node.clone());
+    let holder = Holder {
+        store: store.clone(),
+        keys: Arc::clone(&keys),
+        node: node.clone(),
+        clock: Arc::clone(&clock),
+    };
     delivery.mask_erasures(&tenants).await?;
     let reconciler = Reconciler::start(&delivery, &tenants).await?;
     let live = LiveReleases::new(blobs.clone(), reconciler.table());
@@ -216,9 +222,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     };
     let (read, told, erased) = (delivery.clone(), delivery.clone(), delivery.clone());
     let known = rollouts::Known { queries: telemetry.queries.clone(), alarms: alarms.clone() };
-    let rolled = (delivery.clone(), known);
-    let waited_for = (delivery.clone(), holder.clone());
-    let looked_at = (records.clone(), Arc::clone(&keys));
+    let (rolled, gated) = (delivery.clone(), delivery.clone());
     let alarmed = alarms.clone();
     let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
@@ -270,17 +274,9 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(complete_erasures(erased, Arc::clone(&keys), node));
     background.spawn(freshness::read(read, workflows.clone(), Arc::clone(&keys)));
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
-    background.spawn(rollouts::keep(rolled, looked_at, holder.clone(), Arc::clone(&clock)));
-    let (waits, own) = waited_for;
-    let at = (records.clone(), Arc::clone(&keys));
-    background.spawn(gates::keep(waits, at, own, Arc::clone(&clock)));
-    let evaluated = (alarmed, workflows.clone());
-    background.spawn(alarms::keep(
-        evaluated,
-        (records, Arc::clone(&keys)),
-        holder,
-        Arc::clone(&clock),
-    ));
+    background.spawn(rollouts::keep(rolled, known, holder.clone()));
+    background.spawn(gates::keep(gated, holder.clone()));
+    background.spawn(alarms::keep(alarmed, workflows.clone(), holder));
     background.spawn(keep_tables(
         telemetry.clone(),
         system,

@@ -78,7 +78,7 @@ use slots::Slots;
 use start::Origin;
 pub use start::{Qualifier, qualified};
 pub use tags::{Tagged, check_tags};
-pub use task::{Progress, Task, TaskCall};
+pub use task::{Progress, Task, TaskCall, output};
 use timers::{Due, Timers};
 pub use versions::VersionRecord;
 pub use worker::{ActivityRecord, GivenTask};

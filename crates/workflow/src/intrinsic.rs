@@ -6,9 +6,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use release::Draw;
 use serde_json::{Value, json};
 
-use crate::draw::Draw;
+use crate::draw::uuid;
 use crate::hash;
 use crate::path::{Path, Scope};
 use crate::weight::TooMuch;
@@ -155,7 +156,7 @@ impl Function {
             Self::Array => Ok(arguments.into()),
             Self::Uuid => {
                 let [] = exactly(arguments)?;
-                Ok(draw.uuid().into())
+                Ok(uuid(draw).into())
             }
             Self::MathRandom => math_random(&arguments, draw),
             Self::StringToJson => {

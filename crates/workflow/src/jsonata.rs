@@ -17,10 +17,9 @@ use jsonata_core::ast::{AstNode, BinaryOp, Stage};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use serde_json::{Map, Number, Value};
 
-use crate::draw::Draw;
 use crate::fault::Unevaluated;
 use crate::weight::NESTED;
 

@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::draw::Draw;
 use crate::fault::{Unevaluated, name};
 use crate::intrinsic::{Intrinsic, IntrinsicError};
 use crate::jsonata::{Expression, Sight};
 use crate::path::{Path, Scope};
 use crate::weight::Allowance;
-use release::Timestamp;
+use release::{Draw, Timestamp};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]

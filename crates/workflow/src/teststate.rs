@@ -21,11 +21,11 @@ mod accept;
 mod results;
 mod spaced;
 
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::draw::Draw;
+use crate::draw::uuid;
 use crate::interpreter::{About, Came, Moment, Trial, try_state};
 
 use accept::{Subject, subject};
@@ -237,7 +237,7 @@ fn shown(value: Value) -> Value {
 fn about(request: &Request, input: &Value, now: Timestamp, draw: &mut Draw) -> About {
     let role = request.role_arn.clone().unwrap_or_default();
     let account = role.split(':').nth(4).unwrap_or("000000000000");
-    let (name, machine) = (draw.uuid(), draw.uuid());
+    let (name, machine) = (uuid(draw), uuid(draw));
     About {
         execution_arn: format!("arn:aws:states:local:{account}:express:{machine}:{name}"),
         machine_arn: format!("arn:aws:states:local:{account}:stateMachine:{machine}"),

@@ -1,8 +1,9 @@
 //! `budget`: what a release's answers cost on average.
 
+use monitoring::spent::Spent;
+
 use super::Verdict;
 use super::file::BudgetGate;
-use super::sources::Spent;
 
 /// What the cost of a release's answers says.
 pub(crate) fn decide(gate: &BudgetGate, spent: Spent) -> Verdict {

@@ -1,19 +1,9 @@
 //! What gates ask of the rest of the installation.
 
 use async_trait::async_trait;
+use monitoring::spent::Spent;
 use release::{AppName, Currency, EnvironmentName, ReleaseDigest, TenantId, Timestamp};
 use serde_json::Value;
-
-/// What answers of a release cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Spent {
-    /// How many were given.
-    pub answers: u64,
-    /// How many of them have a price in the currency asked for.
-    pub priced: u64,
-    /// What these cost together, in whole units of the currency.
-    pub cost: f64,
-}
 
 /// A drill of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]

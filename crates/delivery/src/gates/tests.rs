@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use monitoring::spent::Spent;
 use release::{Currency, DeploymentEntry, TenantId};
 use security::Role;
 use serde_json::Value;
 
 use super::*;
 use crate::desk::Desk;
-use crate::gate::sources::{Answered, Drill, GateSources, Spent};
+use crate::gate::sources::{Answered, Drill, GateSources};
 use crate::gate::{Choice, NotTaken};
 use crate::{Approval, Delivery, Promotion, Rollback, Upload, Waiving};
 

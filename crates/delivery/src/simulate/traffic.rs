@@ -4,10 +4,9 @@
 //! So policies that give the candidate the same weight in the same interval see the same sessions,
 //! whatever they did before, and no run depends on another.
 
-use evaluation::statistics::Draw;
 use rand::RngCore;
 use rand_distr::{Binomial, Distribution, Poisson};
-use release::{BUCKETS, BasisPoints};
+use release::{BUCKETS, BasisPoints, Draw};
 
 use super::scenario::{BurstsFile, CandidateFile, Scenario, TrafficFile};
 

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
+use release::Draw;
 
 use super::*;
-use crate::statistics::{Draw, Interval, Scale};
+use crate::statistics::{Interval, Scale};
 
 fn json(text: &str) -> Report {
     Analysis::parse_json(text).unwrap().report()

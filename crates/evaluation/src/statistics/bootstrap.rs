@@ -4,12 +4,13 @@
 //! bootstrap", 1993, ch. 13; percentile interval): repeats of one case are not independent, so a
 //! suite of 20 cases asked five times has 20 cases, not 100.
 
+use release::Draw;
 use serde::{Deserialize, Serialize};
 
+use super::Interval;
 use super::means::Summary;
 use super::paired::{Decision, NonInferiority, Seen};
 use super::special::normal_quantile;
-use super::{Draw, Interval};
 
 /// How often cases are drawn again.
 const DRAWS: usize = 2_000;

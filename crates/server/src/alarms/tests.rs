@@ -11,8 +11,8 @@ use monitoring::alarm::records::{AlarmRecord, define};
 use monitoring::alarm::spec::{AlarmFile, Query};
 use monitoring::metrics::{Datapoint, MetricStat};
 use monitoring::tables::Span;
-use release::{Secret, Timestamp};
-use store::Transaction;
+use release::{Clock, Secret, Timestamp};
+use store::{Store, Transaction};
 use tokio::sync::mpsc;
 
 use super::*;

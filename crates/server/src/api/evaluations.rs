@@ -3,10 +3,8 @@
 use axum::http::Method;
 use delivery::{EvaluationRecord, Evaluations, NewEvaluation};
 use evaluation::report;
-use release::{AppName, ArtifactName, EnvironmentName};
-use schemars::JsonSchema;
+use release::{AppName, ArtifactName};
 use security::Action;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::handlers::{Answer, Handler};
@@ -19,25 +17,6 @@ const LISTED: usize = 50;
 const MOST: usize = 1_000;
 /// How much worse a candidate may be where nothing else is said, in shares of passes.
 const MARGIN: f64 = 0.03;
-
-/// A suite to run.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EvaluateBody {
-    /// The suite.
-    pub suite: ArtifactName,
-    /// The app whose release answers; the suite is one of its project.
-    pub app: AppName,
-    /// The release: a change, a sequence number or a digest; the newest candidate if absent.
-    #[serde(default)]
-    pub release: Option<String>,
-    /// The environment whose providers answer; the app's first if absent.
-    #[serde(default)]
-    pub environment: Option<EnvironmentName>,
-    /// How often each case is asked; as the suite says if absent.
-    #[serde(default)]
-    pub repeats: Option<u32>,
-}
 
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
@@ -56,7 +35,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "Ask a suite of a release, and score what it answers.",
         )
         .query(&["wait"])
-        .body::<EvaluateBody>()
+        .body::<NewEvaluation>()
         .to(evaluate),
         Route::new(
             Method::GET,
@@ -121,8 +100,7 @@ async fn suites(call: Call) -> Result<Value, Problem> {
 }
 
 async fn evaluate(call: Call) -> Result<Value, Problem> {
-    let EvaluateBody { suite, app, release, environment, repeats } = call.body()?;
-    let wish = NewEvaluation { suite, app, release, environment, repeats };
+    let wish: NewEvaluation = call.body()?;
     match call.done("eval.run", to_json(&wish)?).await? {
         Done::Begun(execution) => Ok(execution),
         Done::Result(record) => Ok(record),

@@ -5,14 +5,10 @@ use release::TenantId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::time::Duration;
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall};
+use workflow::engine::{Task, TaskCall, output};
 
 use super::{BackupTrouble, Keeper, Which};
-
-/// How often it is told that work goes on.
-const OFTEN: Duration = Duration::from_secs(1);
 
 /// `backup.take`: takes a backup, copies it and deletes old ones. One that is done twice copies
 /// little the second time.
@@ -53,13 +49,12 @@ impl Task for DrillTask {
 
 /// The input, if the tenant is the one that has the installation's tasks.
 fn input<T: DeserializeOwned>(call: &TaskCall) -> Result<T, Fault> {
-    let bad = |why: String| Fault::new("Groundcrew.BadInput", why);
     if call.tenant != TenantId::DEFAULT {
         let own = TenantId::DEFAULT;
-        return Err(bad(format!("backups are the installation's, which the tenant `{own}` keeps")));
+        let why = format!("backups are the installation's, which the tenant `{own}` keeps");
+        return Err(Fault::new("Groundcrew.BadInput", why));
     }
-    serde_json::from_value(call.input.clone())
-        .map_err(|error| bad(format!("the input does not fit: {error}")))
+    call.read()
 }
 
 async fn telling<T: Serialize>(
@@ -67,18 +62,8 @@ async fn telling<T: Serialize>(
     what: &str,
     work: impl Future<Output = Result<T, BackupTrouble>>,
 ) -> Result<Value, Fault> {
-    let telling = async {
-        loop {
-            tokio::time::sleep(OFTEN).await;
-            call.progress.tell(what).await;
-        }
-    };
-    let done = tokio::select! {
-        done = work => done,
-        never = telling => never,
-    };
-    let done = done.map_err(|trouble| Fault::new(trouble.name(), trouble.to_string()))?;
-    serde_json::to_value(done).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
+    let done = call.progress.telling(|| what.to_owned(), work).await;
+    output(&done.map_err(|trouble| Fault::new(trouble.name(), trouble.to_string()))?)
 }
 
 impl BackupTrouble {

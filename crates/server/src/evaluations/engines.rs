@@ -10,10 +10,9 @@ use release::{ArtifactName, Digest, TenantId};
 use security::guardrails::Entity;
 use serde_json::Value;
 use workflow::Fault;
-use workflow::engine::Progress;
 
 use crate::connections::Connections;
-use crate::functions::{Call, Functions};
+use crate::functions::Functions;
 
 /// The most bytes of what a scorer outside answers.
 const MAX_REPLY: usize = 64 << 10;
@@ -70,19 +69,10 @@ pub struct Outside {
 #[async_trait]
 impl External for Outside {
     async fn call(&self, name: &ArtifactName, question: Vec<u8>) -> Result<Vec<u8>, CallError> {
-        // The same question is the same call.
-        let key = Digest::of(&question).to_string();
         let payload: Value =
             serde_json::from_slice(&question).map_err(|error| CallError(error.to_string()))?;
-        let call = Call {
-            tenant: &self.tenant,
-            key: &key,
-            token: None,
-            progress: &Progress::default(),
-            payload: &payload,
-            most: MAX_REPLY,
-        };
-        let reply = match self.functions.invoke(name.as_str(), call).await {
+        let asked = self.functions.ask(name.as_str(), &self.tenant, &payload, MAX_REPLY).await;
+        let reply = match asked {
             Ok(reply) => reply,
             Err(fault) if is_unknown(&fault) => {
                 let posted =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect};
@@ -11,7 +11,6 @@ use super::machines::MACHINES;
 use super::rows::Which;
 use super::versions::check_description;
 use super::{EngineError, MachineRecord, TenantEngine, check_name};
-use crate::draw::Draw;
 
 pub const ALIASES: Collection = Collection("workflow.aliases");
 /// How many aliases a workflow may have.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use release::{PrincipalId, TenantId, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -72,6 +74,26 @@ pub struct TaskCall {
     pub progress: Progress,
 }
 
+impl TaskCall {
+    /// What it is called with, as `T`.
+    ///
+    /// # Errors
+    /// A `Groundcrew.BadInput` if it has another form.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        serde_json::from_value(self.input.clone()).map_err(|error| {
+            Fault::new("Groundcrew.BadInput", format!("the input does not fit: {error}"))
+        })
+    }
+}
+
+/// What one of the product's tasks gives.
+///
+/// # Errors
+/// A `Groundcrew.Failed` if it has no form in JSON.
+pub fn output(value: &impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(value).map_err(|error| Fault::new("Groundcrew.Failed", error.to_string()))
+}
+
 /// Where a task tells how far it is. By default nobody listens.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Option<Arc<Listener>>);
@@ -109,6 +131,24 @@ impl Progress {
     pub async fn submitted(&self, answer: Value) {
         if let Some(Listener { engine, tenant, execution, task, .. }) = self.0.as_deref() {
             engine.told(tenant, execution, (task.clone(), Report::Submitted(answer))).await;
+        }
+    }
+
+    /// Does `work`, and tells each second how far it is.
+    pub async fn telling<T>(
+        &self,
+        how_far: impl Fn() -> String,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let telling = async {
+            loop {
+                tokio::time::sleep(OFTEN).await;
+                self.tell(&how_far()).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = telling => never,
         }
     }
 

@@ -4,7 +4,7 @@
 //! and with which inputs, is computed outside of any transition ([`portions`]), since there may be
 //! a million of them.
 
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::Digest;
@@ -14,7 +14,6 @@ use super::reader::{Fetch, Stop, feed};
 use super::run::{About, Effect, FrameId, Phase, Run};
 use super::{MAX_PAYLOAD, Moment, Sight, Stepper, container, fault_details};
 use crate::definition::{Kind, Machine, MapState, State, Transformation};
-use crate::draw::Draw;
 use crate::fault::{Fault, Origin, Unevaluated, name};
 use crate::template::{Template, View};
 use crate::weight::{Allowance, too_large};

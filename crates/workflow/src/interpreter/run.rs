@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::definition::Resource;
-use crate::draw::Draw;
 use crate::fault::Fault;
 
 use super::distribute::MapRun;

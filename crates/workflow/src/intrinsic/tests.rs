@@ -1,7 +1,7 @@
+use release::Draw;
 use serde_json::{Map, Value, json};
 
 use super::Intrinsic;
-use crate::draw::Draw;
 use crate::path::Scope;
 use crate::weight::Allowance;
 

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
-use release::Timestamp;
+use release::{Draw, Timestamp};
 use serde_json::Value;
 
 use super::bounds;
-use crate::draw::{Draw, java};
+use crate::draw::{java, uuid};
 use crate::hash;
 
 /// How many items `$range` makes at most.
@@ -53,8 +53,9 @@ pub fn register(
         Ok(JValue::array(items))
     })?;
     let source = Rc::clone(draw);
-    evaluator
-        .register_fn("uuid", move |_: &[JValue]| Ok(JValue::from(source.borrow_mut().uuid())))?;
+    evaluator.register_fn("uuid", move |_: &[JValue]| {
+        Ok(JValue::from(uuid(&mut source.borrow_mut())))
+    })?;
     evaluator.register_fn("parse", |arguments: &[JValue]| match arguments.first() {
         Some(JValue::Undefined) | None => Ok(JValue::Undefined),
         Some(JValue::String(text)) => {

@@ -1,8 +1,8 @@
 use jsonata_core::value::JValue;
+use release::Draw;
 use serde_json::{Map, Value, json};
 
 use super::{Expression, Sight, bounds};
-use crate::draw::Draw;
 
 fn evaluate(text: &str) -> Result<Value, String> {
     let states = json!({"input": {"n": 7, "list": [1, 2, 3, 4, 5]}});

@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use release::Draw;
 
 use super::{CatchUp, Schedule};
-use crate::draw::Draw;
 
 /// The most moments that are told at once.
 pub const MAX_DUE: usize = 100;

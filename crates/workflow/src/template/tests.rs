@@ -1,7 +1,7 @@
+use release::Draw;
 use serde_json::{Map, Value, json};
 
 use super::{Language, Template, View};
-use crate::draw::Draw;
 use crate::weight::Allowance;
 
 fn evaluate(template: &Value, language: Language) -> Result<Value, String> {

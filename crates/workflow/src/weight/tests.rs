@@ -1,8 +1,8 @@
+use release::Draw;
 use serde_json::{Map, Value, json};
 
 use super::{Allowance, TooMuch, too_large};
 use crate::definition::Machine;
-use crate::draw::Draw;
 use crate::intrinsic::{Intrinsic, IntrinsicError};
 use crate::path::{Path, Scope};
 use crate::pattern::Pattern;

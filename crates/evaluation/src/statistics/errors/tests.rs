@@ -1,7 +1,7 @@
 use proptest::prelude::*;
+use release::Draw;
 
 use super::*;
-use crate::statistics::Draw;
 use crate::statistics::binomial::share_of_errors;
 use crate::statistics::special::ln_gamma;
 

@@ -1,5 +1,7 @@
+use release::Draw;
+
 use super::*;
-use crate::statistics::{Draw, Verdict};
+use crate::statistics::Verdict;
 
 #[test]
 fn quantiles_are_rs_default() {

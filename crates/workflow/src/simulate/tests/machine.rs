@@ -1,8 +1,7 @@
 //! A valid state machine drawn from a seed: every kind of state, nested, in both query languages.
 
+use release::Draw;
 use serde_json::{Map, Value, json};
-
-use crate::draw::Draw;
 
 /// How deep states nest.
 const DEPTH: usize = 2;

@@ -6,13 +6,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::SignedDuration;
-use release::{Digest, PrincipalId, Timestamp};
+use release::{Digest, Draw, PrincipalId, Timestamp};
 use serde_json::json;
 
 use super::invariants;
 use crate::Machine;
 use crate::definition::{Resource, Waiting};
-use crate::draw::Draw;
 use crate::engine::{ExecutionKey, ExecutionRecord, OpenTask};
 use crate::fault::Fault;
 use crate::history::Event;

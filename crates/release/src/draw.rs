@@ -1,8 +1,13 @@
-//! Random numbers that can be drawn again: SplitMix64 (Steele, Lea and Flood, "Fast splittable
-//! pseudorandom number generators", 2014), whose whole state is one number.
+//! Random numbers that can be drawn again: a generator whose whole state is one number.
+//!
+//! SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). It
+//! decides jitter, resamples and simulations, never a secret.
 
-/// A source of random numbers. Not for secrets.
-#[derive(Debug, Clone)]
+use serde::{Deserialize, Serialize};
+
+/// A source of random numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Draw(u64);
 
 impl Draw {
