@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use store::{BlobError, ERASURES, Expect, OPEN, StoreError, Transaction};
 
 use crate::catalog::{BatchCause, HOLDS, KNOWLEDGE, KnowledgeRecord, Versioned, batch_key};
+use crate::evaluations::Gone;
 use crate::holds::Hold;
 use crate::refresh::Landing;
 use crate::{DeliveryError, TenantDelivery};
@@ -62,7 +63,7 @@ pub struct Reach {
     pub releases: Vec<ReachedRelease>,
     /// How many of their texts have vectors that are kept.
     pub texts: usize,
-    /// How many blobs are shredded: segments, pushed bytes, pages of vectors, ledgers.
+    /// How many blobs are shredded: segments, pushed bytes, pages of vectors, ledgers, evaluations.
     pub blobs: usize,
     /// The backups that have any of these blobs.
     pub backups: BTreeSet<String>,
@@ -381,6 +382,8 @@ impl TenantDelivery {
                 all.blobs.push(self.blobs.standing(&digest).await?);
             }
         }
+        let gone = Gone { documents, snapshots: &found.snapshots };
+        all.blobs.extend(self.quoting_runs(gone).await?);
         Ok(all)
     }
 

@@ -100,9 +100,18 @@ pub enum DeliveryError {
     /// Something is asked of an evaluation that it cannot do.
     #[error("{0}")]
     Evaluation(String),
+    /// No such experiment.
+    #[error("there is no experiment `{0}`")]
+    UnknownExperiment(String),
+    /// Something is asked of an experiment that it cannot do.
+    #[error("{0}")]
+    Experiment(String),
     /// One thing at a time: an environment has one rollout.
     #[error("rollout `{0}` is under way: wait for its end, abort it, or roll it back")]
     RolloutUnderWay(String),
+    /// An environment's traffic is split among the variants of an experiment.
+    #[error("experiment `{0}` splits the traffic there: pause or stop it first")]
+    ExperimentUnderWay(String),
     /// A rollout cannot do what is asked of it.
     #[error(transparent)]
     CannotSteer(#[from] CannotSteer),
@@ -196,9 +205,10 @@ impl DeliveryError {
             | Self::UnknownRollout(_)
             | Self::UnknownSuite { .. }
             | Self::UnknownEvaluation(_)
+            | Self::UnknownExperiment(_)
             | Self::UnknownKnowledge(_) => "Groundcrew.NotFound",
             Self::Environment(EnvironmentError::Held { .. }) => "Groundcrew.Held",
-            Self::Evaluation(_) => "Groundcrew.BadInput",
+            Self::Evaluation(_) | Self::Experiment(_) => "Groundcrew.BadInput",
             Self::Unusable { .. } => "Groundcrew.Unusable",
             Self::NotEligible { .. } => "Groundcrew.NotEligible",
             Self::NotTaken(NotTaken::NoGate { .. }) => "Groundcrew.NotFound",
@@ -207,6 +217,7 @@ impl DeliveryError {
             Self::NotTaken(_) => "Groundcrew.MayNotDecide",
             Self::Environment(_)
             | Self::RolloutUnderWay(_)
+            | Self::ExperimentUnderWay(_)
             | Self::CannotSteer(_)
             | Self::Taken { .. }
             | Self::Busy(_) => "Groundcrew.Conflict",

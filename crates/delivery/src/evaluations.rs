@@ -5,10 +5,11 @@
 //! it, so that one that is begun again after a crash is the same run, with the same plan and what it
 //! has paid for.
 
+mod erasure;
 mod ledger;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evaluation::answer::Spend;
 use evaluation::run::{Run, State, Summary, Verdict};
@@ -23,6 +24,7 @@ use store::{Collection, Expect, StoreError};
 
 use crate::{DeliveryError, TenantDelivery};
 
+pub(crate) use erasure::Gone;
 pub use ledger::StoredLedger;
 pub use verdict::EvaluationVerdict;
 
@@ -88,6 +90,9 @@ pub struct EvaluationPlan {
     pub repeats: u32,
     /// When it began.
     pub began_at: Timestamp,
+    /// Documents that were erased while it was under way: what it found is kept without them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub erased: BTreeSet<String>,
 }
 
 /// A run that is over.
@@ -180,6 +185,7 @@ impl TenantDelivery {
             return Ok(None);
         }
         if let Some(known) = self.find::<EvaluationPlan>(UNDER_WAY, &id).await? {
+            self.evaluation_ledger(&known.value).forget(&known.value.erased).await?;
             return Ok(Some(known.value));
         }
         let app = self.app(&wish.app).await?.value;
@@ -200,7 +206,9 @@ impl TenantDelivery {
             .map_err(|wrong| DeliveryError::Evaluation(format!("`repeats`: {}", wrong.message)))?;
         let app = app.name;
         let began_at = since;
-        let plan = EvaluationPlan { id, suite, app, release, environment, repeats, began_at };
+        let erased = BTreeSet::new();
+        let plan =
+            EvaluationPlan { id, suite, app, release, environment, repeats, began_at, erased };
         self.forget_abandoned_ledgers().await?;
         let transaction = self.transaction().put(UNDER_WAY, &plan.id, &plan, Expect::Absent)?;
         self.store.commit(transaction).await?;
@@ -214,16 +222,45 @@ impl TenantDelivery {
     pub async fn keep_evaluation(
         &self,
         plan: &EvaluationPlan,
+        mut run: Run,
+    ) -> Result<EvaluationRecord, DeliveryError> {
+        loop {
+            // Documents may have been erased since it began.
+            let Some(known) = self.find::<EvaluationPlan>(UNDER_WAY, &plan.id).await? else {
+                return self.evaluation(&plan.id).await;
+            };
+            run.without(&known.value.erased);
+            let record = self.recorded(&known.value, &run).await?;
+            let told = format!("evaluations/{}", plan.app);
+            let transaction = self
+                .transaction()
+                .put(UNDER_WAY, &plan.id, &known.value, known.expect())?
+                .put(EVALUATIONS, &plan.id, &record, Expect::Absent)?
+                .emit(&told, "evaluation.ended", &record)?;
+            match self.store.commit(transaction).await {
+                Ok(_) => {
+                    self.forget_ledger(&plan.id).await?;
+                    return Ok(record);
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if self.store.get(EVALUATIONS, &plan.id).await?.is_some() {
+                return self.evaluation(&plan.id).await;
+            }
+        }
+    }
+
+    /// What is kept of a run, with all of it as a blob.
+    async fn recorded(
+        &self,
+        plan: &EvaluationPlan,
         run: &Run,
     ) -> Result<EvaluationRecord, DeliveryError> {
-        let bytes = serde_json::to_vec(run)
-            .map_err(|error| DeliveryError::Evaluation(format!("the run has no form: {error}")))?;
-        // Answers quote documents that may have to be erased one day.
-        let blob = self.blobs.put_sealed(bytes.into()).await?;
         let short = |(name, summary): (&String, &Summary)| {
             (name.clone(), Summary { steps: Vec::new(), ..summary.clone() })
         };
-        let record = EvaluationRecord {
+        Ok(EvaluationRecord {
             plan: plan.clone(),
             ended_at: self.clock.now(),
             by: self.actor.clone(),
@@ -234,20 +271,15 @@ impl TenantDelivery {
             unanswered: run.unanswered(),
             scorers: run.summaries.iter().map(short).collect(),
             spend: run.spend,
-            run: blob,
-        };
-        let told = format!("evaluations/{}", plan.app);
-        let transaction = self
-            .transaction()
-            .put(EVALUATIONS, &plan.id, &record, Expect::Absent)?
-            .emit(&told, "evaluation.ended", &record)?;
-        match self.store.commit(transaction).await {
-            Ok(_) => {}
-            Err(StoreError::Conflict { .. }) => return self.evaluation(&plan.id).await,
-            Err(error) => return Err(error.into()),
-        }
-        self.forget_ledger(&plan.id).await?;
-        Ok(record)
+            run: self.put_run(run).await?,
+        })
+    }
+
+    /// Answers quote documents that may have to be erased one day, so it is sealed.
+    async fn put_run(&self, run: &Run) -> Result<Digest, DeliveryError> {
+        let bytes = serde_json::to_vec(run)
+            .map_err(|error| DeliveryError::Evaluation(format!("the run has no form: {error}")))?;
+        Ok(self.blobs.put_sealed(bytes.into()).await?)
     }
 
     /// An evaluation that is over.
@@ -272,17 +304,19 @@ impl TenantDelivery {
         self.evaluation(&run_name(suite, key)).await
     }
 
-    /// All that an evaluation found.
+    /// All that an evaluation found, but for what was erased since.
     ///
     /// # Errors
     /// If its bytes are gone or cannot be read.
     pub async fn evaluation_run(&self, record: &EvaluationRecord) -> Result<Run, DeliveryError> {
-        let bytes = self.blobs.get(&record.run).await?;
-        let unreadable = |error| {
-            let why = format!("evaluation `{}` cannot be read: {error}", record.plan.id);
-            DeliveryError::Evaluation(why)
-        };
-        serde_json::from_slice(&bytes).map_err(unreadable)
+        self.run_in(&self.blobs.standing(&record.run).await?).await
+    }
+
+    async fn run_in(&self, blob: &Digest) -> Result<Run, DeliveryError> {
+        let bytes = self.blobs.get(blob).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            DeliveryError::Evaluation(format!("the run in `{blob}` cannot be read: {error}"))
+        })
     }
 
     /// The evaluations that are over, the newest first.

@@ -10,8 +10,6 @@
 //! [`next`] reads no clock and writes nothing, as [`crate::rollout::next`]. The hypothesis, the metrics
 //! and how long it takes are fixed while it is a draft, and a verdict is final when it is first seen.
 //! A variant is a release, so that a verdict acts through a rollout like any other change.
-//!
-//! Nothing stores or drives experiments yet.
 
 pub mod design;
 pub mod verdict;
@@ -51,13 +49,17 @@ pub enum State {
     Draft,
     /// Sessions are assigned to its variants.
     Running {
-        /// Since when.
+        /// When it was started.
         since: Timestamp,
+        /// How often it was resumed: sessions are counted by it.
+        run: u32,
     },
     /// Nobody is assigned, and a person decides.
     Paused {
-        /// When it began to run.
+        /// When it was started.
         since: Timestamp,
+        /// How often it was resumed.
+        run: u32,
     },
     /// It is over, and this is what it says.
     Stopped {
@@ -76,6 +78,14 @@ pub enum State {
 }
 
 impl State {
+    /// When it was started, and how often it was resumed, as long as it is under way.
+    pub const fn under_way(self) -> Option<(Timestamp, u32)> {
+        match self {
+            Self::Running { since, run } | Self::Paused { since, run } => Some((since, run)),
+            _ => None,
+        }
+    }
+
     /// It as one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,6 +105,8 @@ pub enum Event {
     Start,
     /// Somebody looked at what came of it so far.
     Look(Seen),
+    /// Its environment was moved, which ended its traffic plan.
+    Interrupt(String),
     /// A person pauses it.
     Pause(String),
     /// A person lets it go on.
@@ -148,9 +160,9 @@ pub fn next(
         |state, command, why: &str| Ok(Some(Next { state, command, why: why.to_owned() }));
     match (event, state) {
         (Event::Start, State::Draft) => {
-            follows(State::Running { since: now }, Some(Command::Split), "started")
+            follows(State::Running { since: now, run: 0 }, Some(Command::Split), "started")
         }
-        (Event::Look(seen), State::Running { since }) => {
+        (Event::Look(seen), State::Running { since, .. }) => {
             let judged = verdict::judge(design, seen);
             let days = now.as_second() - since.as_second();
             let over = days >= i64::from(design.days) * 86_400;
@@ -162,12 +174,15 @@ pub fn next(
             let grave = matches!(judged.verdict, Conclusion::Harm | Conclusion::Invalid);
             Ok((judged.is_final() && grave).then(|| stopped(judged)))
         }
-        (Event::Look(_), _) => Ok(None),
-        (Event::Pause(why), State::Running { since }) => {
-            follows(State::Paused { since }, Some(Command::Unsplit), why)
+        (Event::Interrupt(why), State::Running { since, run }) => {
+            follows(State::Paused { since, run }, None, why)
         }
-        (Event::Resume, State::Paused { since }) => {
-            follows(State::Running { since }, Some(Command::Split), "resumed")
+        (Event::Look(_) | Event::Interrupt(_), _) => Ok(None),
+        (Event::Pause(why), State::Running { since, run }) => {
+            follows(State::Paused { since, run }, Some(Command::Unsplit), why)
+        }
+        (Event::Resume, State::Paused { since, run }) => {
+            follows(State::Running { since, run: run + 1 }, Some(Command::Split), "resumed")
         }
         (Event::Stop(seen), State::Running { .. } | State::Paused { .. }) => {
             Ok(Some(stopped(verdict::judge(design, seen))))
@@ -217,7 +232,7 @@ impl Experiment {
         TrafficPlan {
             id: PlanId(self.id.clone()),
             owner: PlanOwner::Experiment(self.id.clone()),
-            step: 0,
+            step: self.state.under_way().map_or(0, |(_, run)| run),
             arms: arms
                 .map(|(variant, range)| Arm {
                     name: variant.name.clone(),

@@ -31,6 +31,7 @@ mod error;
 mod evaluations;
 mod events;
 pub mod experiment;
+mod experiments;
 mod freshness;
 pub mod gate;
 mod gates;
@@ -81,6 +82,7 @@ pub use evaluations::{
     EvaluationPlan, EvaluationRecord, EvaluationVerdict, Evaluations, NewEvaluation, SavedSuite,
     StoredLedger,
 };
+pub use experiments::{ExperimentRecord, NewExperiment, NewMetric, NewVariant};
 pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};
 pub use history::{ArtifactDiff, ReleaseDiff, Status};
 pub use holds::Hold;

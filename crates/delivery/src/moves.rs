@@ -8,6 +8,7 @@ use release::{
 use store::{Expect, StoreError, Transaction};
 
 use crate::catalog::{AppRecord, ENVIRONMENTS, PAGE, ReleaseRecord, deployments, environment_key};
+use crate::experiments::split_by;
 use crate::project::files::Entry;
 use crate::rollout::Event;
 use crate::rollout::rules::Rules;
@@ -101,6 +102,9 @@ impl TenantDelivery {
             self.eligible((app, &read.0), &change).await?;
             return self.steer(id, &Event::Promote).await?.1.ok_or_else(busy);
         }
+        if let Some(id) = split_by(&read.0) {
+            return Err(DeliveryError::ExperimentUnderWay(id.to_owned()));
+        }
         self.eligible((app, &read.0), &change).await?;
         let rules = Self::rules(app, &wish.environment).filter(|_| !wish.now);
         let (transaction, entry) =
@@ -111,7 +115,7 @@ impl TenantDelivery {
 
     /// Adds to `transaction` what brings a change's release into an environment: a rollout where
     /// there are rules, and something to roll it out over, else the move itself.
-    fn bring_in(
+    pub(crate) fn bring_in(
         &self,
         (environment, expect): (Environment, Expect),
         change: &Change,

@@ -13,6 +13,8 @@ use release::{
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ARTIFACTS, ENVIRONMENTS, RELEASES, ReleaseRecord, Versioned, artifact_key};
+use crate::experiment;
+use crate::experiments::split_by;
 use crate::moves::stood_before;
 use crate::rollout::Event;
 use crate::rollouts::under_way;
@@ -115,6 +117,11 @@ impl TenantDelivery {
             && bad.contains(&self.rollout(id).await?.candidate)
         {
             self.steer(id, &Event::RollBack(reason.clone())).await?;
+        }
+        if let Some(id) = split_by(&environment)
+            && environment.releases().any(|release| bad.contains(&release))
+        {
+            self.steer_experiment(id, |_| experiment::Event::Pause(reason.clone())).await?;
         }
         let Some(stable) = environment.stable.filter(|stable| bad.contains(stable)) else {
             return Ok(environment.stable);

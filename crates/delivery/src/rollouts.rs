@@ -5,7 +5,7 @@
 //! are the list of what is to be looked at, and there is never more than one in each.
 
 use async_trait::async_trait;
-use monitoring::arms::ArmOutcomes;
+use monitoring::arms::{ArmMeasure, ArmOutcomes};
 use release::{
     AppName, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
     PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
@@ -40,6 +40,16 @@ pub trait Observed: std::fmt::Debug + Send + Sync {
         plan: (&PlanId, Timestamp),
         slow: Option<u64>,
     ) -> Result<Vec<ArmOutcomes>, String>;
+
+    /// What was measured of the sessions of a plan's arms since a moment.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    async fn measures(
+        &self,
+        tenant: &TenantId,
+        plan: (&PlanId, Timestamp),
+    ) -> Result<Vec<ArmMeasure>, String>;
 
     /// Within how many nanoseconds the `share` fastest answers of a release were given between two
     /// moments; none if it gave none.

@@ -1,5 +1,7 @@
 //! What was answered, as a scorer sees it, and what asking has cost.
 
+use std::collections::BTreeSet;
+
 use release::Money;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +42,19 @@ pub struct Answer {
     /// The trace that tells the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+}
+
+impl Answer {
+    /// Whether it was given a passage of any of `documents`, and so may quote it.
+    pub fn quotes(&self, documents: &BTreeSet<String>) -> bool {
+        self.passages.iter().any(|passage| documents.contains(&passage.document))
+    }
+
+    /// It with neither what it says nor what it was given: how it was made is left.
+    pub(crate) fn without_content(self) -> Self {
+        let (text, citations, passages, tool_calls) = Default::default();
+        Self { text, citations, passages, tool_calls, ..self }
+    }
 }
 
 /// A passage that an answer was given.

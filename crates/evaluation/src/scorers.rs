@@ -123,6 +123,17 @@ impl Outcome {
         Self::Error { cause: Cause::Nonsense, reason: reason.into() }
     }
 
+    /// Forgets what was said of the answer: it may quote what the answer does.
+    pub(crate) fn forget(&mut self) {
+        match self {
+            Self::Scored(score) => score.explanation = None,
+            Self::NotApplicable { reason } | Self::Error { reason, .. } => {
+                reason.clear();
+                reason.push_str("erased");
+            }
+        }
+    }
+
     /// The score, if there is one.
     pub fn score(&self) -> Option<&Score> {
         match self {

@@ -4,6 +4,8 @@
 //! Sessions are counted, not requests: one client that tries again and again is one piece of
 //! evidence. What nobody's session is told of cannot be told apart in this way and is only counted.
 
+mod measures;
+
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use release::{AppName, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::answers::ROOT;
 use crate::query::{Queries, QueryError};
 use crate::tables::{ERASED, Span};
+
+pub use measures::{ArmMeasure, MEASURES, SCORE, is_measure, measures};
 
 /// What one arm was given in one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

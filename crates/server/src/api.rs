@@ -10,6 +10,7 @@ mod diagnosis;
 mod documents;
 mod erasures;
 mod evaluations;
+mod experiments;
 mod freshness;
 mod gates;
 mod handlers;

@@ -101,7 +101,7 @@ enum Command {
     /// Rollouts: how a release takes over, step by step, and what was seen of it.
     #[command(subcommand)]
     Rollout(rollouts::RolloutCommand),
-    /// Experiments: what results say, and how sure that is.
+    /// Experiments: which of several releases is better, and how sure that is.
     #[command(subcommand)]
     Experiment(experiments::ExperimentCommand),
     /// Knowledge: what grounds answers.
@@ -554,7 +554,9 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Rollout(rollouts::RolloutCommand::Simulate(asked)) => {
             simulation::run(&asked, &out)
         }
-        Command::Experiment(command) => experiments::run(&command, &out),
+        Command::Experiment(command) => {
+            experiments::run(command, || Client::new(&target), &out).await
+        }
         Command::Apply { directory, check: true, .. } => project::check(&directory, &out),
         command => call(&Client::new(&target)?, command, &out).await,
     }

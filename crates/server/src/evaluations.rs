@@ -134,7 +134,7 @@ impl EvaluateTask {
         let name = plan.suite.name.as_str();
         let running = run(Plan { name, suite: &suite, subject: &plan.release }, handles);
         let found = call.progress.telling(|| words(name, *far.borrow()), running).await;
-        Ok(delivery.keep_evaluation(plan, &found).await?)
+        Ok(delivery.keep_evaluation(plan, found).await?)
     }
 
     async fn judge(

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::CommandFactory;
+use delivery::NewExperiment;
 use delivery::project::files::{AppFile, ProjectFile};
 use delivery::simulate::ScenarioFile;
 use evaluation::suite::SuiteFile;
@@ -50,6 +51,7 @@ fn kinds() -> Vec<Kind> {
         kind("rule", "workflows/NAME.rule.toml", schema_for!(RuleSpec)),
         kind("monitor", "monitors/NAME.toml", schema_for!(AlarmFile)),
         kind("slo", "monitors/NAME.slo.toml", schema_for!(SloFile)),
+        kind("experiment", "EXPERIMENT.toml, for `experiment draft`", schema_for!(NewExperiment)),
         kind("scenario", "SCENARIO.toml, for `rollout simulate`", schema_for!(ScenarioFile)),
         kind("server", "server.toml", schema_for!(ServerFile)),
     ]

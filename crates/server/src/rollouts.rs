@@ -1,5 +1,5 @@
-//! Rollouts, moved on by whoever holds the lease: what came of their arms is asked of the tables,
-//! and which alarms went off of the alarms.
+//! Rollouts and experiments, moved on by whoever holds the lease: what came of their arms is asked of
+//! the tables, and which alarms went off of the alarms.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use delivery::{Delivery, Observed};
 use monitoring::alarm::State;
 use monitoring::alarm::engine::{AlarmView, Alarms};
-use monitoring::arms::{self, ArmOutcomes};
+use monitoring::arms::{self, ArmMeasure, ArmOutcomes};
 use monitoring::query::Queries;
 use monitoring::tables::Span;
 use release::{AppName, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
@@ -40,6 +40,15 @@ impl Observed for Known {
         slow: Option<u64>,
     ) -> Result<Vec<ArmOutcomes>, String> {
         let told = arms::outcomes(&self.queries, tenant, plan, slow).await;
+        told.map_err(|error| error.to_string())
+    }
+
+    async fn measures(
+        &self,
+        tenant: &TenantId,
+        plan: (&PlanId, Timestamp),
+    ) -> Result<Vec<ArmMeasure>, String> {
+        let told = arms::measures(&self.queries, tenant, plan).await;
         told.map_err(|error| error.to_string())
     }
 
@@ -84,10 +93,11 @@ pub async fn keep(delivery: Delivery, known: Known, holder: Holder) {
         let begun = Instant::now();
         let kept = async {
             let tenants = holder.tenants(LEASE).await?;
-            anyhow::Ok(delivery.keep_rollouts(&tenants, &known).await?)
+            delivery.keep_rollouts(&tenants, &known).await?;
+            anyhow::Ok(delivery.keep_experiments(&tenants, &known).await?)
         };
         if let Err(error) = kept.await {
-            tracing::warn!(%error, "rollouts could not be looked at; trying again");
+            tracing::warn!(%error, "rollouts and experiments could not be looked at; trying again");
         }
         rest = LOOK.max(begun.elapsed() * REST);
     }

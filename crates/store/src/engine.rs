@@ -49,6 +49,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Every row, as of one moment, in pages.
     async fn dump(&self, pages: mpsc::Sender<Vec<Row>>) -> Result<(), StoreError>;
 
+    /// Leaves nothing of what was deleted before in the database's files, as far as that is ours to
+    /// do: Postgres does it when it vacuums.
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether nothing was ever written.
     async fn is_empty(&self) -> Result<bool, StoreError>;
 

@@ -174,6 +174,15 @@ impl SystemStore {
         SYSTEM
     }
 
+    /// Leaves nothing of what was deleted before in the database's files. On Postgres that is up to
+    /// its vacuum, and nothing is done.
+    ///
+    /// # Errors
+    /// If the database fails, or is too busy.
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        self.engine.scrub().await
+    }
+
     /// The global log after `after`, of all tenants.
     ///
     /// # Errors

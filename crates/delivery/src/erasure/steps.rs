@@ -11,6 +11,7 @@ use store::{BackupError, ERASURES, List, OPEN, StoreError};
 
 use super::{ErasureRecord, erasure_key};
 use crate::catalog::{PAGE, Versioned, versioned};
+use crate::evaluations::Gone;
 use crate::{Delivery, DeliveryError, TenantDelivery};
 
 /// What is done, in this order.
@@ -23,7 +24,7 @@ enum Step {
     Tell,
     /// Note which blobs hold them.
     Note,
-    /// Rewrite segments and ledgers without them.
+    /// Rewrite segments, ledgers and evaluations without them.
     Rewrite,
     /// Forget their vectors and their records.
     Forget,
@@ -61,6 +62,13 @@ struct Work {
     texts: BTreeSet<CacheKey>,
     /// Why backups could not be reached.
     away: Option<BackupError>,
+}
+
+impl Work {
+    fn gone(&self) -> Gone<'_> {
+        let documents = &self.record.value.documents;
+        Gone { documents, snapshots: &self.found.snapshots }
+    }
 }
 
 impl Delivery {
@@ -170,6 +178,7 @@ impl TenantDelivery {
                 // A batch that came between is excluded by now: what it brought is found too.
                 work.found = self.whereabouts(name, &erasure.documents).await?;
                 self.mask(&work.found).await?;
+                self.tell_evaluations(work.gone()).await?;
             }
             Step::Tell => {
                 let key = erasure_key(name, erasure.number);
@@ -194,6 +203,10 @@ impl TenantDelivery {
                     }
                 }
                 self.rewrite_ledgers(&erasure).await?;
+                for run in self.quoting_runs(work.gone()).await? {
+                    let new = self.rewrite_run(&run, work.gone()).await?;
+                    self.alone(async { Ok(self.blobs.succeed(&run, new).await?) }).await?;
+                }
             }
             Step::Forget => {
                 self.embedding_cache().forget(&work.texts).await?;
@@ -203,6 +216,7 @@ impl TenantDelivery {
                         pushed.pushes.forget(path, by).await?;
                     }
                 }
+                self.system.scrub().await?;
             }
             Step::Shred => {
                 for blob in &erasure.blobs {

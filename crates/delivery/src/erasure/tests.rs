@@ -2,10 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use evaluation::answer::{Answer, Passage};
+use evaluation::judge::CallError;
+use evaluation::run::{Answered, Answerer, Handles, Plan, Run, Verdict, run};
+use evaluation::scorers::Engines;
+use evaluation::suite::Case;
 use knowledge::source::{Directory, Offer, Put};
 use knowledge::{CallLimits, Embedded, Embedder, Offered, SnapshotCache, Watch};
 use release::{Secret, TenantId};
@@ -14,7 +20,10 @@ use store::{Backups, Blobs, Inventory, Store};
 
 use super::*;
 use crate::desk::{Embeds, Hands, server};
-use crate::{Delivery, Excised, Refresh, Upload};
+use crate::{
+    Delivery, EvaluationPlan, EvaluationRecord, Evaluations, Excised, NewEvaluation, Refresh,
+    Upload,
+};
 
 const NOON: &str = "2026-01-01T12:00:00Z";
 
@@ -50,6 +59,32 @@ const BASE: &str = "[[sources]]\nkind = \"directory\"\ndirectory = \"docs\"\n\
                     [[sources]]\nkind = \"push\"\nprefix = \"put/\"\n\
                     [embedding]\nmodel = \"own/lengths\"\n";
 
+const APP: &str = "[slots]\nmodel = \"m\"\nprompt = \"p\"\nknowledge = \"handbook\"\n\
+                   [delivery]\nenter = \"manual\"\n";
+
+const SUITE: &str = "cases = \"birds.jsonl\"\n[scorers.some]\nmeasure = { kind = \"length\" }\n\
+                     at_least = 1.0\n";
+
+/// Answers with what it was given.
+struct Quotes;
+
+#[async_trait]
+impl Answerer for Quotes {
+    async fn answer(&self, _: &Case, _: u32) -> Result<Answer, CallError> {
+        let passage = |document: &str, text: &str| Passage {
+            id: document.to_owned(),
+            document: document.to_owned(),
+            text: text.to_owned(),
+            score: None,
+        };
+        Ok(Answer {
+            text: "The canary sings.".to_owned(),
+            passages: vec![passage("ada.md", "A canary sings."), passage("bob.md", "A sparrow.")],
+            ..Answer::default()
+        })
+    }
+}
+
 impl Desk {
     async fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
@@ -59,7 +94,12 @@ impl Desk {
         let (_, ada) = desk.open().await;
         let files = [
             ("groundcrew.toml", "name = \"p\"\nenvironments = [\"prod\"]\n"),
+            ("apps/support.toml", APP),
+            ("models/m.toml", "provider = \"extractive\"\nmodel = \"extractive-1\"\n"),
+            ("prompts/p.md", "Hello.\n"),
             ("knowledge/handbook.toml", BASE),
+            ("evals/birds.toml", SUITE),
+            ("evals/birds.jsonl", "{\"id\": \"who\", \"input\": \"Who sings?\"}\n"),
         ];
         let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
         ada.apply(&Upload { files: files.into(), ..Upload::default() }).await.unwrap();
@@ -148,7 +188,33 @@ impl Desk {
         self.write("ada.md", "Another canary sings.");
         self.put(&ada, "ada.md", "Another canary was put.").await.unwrap();
         self.refresh(&ada).await;
+        self.evaluate(&ada, "over").await;
         self.back_up(&delivery).await
+    }
+
+    async fn plan(&self, ada: &TenantDelivery, key: &str) -> EvaluationPlan {
+        let (suite, app) = ("birds".parse().unwrap(), "support".parse().unwrap());
+        let wish = NewEvaluation { suite, app, release: None, environment: None, repeats: None };
+        ada.begin_evaluation(&wish, (key, ada.clock.now())).await.unwrap().unwrap()
+    }
+
+    /// What an evaluation of the newest release finds, all paid for.
+    async fn ask(&self, ada: &TenantDelivery, plan: &EvaluationPlan) -> Run {
+        let suite = ada.open_suite(plan.suite.digest).await.unwrap();
+        let handles = Handles {
+            answerer: &Quotes,
+            engines: Engines::default(),
+            ledger: &ada.evaluation_ledger(plan),
+            progress: &|_| {},
+            cancelled: &AtomicBool::new(false),
+        };
+        run(Plan { name: "birds", suite: &suite, subject: &plan.release }, handles).await
+    }
+
+    async fn evaluate(&self, ada: &TenantDelivery, key: &str) -> EvaluationRecord {
+        let plan = self.plan(ada, key).await;
+        let found = self.ask(ada, &plan).await;
+        ada.keep_evaluation(&plan, found).await.unwrap()
     }
 }
 
@@ -351,6 +417,34 @@ async fn a_batch_that_read_a_document_before_it_was_erased_does_not_land_and_lea
         let landed = ada.land(known, landing, false).await;
         assert!(matches!(landed, Err(DeliveryError::Store(StoreError::Conflict { .. }))));
         delivery.complete_erasures(&[TenantId::DEFAULT], "one").await.unwrap();
+    }
+    assert_eq!(traces(&desk, "data").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_evaluation_keeps_its_scores_and_not_what_quotes_an_erased_document() {
+    let desk = Desk::new().await;
+    desk.filled().await;
+    {
+        let (delivery, ada) = desk.open().await;
+        // One more is under way; all of it is paid for, and its answers are in memory.
+        let plan = desk.plan(&ada, "under way").await;
+        let asked = desk.ask(&ada, &plan).await;
+        ada.erase(&desk.name, &hers()).await.unwrap();
+        delivery.complete_erasures(&[TenantId::DEFAULT], "one").await.unwrap();
+        // What was paid for comes too late, and goes again.
+        let late = desk.ask(&ada, &plan).await;
+        assert_eq!(late.verdict(), Verdict::Passed);
+        ada.keep_evaluation(&plan, asked).await.unwrap();
+        let records = ada.evaluations(&Evaluations::default()).await.unwrap();
+        assert_eq!(records.len(), 2);
+        for record in records {
+            let run = ada.evaluation_run(&record).await.unwrap();
+            assert_eq!((record.verdict, run.verdict()), (Verdict::Passed, Verdict::Passed));
+            let result = &run.results[0];
+            assert!(matches!(result.answered, Answered::Erased(_)), "{result:?}");
+            assert_eq!(result.scores["some"].score().unwrap().pass, Some(true));
+        }
     }
     assert_eq!(traces(&desk, "data").await, Vec::<String>::new());
 }

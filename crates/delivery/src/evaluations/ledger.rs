@@ -3,14 +3,14 @@
 //! Rows are dropped when the run is over, since its result has all of it. A run that was given up
 //! leaves its rows for a redrive; a week later the next run that begins drops them.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use evaluation::judge::CallError;
 use evaluation::run::{Ledger, Record};
-use release::{Clock, Digest, PrincipalId};
-use store::{Collection, Expect, List, StoreError, TenantStore, Transaction};
+use release::Digest;
+use store::{Collection, Expect, List, StoreError};
 
 use super::{EvaluationPlan, UNDER_WAY};
 use crate::{DeliveryError, TenantDelivery};
@@ -25,24 +25,19 @@ const ROWS: usize = 500;
 /// The ledger of one run.
 #[derive(Debug, Clone)]
 pub struct StoredLedger {
-    store: TenantStore,
+    delivery: TenantDelivery,
     id: String,
-    actor: PrincipalId,
-    clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
 impl Ledger for StoredLedger {
     async fn get(&self, key: Digest) -> Result<Option<Record>, CallError> {
-        let found = self.store.get(PAID, &self.key(key)).await.map_err(failed)?;
-        found.map(|record| record.read().map_err(failed)).transpose()
+        let found = self.delivery.find(PAID, &self.key(key)).await.map_err(failed)?;
+        Ok(found.map(|found| found.value))
     }
 
     async fn put(&self, key: Digest, record: Record) -> Result<(), CallError> {
-        let transaction = Transaction::new(self.actor.clone(), self.clock.now());
-        let transaction = transaction.put(PAID, &self.key(key), &record, Expect::Any);
-        self.store.commit(transaction.map_err(failed)?).await.map_err(failed)?;
-        Ok(())
+        self.keep(key, &record).await.map_err(failed)
     }
 }
 
@@ -50,17 +45,48 @@ impl StoredLedger {
     fn key(&self, key: Digest) -> String {
         format!("{}/{}", self.id, key.to_hex())
     }
+
+    async fn keep(&self, key: Digest, record: &Record) -> Result<(), DeliveryError> {
+        let put = self.delivery.transaction().put(PAID, &self.key(key), record, Expect::Any)?;
+        self.delivery.store.commit(put).await?;
+        // What is erased after this look is taken out of the row by whoever erases it.
+        match self.delivery.find::<EvaluationPlan>(UNDER_WAY, &self.id).await? {
+            Some(plan) => self.forget(&plan.value.erased).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes out what quotes any of `documents`.
+    pub(super) async fn forget(&self, documents: &BTreeSet<String>) -> Result<(), DeliveryError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        for row in self.delivery.store.all(PAID, &format!("{}/", self.id)).await? {
+            let (record, expect): (Record, _) = (row.read()?, Expect::Version(row.version));
+            let transaction = self.delivery.transaction();
+            let transaction = match record.clone().without(documents) {
+                Some(left) if left == record => continue,
+                Some(left) => transaction.put(PAID, &row.key, &left, expect)?,
+                None => transaction.delete(PAID, &row.key, expect),
+            };
+            match self.delivery.store.commit(transaction).await {
+                // Another took it out.
+                Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
-fn failed(error: StoreError) -> CallError {
+fn failed(error: DeliveryError) -> CallError {
     CallError(error.to_string())
 }
 
 impl TenantDelivery {
     /// The ledger of a run that has begun.
     pub fn evaluation_ledger(&self, plan: &EvaluationPlan) -> StoredLedger {
-        let (store, id) = (self.store.clone(), plan.id.clone());
-        StoredLedger { store, id, actor: self.actor.clone(), clock: Arc::clone(&self.clock) }
+        StoredLedger { delivery: self.clone(), id: plan.id.clone() }
     }
 
     /// Drops what a run has paid for, and then that it is under way.

@@ -83,7 +83,7 @@ async fn evaluated(desk: &Desk, key: &str, right: usize) -> EvaluationRecord {
     let plan = desk.ada.begin_evaluation(&wish(), (key, desk.now())).await.unwrap().unwrap();
     let run = ran(desk, &plan, &Until(right, Mutex::default()), usize::MAX).await;
     desk.pass(1);
-    desk.ada.keep_evaluation(&plan, &run).await.unwrap()
+    desk.ada.keep_evaluation(&plan, run).await.unwrap()
 }
 
 #[tokio::test]
@@ -106,12 +106,12 @@ async fn a_run_that_was_cut_goes_on_with_its_plan_and_pays_for_nothing_twice() {
     let asked = second.1.into_inner().unwrap();
     assert!(asked.iter().all(|case| !paid.contains(case)), "{paid:?} then {asked:?}");
     assert_eq!(paid.len() + asked.len(), 6);
-    let record = desk.ada.keep_evaluation(&again, &whole).await.unwrap();
+    let record = desk.ada.keep_evaluation(&again, whole.clone()).await.unwrap();
     assert_eq!((record.verdict, record.done), (Verdict::Passed, 6));
 
     // It is over: beginning or keeping it again changes nothing, and nothing of its ledger is left.
     assert_eq!(desk.ada.begin_evaluation(&wish(), key).await.unwrap(), None);
-    assert_eq!(desk.ada.keep_evaluation(&again, &cut).await.unwrap(), record);
+    assert_eq!(desk.ada.keep_evaluation(&again, cut).await.unwrap(), record);
     assert_eq!(desk.ada.evaluation_of(&wish().suite, key.0).await.unwrap(), record);
     assert_eq!(desk.ada.evaluation_run(&record).await.unwrap(), whole);
     assert!(desk.ada.store.all(Collection("evaluations.paid"), "").await.unwrap().is_empty());

@@ -76,6 +76,20 @@ pub struct Needed {
     pub days: f64,
 }
 
+impl Needed {
+    /// How many sessions, and days, variants with these parts of the sessions need for what is
+    /// expected to be found with the power of `plan`.
+    pub fn of(weights: &[f64], expected: &Expected, plan: &Plan) -> Self {
+        let Expected { deviation, difference, sessions_per_day } = *expected;
+        let treatments = weights.len().saturating_sub(1).max(1) as f64;
+        let once = Plan { alpha: plan.alpha / treatments, ..*plan };
+        let sessions = once.units_for_means(deviation, difference).saturating_mul(ANYTIME);
+        let smallest = weights.iter().copied().fold(f64::INFINITY, f64::min);
+        let share = smallest / weights.iter().sum::<f64>();
+        Self { sessions, days: days(sessions, sessions_per_day, share) }
+    }
+}
+
 /// Evidence that may be looked at at any time needs about so many times what one look needs.
 const ANYTIME: u64 = 2;
 
@@ -102,7 +116,7 @@ impl Design {
         }
         let all: u32 = variants.iter().map(|variant| u32::from(variant.weight)).sum();
         if all != u32::from(BUCKETS) || variants.iter().any(|variant| variant.weight == 0) {
-            return wrong("variants", "weights are above 0, and 10,000 together");
+            return wrong("variants", "weights are above 0, and 100 per cent together");
         }
         let names = self.guardrails.iter().map(|metric| &metric.name);
         let names: Vec<_> = names.chain([&self.primary.name]).collect();
@@ -118,17 +132,6 @@ impl Design {
             guardrail.check().map_err(|error| ("margin", error.to_string()))?;
         }
         Ok(())
-    }
-
-    /// How many sessions, and days, it needs to find what is expected with the power of `plan`.
-    pub fn needed(&self, expected: &Expected, plan: &Plan) -> Needed {
-        let Expected { deviation, difference, sessions_per_day } = *expected;
-        let alpha = plan.alpha / self.treatments();
-        let once = Plan { alpha, ..*plan }.units_for_means(deviation, difference);
-        let sessions = once.saturating_mul(ANYTIME);
-        let smallest = self.variants.iter().map(|variant| variant.weight).min().unwrap_or(0);
-        let share = f64::from(smallest) / f64::from(BUCKETS);
-        Needed { sessions, days: days(sessions, sessions_per_day, share) }
     }
 
     /// How sure the verdict of one treatment must be.

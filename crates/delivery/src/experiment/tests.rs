@@ -6,7 +6,7 @@ use evaluation::statistics::{Direction, Scale};
 use proptest::prelude::*;
 use release::{Digest, invariants};
 
-use super::design::{Expected, Metric, Variant};
+use super::design::{Expected, Metric, Needed, Variant};
 use super::verdict::{Measured, judge};
 use super::*;
 
@@ -118,7 +118,7 @@ fn an_experiment_goes_from_draft_to_its_conclusion() {
 #[test]
 fn it_stops_when_its_days_are_over_and_what_has_not_won_is_not_adopted() {
     let mut experiment = experiment();
-    experiment.state = State::Running { since: at(0) };
+    experiment.state = State::Running { since: at(0), run: 0 };
     let look = Event::Look(seen(MANY, EQUAL, COST));
     assert_eq!(next(&experiment, &look, at(14 * 86_400 - 1)), Ok(None));
     let stopped = next(&experiment, &look, at(14 * 86_400)).unwrap().unwrap();
@@ -151,7 +151,7 @@ fn designs_that_cannot_be_run_are_refused() {
 #[test]
 fn what_is_needed_follows_from_what_is_expected() {
     let expected = Expected { deviation: 0.5, difference: 0.05, sessions_per_day: 10_000.0 };
-    let needed = experiment().design.needed(&expected, &Plan::default());
+    let needed = Needed::of(&[50.0, 30.0, 20.0], &expected, &Plan::default());
     let once = Plan { alpha: 0.025, ..Plan::default() }.units_for_means(0.5, 0.05);
     assert_eq!(needed.sessions, 2 * once);
     assert!((needed.days - needed.sessions as f64 / 2_000.0).abs() < 1e-9);
@@ -165,6 +165,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Start),
         6 => look.clone().prop_map(Event::Look),
         1 => Just(Event::Pause(String::new())),
+        1 => Just(Event::Interrupt(String::new())),
         1 => Just(Event::Resume),
         1 => look.prop_map(Event::Stop),
         1 => any::<bool>().prop_map(|adopt| Event::Conclude { adopt }),
@@ -191,6 +192,8 @@ proptest! {
                     prop_assert_eq!(said, Some(Conclusion::Win));
                     prop_assert!(experiment.design.variants.iter().any(|it| it.release == chosen));
                 }
+                // Whoever interrupted it has ended its plan.
+                None if matches!(event, Event::Interrupt(_)) => split = false,
                 None => {}
             }
             experiment.state = following.state;

@@ -129,7 +129,8 @@ pub struct EvidenceFile {
     pub tolerated_ratio: f64,
     /// It is safe if it fails less often than this many times the control …
     pub worst_ratio: f64,
-    /// … or in less than this share of its sessions; 0 if only the comparison counts.
+    /// … or, as long as fewer than 20 sessions of both have failed, in less than this share of its
+    /// sessions; 0 if only the comparison counts.
     pub healthy_rate: f64,
     /// Where there is no control to compare with (a step of 100 per cent), it is harmful if more than
     /// this share of its sessions fail.

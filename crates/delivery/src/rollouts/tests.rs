@@ -13,7 +13,8 @@ use crate::{Promotion, Rollback, Upload};
 /// What is told of rollouts, set by hand.
 #[derive(Debug, Default)]
 pub struct Told {
-    outcomes: Mutex<Vec<ArmOutcomes>>,
+    pub outcomes: Mutex<Vec<ArmOutcomes>>,
+    pub measures: Mutex<Vec<ArmMeasure>>,
     alarm: Mutex<Option<String>>,
     broken: Mutex<bool>,
 }
@@ -47,6 +48,14 @@ impl Observed for Told {
             true => Err("a file is damaged".to_owned()),
             false => Ok(self.outcomes.lock().unwrap().clone()),
         }
+    }
+
+    async fn measures(
+        &self,
+        _: &TenantId,
+        _: (&PlanId, Timestamp),
+    ) -> Result<Vec<ArmMeasure>, String> {
+        Ok(self.measures.lock().unwrap().clone())
     }
 
     async fn latency(

@@ -1,5 +1,5 @@
-//! A prompt that makes the model fail more often is taken back without a person, and a good one
-//! becomes the stable release.
+//! A prompt that makes the model fail more often is taken back without a person, a good one becomes the
+//! stable release, and an experiment finds which of two is better.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -95,4 +95,52 @@ async fn a_bad_prompt_is_taken_back_without_a_person_and_a_good_one_is_promoted(
     assert!(shown.contains("fails more often than the control"), "{shown}");
     let watched = stage.groundcrew(&["rollout", "watch", id]).unwrap_err().to_string();
     assert!(watched.contains("is rolled back"), "{watched}");
+}
+
+const DRAFT: &str = "name = \"calm\"\nhypothesis = \"a calm prompt fails less often\"\ndays = 1\n\
+    variants = [{ name = \"control\", release = \"1\", weight = 50 }, \
+    { name = \"calm\", release = \"2\", weight = 50 }]\n\
+    primary = { measure = \"failures\", margin = 0.05 }\n\
+    guardrails = [{ measure = \"latency\", margin = 10 }]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_finds_the_better_prompt_and_a_person_adopts_it() {
+    let upstream = ModelServer::start(Script::default()).await.unwrap();
+    let stage = Stage::scripted("openai", &upstream.openai_url(), &["moody"]).unwrap();
+    stage.write("apps/moody.toml", RULES).unwrap();
+    stage.write("prompts/plain.md", "You are helpful: fail 60 % of the time.\n").unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    stage.groundcrew(&["release", "promote", "moody", "--env", "prod", "--now"]).unwrap();
+    stage.write("prompts/plain.md", "You are helpful: fail 5 % of the time.\n").unwrap();
+    stage.groundcrew(&["apply"]).unwrap();
+    stage.write("calm.toml", DRAFT).unwrap();
+    let file = stage.path().join("calm.toml");
+    let file = file.to_str().unwrap();
+    let drafted = stage.groundcrew(&["experiment", "draft", "moody", "--env", "prod", file]);
+    assert!(drafted.unwrap().contains("moody/prod/calm: draft"));
+    let id = "moody/prod/calm";
+    stage.groundcrew(&["experiment", "start", id]).unwrap();
+    let refused = stage.groundcrew(&["release", "promote", "moody", "--env", "prod"]).unwrap_err();
+    assert!(refused.to_string().contains("pause or stop it first"), "{refused}");
+
+    let (done, next) = (AtomicBool::new(false), AtomicU64::new(0));
+    let watched = async {
+        loop {
+            let shown = stage.json(&["experiment", "show", id]).unwrap();
+            if shown["state"]["state"] != "running" {
+                done.store(true, Ordering::Relaxed);
+                return shown;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    };
+    let over = tokio::time::timeout(std::time::Duration::from_secs(180), async {
+        tokio::join!(watched, clients(&stage, &done, &next))
+    });
+    let stopped = over.await.unwrap().0;
+    assert_eq!(stopped["state"]["verdict"], "win", "{stopped:#}");
+    let shown = stage.groundcrew(&["experiment", "conclude", id, "--adopt"]).unwrap();
+    assert!(shown.contains("concluded, win") && shown.contains("failures is better"), "{shown}");
+    let rollouts = stage.json(&["rollout", "list", "moody", "--env", "prod"]).unwrap();
+    assert_eq!(rollouts[0]["candidate"], stopped["design"]["variants"][1]["release"]);
 }

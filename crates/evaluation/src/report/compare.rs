@@ -159,6 +159,7 @@ fn pair(change: Change, before: &CaseResult, after: &CaseResult) -> String {
 fn text(answered: &Answered) -> &str {
     match answered {
         Answered::Answer(answer) | Answered::Given(answer) => &answer.text,
+        Answered::Erased(_) => "erased with a document that it was given",
         Answered::Failed { reason } => reason,
     }
 }

@@ -164,6 +164,9 @@ fn answered(answered: &Answered) -> String {
             block("Answer that the case holds", &answer.text) + &made(answer)
         }
         Answered::Answer(answer) => block("Answer", &answer.text) + &made(answer),
+        Answered::Erased(answer) => {
+            block("Answer", "erased with a document that it was given") + &made(answer)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a run has paid for already.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use release::Digest;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,21 @@ pub enum Record {
         /// What they cost.
         spend: Spend,
     },
+}
+
+impl Record {
+    /// It without what quotes any of `documents`; nothing is left of an answer that does. What a
+    /// scorer said is gone in any case: of whose answer it was cannot be told.
+    pub fn without(self, documents: &BTreeSet<String>) -> Option<Self> {
+        match self {
+            Self::Answer(answer) if answer.quotes(documents) => None,
+            Self::Score { mut outcome, spend } => {
+                outcome.forget();
+                Some(Self::Score { outcome, spend })
+            }
+            other => Some(other),
+        }
+    }
 }
 
 /// A ledger that keeps nothing.

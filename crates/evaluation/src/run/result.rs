@@ -1,6 +1,6 @@
 //! What a run found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use release::{Digest, ReleaseDigest};
@@ -120,6 +120,8 @@ pub enum Answered {
     Answer(Answer),
     /// The answer that the case holds.
     Given(Answer),
+    /// What is left of the release's answer since documents that it was given were erased.
+    Erased(Answer),
     /// There is none.
     Failed {
         /// What happened.
@@ -131,7 +133,7 @@ impl Answered {
     /// The answer, if there is one.
     pub fn answer(&self) -> Option<&Answer> {
         match self {
-            Self::Answer(answer) | Self::Given(answer) => Some(answer),
+            Self::Answer(answer) | Self::Given(answer) | Self::Erased(answer) => Some(answer),
             Self::Failed { .. } => None,
         }
     }
@@ -158,6 +160,18 @@ impl CaseResult {
             scores,
             labels: votes.into_iter().map(|(scorer, votes)| (scorer, most(votes))).collect(),
         }
+    }
+
+    /// Takes out what quotes any of `documents`; whether anything did. Scores stay, what was said of
+    /// them goes.
+    fn without(&mut self, documents: &BTreeSet<String>) -> bool {
+        let Answered::Answer(answer) = &mut self.answered else { return false };
+        if !answer.quotes(documents) {
+            return false;
+        }
+        self.answered = Answered::Erased(std::mem::take(answer).without_content());
+        self.scores.values_mut().for_each(Outcome::forget);
+        true
     }
 
     /// Whether the answer is not the release's, but one that the case holds.
@@ -258,6 +272,13 @@ impl Run {
             summaries,
             spend,
         }
+    }
+
+    /// Takes out of all answers what quotes any of `documents`; whether anything did. What the run
+    /// says of its subject stays.
+    pub fn without(&mut self, documents: &BTreeSet<String>) -> bool {
+        // Every result is to be looked at, whatever the others are.
+        self.results.iter_mut().filter_map(|it| it.without(documents).then_some(())).count() > 0
     }
 
     /// How many answers were held by the cases.

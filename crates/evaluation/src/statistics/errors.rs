@@ -10,6 +10,7 @@
 //! Keep the counts per step and derive the evidence from them: the same counts always give the
 //! same verdict. A failure counts in the step in which its unit was bound, however late it comes.
 
+use std::f64::consts::LN_2;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ const POINTS: u32 = 32;
 const GREATEST: f64 = 20.0;
 /// The least ratio that is bet on when looking for safety.
 const LEAST: f64 = 0.1;
+/// From so many failed units of both arms on, they are compared and nothing else.
+const COMPARABLE: u64 = 20;
 
 /// What happened at one weight: units are distinct sessions or users, bound during the step.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -93,8 +96,9 @@ pub struct Settings {
     pub r_tol: f64,
     /// Safe is a canary that fails less than this many times as often as the control …
     pub r_max: f64,
-    /// … or whose own failure rate is below this. Without it, a service in which nothing fails
-    /// could never be called safe. `None` leaves only the comparison.
+    /// … or, while there are too few failures to compare, whose own failure rate is below this.
+    /// Without it, a service in which nothing fails could never be called safe. `None` leaves only
+    /// the comparison.
     pub p_ok: Option<f64>,
     /// Harm is not called before this many units of the canary failed.
     pub floor: u64,
@@ -139,7 +143,8 @@ pub struct Evidence {
     pub ln_e_good: f64,
     /// ln E that the canary's own rate is below `p_ok`.
     pub ln_e_absolute: Option<f64>,
-    /// ln E that the canary is safe: of the mean of the two before.
+    /// ln E that the canary is safe: of the mean of the two before, in which the absolute test
+    /// counts for nothing once 20 units of both arms have failed.
     pub ln_e_safe: f64,
     /// What they must reach: ln(1/α).
     pub bound: f64,
@@ -156,7 +161,10 @@ pub struct Evidence {
 /// - `Harm` at E_bad ≥ 1/α with at least `floor` failed units of the canary, whatever else holds.
 /// - `Safe` at E_safe ≥ 1/α if E_bad is below 1/α. E_safe is the mean of E_good and of the
 ///   absolute test of the canary alone, which is again an e-value; "either crosses" would double α.
-///   It says: less than `r_max` times the control's rate, or a rate below `p_ok`.
+///   It says: less than `r_max` times the control's rate, or a rate below `p_ok`. Once 20 units of
+///   both arms have failed the absolute test no longer adds to the mean, which keeps it an e-value
+///   (a bet may be given up at any time): while the base rate is low, twice of it may well be
+///   below `p_ok`.
 /// - `NoData` if an arm has no unit yet; else `Inconclusive`.
 ///
 /// **A crossing is final**, and that is the caller's to keep: record the first `Harm` or `Safe` and
@@ -174,8 +182,12 @@ pub fn judge(steps: &[Step], settings: &Settings) -> Evidence {
     let ln_e_absolute = settings.p_ok.map(|rate| {
         ln_e_below(canary.failures, canary.units.saturating_sub(canary.failures), rate)
     });
-    let ln_e_safe = ln_e_absolute
-        .map_or(ln_e_good, |absolute| ln_sum_exp(&[ln_e_good, absolute]) - std::f64::consts::LN_2);
+    let comparable = canary.failures.saturating_add(control.failures) >= COMPARABLE;
+    let ln_e_safe = match ln_e_absolute {
+        None => ln_e_good,
+        Some(_) if comparable => ln_e_good - LN_2,
+        Some(absolute) => ln_sum_exp(&[ln_e_good, absolute]) - LN_2,
+    };
     let mut evidence = Evidence {
         verdict: Verdict::Inconclusive,
         ln_e_bad: ln_e_bad(steps, settings.r_tol),

@@ -1,7 +1,7 @@
 //! Sessions are counted by arm and by the step in which something first came of them.
 
 use super::*;
-use crate::rows::{Batch, Origin, Span as Row};
+use crate::rows::{Batch, Origin, Score, Span as Row};
 use crate::tables::tests::{Desk, tenant};
 
 fn answer(
@@ -97,4 +97,51 @@ async fn how_fast_a_release_was_is_told_of_its_own_answers_only() {
         let found = latency(desk.queries(), &tenant("a"), place, (0.95, Span::ALL)).await.unwrap();
         assert_eq!(found, told, "{arm}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_session_is_one_number_of_each_measure_and_what_is_not_known_is_left_out() {
+    let desk = Desk::new().await;
+    let costing = |number, unit: &str, cost: Option<f64>, tokens| Row {
+        cost,
+        currency: if cost.is_some() { "USD".to_owned() } else { String::new() },
+        output_tokens: Some(tokens),
+        ..answer(number, (unit, true), ("canary", 0), "answered")
+    };
+    let spans = vec![
+        costing(1, "a", Some(0.5), 10),
+        costing(2, "a", Some(1.0), 20),
+        Row { arm: "canary".into(), ..answer(3, ("a", true), ("canary", 1), "failed") },
+        costing(4, "b", None, 5),
+        costing(5, "b", Some(9.0), 5),
+        Row { cost: Some(9.0), ..answer(6, ("6", false), ("canary", 0), "answered") },
+    ];
+    let score = |number: u64, value| Score {
+        trace_id: format!("{number:032x}"),
+        at: Timestamp::from_second(1_700_000_100).unwrap(),
+        name: "helpful".into(),
+        value,
+        ..Score::default()
+    };
+    let scores =
+        vec![score(1, Some(1.0)), score(2, Some(0.0)), score(4, None), score(77, Some(1.0))];
+    desk.put(&tenant("a"), Batch { spans, scores, ..Batch::default() });
+    let plan = PlanId("support/prod/1".into());
+    let since = Timestamp::from_second(1_700_000_000).unwrap();
+    let told = measures(desk.queries(), &tenant("a"), (&plan, since)).await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| format!("{} {} {} {} {}", it.arm, it.step, it.measure, it.sessions, it.sum))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "canary 0 cost 1 1.5",
+            "canary 0 failures 2 1",
+            "canary 0 latency 2 0.006",
+            "canary 0 output_tokens 2 40",
+            "canary 0 requests 2 5",
+            "canary 0 score.helpful 1 0.5",
+        ]
+    );
 }

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
-    evaluations, freshness, gates, json as to_json, measures, openapi, quarantine, queries,
-    retrieval, rollouts, series, spans, storage, subjects, versions, workflows,
+    evaluations, experiments, freshness, gates, json as to_json, measures, openapi, quarantine,
+    queries, retrieval, rollouts, series, spans, storage, subjects, versions, workflows,
 };
 
 /// What a handler answers.
@@ -304,6 +304,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(diagnosis::routes());
     routes.extend(retrieval::routes());
     routes.extend(rollouts::routes());
+    routes.extend(experiments::routes());
     routes.extend(quarantine::routes());
     routes.extend(queries::routes());
     routes.extend(storage::routes());

@@ -1,4 +1,6 @@
-//! The commands about experiments. Analysing a file of results needs no server.
+//! The commands about experiments. Planning one and analysing a file of results need no server.
+
+mod view;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,18 +9,93 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use delivery::NewExperiment;
+use delivery::experiment::design::{Expected, Needed};
 use evaluation::analysis::{Analysis, Conclusion, InputError, Report};
+use evaluation::statistics::planning::Plan;
 use evaluation::statistics::{Direction, Scale};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
+use self::view::{listed, shown};
 use super::Refused;
+use super::rollouts::Place;
 use super::show::Output;
+use crate::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub enum ExperimentCommand {
     /// Tell what results say: win, no_harm, harm, flat, invalid or inconclusive, and why. It needs no
     /// server, and ends with 0 whatever the verdict, unless `--gate` is given.
     Analyze(AnalyzeArguments),
+    /// Tell how many sessions and days an experiment needs. It needs no server.
+    Plan(PlanArguments),
+    /// Draft an experiment from a file: its hypothesis, its variants and its metrics. Nothing is
+    /// assigned before it is started.
+    Draft {
+        #[command(flatten)]
+        place: Place,
+        /// The file, as TOML.
+        file: PathBuf,
+    },
+    /// The experiments of an app's environment, newest first.
+    List(Place),
+    /// One experiment: what was seen of it, what that says, and what it went through.
+    Show(Named),
+    /// Split the environment's traffic among the variants.
+    Start(Steered),
+    /// Let the stable release answer everything for now.
+    Pause(Steered),
+    /// Go on after a pause.
+    Resume(Steered),
+    /// End it: the verdict is what was seen last.
+    Stop(Steered),
+    /// Draw the conclusion once it has stopped.
+    Conclude {
+        #[command(flatten)]
+        named: Named,
+        /// Roll out the variant that won, as the environment's rules say; else all stays as it is.
+        #[arg(long)]
+        adopt: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Its id, as `support/prod/short-answers`.
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Steered {
+    #[command(flatten)]
+    named: Named,
+    /// Why.
+    #[arg(long, short = 'm', default_value = "")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The smallest difference that is to be found, in the metric's unit.
+    #[arg(long)]
+    difference: f64,
+    /// By how much sessions spread around their mean (the standard deviation; 0.5 for a share around
+    /// one half).
+    #[arg(long)]
+    deviation: f64,
+    /// New sessions in a day, of all variants.
+    #[arg(long)]
+    sessions_per_day: f64,
+    /// The variants' parts of the sessions.
+    #[arg(long, value_delimiter = ',', default_values_t = [50.0, 50.0])]
+    weights: Vec<f64>,
+    /// The probability of a false finding.
+    #[arg(long, default_value_t = 0.05)]
+    alpha: f64,
+    /// The probability of finding the difference.
+    #[arg(long, default_value_t = 0.8)]
+    power: f64,
 }
 
 #[derive(Debug, Args)]
@@ -80,14 +157,81 @@ fn share(text: &str) -> Result<(String, f64), String> {
 }
 
 /// Runs a command.
-pub fn run(command: &ExperimentCommand, out: &Output) -> Result<()> {
+pub async fn run(
+    command: ExperimentCommand,
+    client: impl Fn() -> Result<Client>,
+    out: &Output,
+) -> Result<()> {
     match command {
         ExperimentCommand::Analyze(asked) => {
             let report = analyzed(&asked.file, &asked.settings)?;
             out.value(&serde_json::to_value(&report)?, |_| report.to_string())?;
             if asked.gate { gate(&report) } else { Ok(()) }
         }
+        ExperimentCommand::Plan(asked) => plan(&asked, out),
+        ExperimentCommand::Draft { place, file } => {
+            let wish = read(&file)?;
+            let drafted = client()?.post(&all(&place), &json!(wish)).await?;
+            out.value(&drafted, shown)
+        }
+        ExperimentCommand::List(place) => {
+            out.value(&client()?.get(&all(&place), &[]).await?, listed)
+        }
+        ExperimentCommand::Show(named) => {
+            out.value(&client()?.get(&path(&named)?, &[]).await?, shown)
+        }
+        ExperimentCommand::Start(asked) => steer(&client()?, "start", asked, out).await,
+        ExperimentCommand::Pause(asked) => steer(&client()?, "pause", asked, out).await,
+        ExperimentCommand::Resume(asked) => steer(&client()?, "resume", asked, out).await,
+        ExperimentCommand::Stop(asked) => steer(&client()?, "stop", asked, out).await,
+        ExperimentCommand::Conclude { named, adopt } => {
+            let path = format!("{}/conclude", path(&named)?);
+            out.value(&client()?.post(&path, &json!({"adopt": adopt})).await?, shown)
+        }
     }
+}
+
+async fn steer(client: &Client, deed: &str, asked: Steered, out: &Output) -> Result<()> {
+    let path = format!("{}/{deed}", path(&asked.named)?);
+    out.value(&client.post(&path, &json!({"reason": asked.reason})).await?, shown)
+}
+
+fn all(Place { app, env }: &Place) -> String {
+    format!("/api/v1/apps/{app}/environments/{env}/experiments")
+}
+
+fn path(Named { id }: &Named) -> Result<String> {
+    match id.split('/').collect::<Vec<_>>().as_slice() {
+        [app, env, name] => Ok(format!("/api/v1/apps/{app}/environments/{env}/experiments/{name}")),
+        _ => bail!("`{id}` is no experiment: write app/environment/name, as `support/prod/short`"),
+    }
+}
+
+/// A draft, every mistake of which is told at its place.
+fn read(file: &Path) -> Result<NewExperiment> {
+    let named = file.display().to_string();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {named}"))?;
+    NewExperiment::read(&named, &text).map_err(|found| {
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        anyhow!("{}", found.join("\n"))
+    })
+}
+
+fn plan(asked: &PlanArguments, out: &Output) -> Result<()> {
+    let PlanArguments { difference, deviation, sessions_per_day, weights, alpha, power } = asked;
+    let numbers = [*difference, *deviation, *sessions_per_day].into_iter();
+    if weights.len() < 2 || !numbers.chain(weights.iter().copied()).all(|it| it > 0.0) {
+        bail!("a plan has two weights or more, and numbers above 0");
+    }
+    let plan = Plan { alpha: *alpha, power: *power };
+    plan.check()?;
+    let (deviation, difference) = (*deviation, *difference);
+    let expected = Expected { deviation, difference, sessions_per_day: *sessions_per_day };
+    let needed = Needed::of(weights, &expected, &plan);
+    out.value(&serde_json::to_value(needed)?, |_| {
+        let Needed { sessions, days } = needed;
+        format!("{sessions} sessions of each variant, {days:.1} days")
+    })
 }
 
 fn analyzed(file: &Path, asked: &SettingArguments) -> Result<Report> {

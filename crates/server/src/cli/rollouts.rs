@@ -39,10 +39,10 @@ pub enum RolloutCommand {
 #[derive(Debug, Args)]
 pub struct Place {
     /// The app.
-    app: String,
+    pub app: String,
     /// The environment.
     #[arg(long)]
-    env: String,
+    pub env: String,
 }
 
 /// The rollout of an app's environment that is under way, and why it is steered.

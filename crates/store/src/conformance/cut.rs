@@ -165,6 +165,10 @@ impl Engine for Mortal<dyn Engine> {
         self.inner.dump(pages).await
     }
 
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.inner.scrub().await
+    }
+
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.inner.is_empty().await
     }
