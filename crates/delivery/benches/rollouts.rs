@@ -111,7 +111,7 @@ fn assignment() {
         owner: PlanOwner::Rollout("support/prod/17".to_owned()),
         step: 1,
         arms: vec![arm("canary", 2, (0, 2_500)), arm("control", 1, (2_500, BUCKETS))],
-        mirrors: Vec::new(),
+        mirror: None,
         routes: Vec::new(),
     };
     let mut environment = Environment::empty(app.clone(), name.clone());

@@ -240,7 +240,7 @@ impl Experiment {
                     ranges: vec![range],
                 })
                 .collect(),
-            mirrors: Vec::new(),
+            mirror: None,
             routes: Vec::new(),
         }
     }

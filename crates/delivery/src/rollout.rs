@@ -20,13 +20,13 @@ pub mod evidence;
 pub mod rules;
 
 use release::{
-    AppName, Arm, BUCKETS, BasisPoints, BucketRange, ChangeId, EnvironmentName, PlanId, PlanOwner,
-    PrincipalId, ReleaseDigest, Timestamp, TrafficPlan,
+    AppName, Arm, BUCKETS, BasisPoints, BucketRange, ChangeId, EnvironmentName, Mirror, Money,
+    PlanId, PlanOwner, PrincipalId, ReleaseDigest, Timestamp, TrafficPlan,
 };
 use serde::{Deserialize, Serialize};
 
 use evidence::{Finding, Looked};
-use rules::{Decide, Rules, Undecided};
+use rules::{Decide, Rules, Step, Undecided};
 
 /// The arm whose release may become the stable one.
 pub const CANARY: &str = "canary";
@@ -49,7 +49,8 @@ pub struct Rollout {
     pub candidate: ReleaseDigest,
     /// The release that is stable.
     pub control: ReleaseDigest,
-    /// How it goes, as it was when it began.
+    /// How it goes, as it was when it began; but what its copies may cost, as it was when it last went
+    /// on.
     pub rules: Rules,
     /// Above how many nanoseconds an answer is slow: a quantile of the control's, fixed before the
     /// candidate answered anything. None if latency is not judged, or was not known.
@@ -154,7 +155,7 @@ pub enum Event {
 /// What is to be done to the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Its traffic is split as this step says.
+    /// Its traffic is split, and copied, as this step says.
     Weigh(u32),
     /// The candidate becomes the stable release.
     Promote,
@@ -176,11 +177,6 @@ pub struct Next {
 }
 
 impl Next {
-    /// Traffic stays as it is.
-    fn stays(state: State, why: String) -> Self {
-        Self { state, command: None, why }
-    }
-
     fn promoted(why: String) -> Self {
         Self { state: State::Completed, command: Some(Command::Promote), why }
     }
@@ -219,11 +215,14 @@ pub fn next(rollout: &Rollout, event: &Event, now: Timestamp) -> Result<Option<N
         }
         (Event::Look(looked), State::Paused { .. }) => Ok(harmed(looked)),
         (Event::Look(_), _) => Ok(None),
-        (Event::Pause(why), State::Progressing { step, since }) => {
-            Ok(Some(Next::stays(State::Paused { step, since }, why.clone())))
-        }
+        (Event::Pause(why), State::Progressing { .. }) => Ok(Some(rollout.paused(why.clone()))),
         (Event::Resume, State::Paused { step, since }) => {
-            Ok(Some(Next::stays(State::Progressing { step, since }, "resumed".to_owned())))
+            let spent = rollout.looked.as_ref().is_some_and(|looked| rollout.has_spent(looked));
+            if rollout.step(step).mirrors() && spent {
+                return Err(cannot("be resumed: raise the `spend_cap` of its copies and apply"));
+            }
+            let state = State::Progressing { step, since };
+            Ok(Some(rollout.stays(state, "resumed".to_owned())))
         }
         (Event::Promote, state) if !state.is_over() => {
             Ok(Some(Next::promoted("promoted by a person before its end".to_owned())))
@@ -261,16 +260,18 @@ fn progress(
     }
     let rules = &rollout.rules;
     let told = matches!(looked.finding, Finding::Safe | Finding::Inconclusive);
-    let paused = State::Paused { step, since };
     if rules.decide == Decide::Evidence && looked.finding == Finding::Safe {
         return Some(Next::promoted(looked.why.clone()));
+    }
+    if let Some(why) = rollout.unaffordable(looked) {
+        return Some(rollout.paused(why));
     }
     if passed(rollout.began_at, now) >= rules.deadline_seconds {
         let why = format!("it was not decided by its deadline: {}", looked.why);
         return Some(match rules.undecided {
             Undecided::Promote if told => Next::promoted(why),
             Undecided::RollBack => Next::rolled_back(why),
-            Undecided::Hold | Undecided::Promote => Next::stays(paused, why),
+            Undecided::Hold | Undecided::Promote => rollout.paused(why),
         });
     }
     let steps = &rules.steps;
@@ -290,7 +291,7 @@ fn progress(
         }
         (None, Decide::Person) => {
             let why = "its last step is over: promote it or abort it".to_owned();
-            Some(Next::stays(paused, why))
+            Some(rollout.paused(why))
         }
         (None, Decide::Evidence) => None,
     }
@@ -302,11 +303,67 @@ fn passed(since: Timestamp, now: Timestamp) -> u64 {
 }
 
 impl Rollout {
+    fn step(&self, step: u32) -> Step {
+        self.rules.steps.get(step as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether it asks, or asked, the candidate copies.
+    pub(crate) fn mirrors(&self) -> bool {
+        self.rules.steps.iter().any(|step| step.mirrors())
+    }
+
+    /// It stays where it is, paused or not. Weights stay too, but a paused rollout makes no copies.
+    fn stays(&self, state: State, why: String) -> Next {
+        let mirroring = state.step().filter(|step| self.step(*step).mirrors());
+        Next { state, command: mirroring.map(Command::Weigh), why }
+    }
+
+    fn paused(&self, why: String) -> Next {
+        let state = match self.state {
+            State::Progressing { step, since } => State::Paused { step, since },
+            state => state,
+        };
+        self.stays(state, why)
+    }
+
+    /// Whether its copies have cost what they may.
+    fn has_spent(&self, looked: &Looked) -> bool {
+        let cap = self.rules.copies.cap();
+        let reached = |spent: Money| spent.currency == cap.currency && spent.nanos >= cap.nanos;
+        looked.copies.is_some_and(|copies| reached(copies.spent))
+    }
+
+    /// Why no more copies can be paid for, if that is so.
+    fn unaffordable(&self, looked: &Looked) -> Option<String> {
+        let copies = looked.copies?;
+        let mirroring = self.state.step().is_some_and(|step| self.step(step).mirrors());
+        let cap = self.rules.copies.cap();
+        match () {
+            () if !mirroring => None,
+            () if self.has_spent(looked) => {
+                Some(format!("its spend cap is reached: {} of {cap}", copies.spent))
+            }
+            () if copies.unpriced > 0 => Some(format!(
+                "{} copies have no price in {}, so that its spend cap cannot be kept: add one to \
+                 `[[prices]]` of `server.toml`",
+                copies.unpriced, cap.currency
+            )),
+            () => None,
+        }
+    }
+
     /// How traffic is split in a step: the canary owns the first buckets, so that raising its weight
-    /// moves nobody who is in it already.
+    /// moves nobody who is in it already. Copies are made only while it progresses.
     pub fn plan(&self, step: u32) -> TrafficPlan {
-        let own = self.rules.steps.get(step as usize).copied().unwrap_or_default();
+        let own = self.step(step);
         let weight = own.weight();
+        let copying = matches!(self.state, State::Progressing { .. });
+        let mirror = own.mirrors().then(|| Mirror {
+            release: self.candidate,
+            share: if copying { own.mirrored() } else { 0 },
+            cap: self.rules.copies.cap(),
+            in_flight: self.rules.copies.in_flight,
+        });
         let arm = |name: &str, release, (from, to): (BasisPoints, BasisPoints)| {
             (from < to).then(|| Arm {
                 name: name.to_owned(),
@@ -321,7 +378,7 @@ impl Rollout {
             owner: PlanOwner::Rollout(self.id.clone()),
             step,
             arms: canary.into_iter().chain(control).collect(),
-            mirrors: Vec::new(),
+            mirror,
             routes: self.rules.routes.iter().map(|route| route.to(self.candidate)).collect(),
         }
     }

@@ -5,10 +5,10 @@
 //! are the list of what is to be looked at, and there is never more than one in each.
 
 use async_trait::async_trait;
-use monitoring::arms::{ArmMeasure, ArmOutcomes};
+use monitoring::arms::{ArmMeasure, ArmOutcomes, Copies};
 use release::{
-    AppName, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
-    PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
+    AppName, Cause, Change, Currency, DeploymentEntry, Environment, EnvironmentName, Move,
+    MoveRequest, PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
 };
 use serde::Serialize;
 use store::{Collection, Expect, Transaction};
@@ -50,6 +50,19 @@ pub trait Observed: std::fmt::Debug + Send + Sync {
         tenant: &TenantId,
         plan: (&PlanId, Timestamp),
     ) -> Result<Vec<ArmMeasure>, String>;
+
+    /// What came of a plan's copies since a moment, as [`monitoring::arms::copies`] tells it: priced in
+    /// a currency, and of those without a price since another moment.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    async fn copies(
+        &self,
+        tenant: &TenantId,
+        plan: (&PlanId, Timestamp),
+        slow: Option<u64>,
+        priced: (Currency, Timestamp),
+    ) -> Result<(Vec<ArmOutcomes>, Copies), String>;
 
     /// Within how many nanoseconds the `share` fastest answers of a release were given between two
     /// moments; none if it gave none.
@@ -201,7 +214,14 @@ impl TenantDelivery {
         event: &Event,
     ) -> Result<(Rollout, Option<DeploymentEntry>), DeliveryError> {
         undisturbed(|| async {
-            let stored = self.stored_rollout(id).await?;
+            let mut stored = self.stored_rollout(id).await?;
+            if *event == Event::Resume {
+                // What copies may cost is the one rule that may change: else a rollout that paused at
+                // its cap could only be begun anew.
+                let app = self.app(&stored.value.app).await?.value;
+                let rules = Self::rules(&app, &stored.value.environment);
+                stored.value.rules.copies = rules.map_or(stored.value.rules.copies, |it| it.copies);
+            }
             match next(&stored.value, event, self.clock.now())? {
                 Some(next) => self.carry_out(stored, next).await,
                 None => Ok((stored.value, None)),
@@ -242,6 +262,18 @@ impl TenantDelivery {
         let plan = PlanId(rollout.id.clone());
         let counted = (&plan, rollout.began_at);
         let mut outcomes = observed.outcomes(&self.tenant, counted, rollout.slow).await;
+        let mut copies = None;
+        if rollout.mirrors() {
+            let lately = rollout.passed.last().map_or(rollout.began_at, |passed| passed.at);
+            let priced = (rollout.rules.copies.currency, lately);
+            match observed.copies(&self.tenant, counted, rollout.slow, priced).await {
+                Ok((arms, told)) => {
+                    outcomes = outcomes.map(|outcomes| [outcomes, arms].concat());
+                    copies = Some(told);
+                }
+                Err(why) => trouble = Some(why),
+            }
+        }
         let mut alarm = None;
         if rollout.rules.alarms {
             let of = (&rollout.app, &rollout.environment);
@@ -253,7 +285,7 @@ impl TenantDelivery {
         if let Some(why) = trouble {
             outcomes = outcomes.and(Err(why));
         }
-        Looked::at(self.clock.now(), rollout, outcomes, alarm)
+        Looked { copies, ..Looked::at(self.clock.now(), rollout, outcomes, alarm) }
     }
 
     /// Makes a decision and its effect one transaction.

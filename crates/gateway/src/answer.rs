@@ -5,6 +5,7 @@
 //! sees the end of its answer only after that record is written.
 
 mod client;
+mod mirror;
 mod output;
 mod passages;
 mod trail;
@@ -20,7 +21,7 @@ use models::{
     Embeddings, Event, EventStream, FinishReason, Message, Passage, ProviderError, RequestField,
     Role, Sampling,
 };
-use monitoring::{AnswerRecord, TraceId};
+use monitoring::{AnswerRecord, Aside, TraceId};
 use prompts::PassageView;
 use release::{AppName, Binding, Caller, EnvironmentName, PrincipalId, TenantId, Unit};
 use security::guardrails::{Hit, RuleAction};
@@ -28,6 +29,7 @@ use security::{Action, Resource, authorize};
 use tracing::Instrument;
 
 pub use client::{Client, Out, Responding};
+pub use mirror::Copies;
 pub use trail::Trail;
 pub use trial::{Trial, Tried};
 
@@ -72,8 +74,10 @@ pub struct Bound {
     pub trace: TraceId,
     /// Who asks.
     pub principal: PrincipalId,
-    /// The evaluation that asks, if one does.
-    pub evaluation: Option<String>,
+    /// Why nobody waits for the answer, if nobody does.
+    pub aside: Option<Aside>,
+    /// Why the copy of it that the plan wanted is not made.
+    pub copy_dropped: Option<&'static str>,
     /// Whose app.
     pub tenant: TenantId,
     /// The app.
@@ -108,11 +112,13 @@ struct Cleared(Composed);
 /// Answers one request and records it. Runs in a task of its own: a client that hangs up loses its
 /// answer, not the record of it.
 pub async fn answer(gateway: Arc<Gateway>, arrived: Arrived, client: Client) {
-    let bound = match admit(&gateway, arrived).and_then(|admitted| bind(&gateway, admitted)) {
+    let bound = admit(&gateway, arrived).and_then(|admitted| bind(&gateway, admitted));
+    let mut bound = match bound {
         Ok(bound) => bound,
         // Bound to no release, it has no record: nothing was answered.
         Err(error) => return client.fail(error).await,
     };
+    mirror::mirror(&gateway, &mut bound);
     answer_bound(&gateway, bound, client).await;
 }
 
@@ -202,8 +208,8 @@ fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
     let loaded = live.release(&tenant, release);
     let loaded = loaded.map_err(|why| GatewayError::NotLoaded { release, why })?;
     let (request, set) = (arrived.request, arrived.set);
-    let evaluation = None;
-    Ok(Bound { trace, principal, evaluation, tenant, app, binding, loaded, request, set })
+    let (aside, copy_dropped) = (None, None);
+    Ok(Bound { trace, principal, aside, copy_dropped, tenant, app, binding, loaded, request, set })
 }
 
 /// With the passages that fit the question, from the snapshot the release pins.
@@ -233,9 +239,13 @@ async fn ground(
     }
     let vector = ask.vector.clone();
     let mut found = {
-        // Retrieval takes CPU time: on threads made for that, and only a few at once. The semaphore
-        // is never closed.
-        let _permit = gateway.retrievals.acquire().await;
+        // Retrieval takes CPU time: on threads made for that, and only a few at once. Copies wait for
+        // one another, and no client for a copy. The semaphores are never closed.
+        let permits = match bound.aside {
+            Some(Aside::CopyOf(_)) => &gateway.copied_retrievals,
+            _ => &gateway.retrievals,
+        };
+        let _permit = permits.acquire().await;
         let work = tokio::task::spawn_blocking(move || snapshot.retrieve(&ask));
         work.await.map_err(|_| knowledge::KnowledgeError::Stopped)??
     };

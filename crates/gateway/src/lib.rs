@@ -6,7 +6,7 @@
 //! The nouns: [`Gateway`], [`LiveReleases`], [`release::Binding`], [`monitoring::AnswerRecord`].
 //!
 //! ```text
-//!  routes ─► dialect (parse) ─► answer: admit ─► bind ─► ground ─► compose ─► screen
+//!  routes ─► dialect (parse) ─► answer: admit ─► bind (─► mirror) ─► ground ─► compose ─► screen
 //!                                        ─► generate + screen ─► settle ─► record ─► client
 //!                               dialect (encode) ◄── events ◄───────────────────────────┘
 //! ```
@@ -77,6 +77,8 @@ pub struct Parts {
 pub struct Gateway {
     parts: Parts,
     retrievals: Semaphore,
+    copied_retrievals: Semaphore,
+    copies: answer::Copies,
     questions: QuestionVectors,
     /// Whoever answers holds one end; none is left when nothing is under way.
     under_way: watch::Sender<()>,
@@ -86,8 +88,14 @@ impl Gateway {
     /// A gateway of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
         let retrievals = Semaphore::new(parts.limits.retrievals);
-        let questions = QuestionVectors::default();
-        Arc::new(Self { parts, retrievals, questions, under_way: watch::channel(()).0 })
+        Arc::new(Self {
+            parts,
+            retrievals,
+            copied_retrievals: Semaphore::new(1),
+            copies: answer::Copies::default(),
+            questions: QuestionVectors::default(),
+            under_way: watch::channel(()).0,
+        })
     }
 
     /// Held by a request until it is recorded.

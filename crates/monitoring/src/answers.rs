@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::attributes as name;
 use crate::query::{Queries, QueryError};
 use crate::record::{
-    AnswerRecord, Captured, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
+    AnswerRecord, Aside, Captured, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
 use crate::rows::{RetrievalEdge, Span};
 use crate::tables::{self, TIMESTAMP, Table, back};
@@ -248,8 +248,7 @@ struct Found<'a>(&'a Span);
 
 impl Found<'_> {
     fn text(&self, key: &str) -> Option<String> {
-        let found = self.0.attributes.iter().find(|(name, _)| name == key)?;
-        Some(found.1.clone())
+        self.0.attribute(key).map(str::to_owned)
     }
 
     fn parse<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
@@ -320,7 +319,11 @@ pub fn record(
         principal: root.user.parse().ok()?,
         dialect: found.text(name::DIALECT)?,
         stream: found.text(name::STREAM).is_some_and(|stream| stream == "true"),
-        evaluation: found.text(name::EVALUATION_RUN),
+        aside: match found.text(name::COPY_OF) {
+            Some(original) => Some(Aside::CopyOf(original.parse().ok()?)),
+            None => found.text(name::EVALUATION_RUN).map(Aside::Evaluation),
+        },
+        copy_dropped: found.text(name::COPY_DROPPED),
         started_at: root.started_at,
         steps,
         retrieval: retrieval(root, (edges, texts)),

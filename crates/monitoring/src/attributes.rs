@@ -59,6 +59,10 @@ pub const PLAN: &str = "groundcrew.plan";
 pub const STEP: &str = "groundcrew.step";
 /// The evaluation that asked; such an answer is no traffic.
 pub const EVALUATION_RUN: &str = "groundcrew.evaluation";
+/// The trace of the answer whose request was copied for this one; such an answer is no traffic.
+pub const COPY_OF: &str = "groundcrew.copy_of";
+/// Why the copy of this request that the plan wanted was not made.
+pub const COPY_DROPPED: &str = "groundcrew.copy_dropped";
 /// The arm of the plan.
 pub const ARM: &str = "groundcrew.arm";
 /// What the request was assigned by.

@@ -1,16 +1,19 @@
 //! Who was told something: every answer that a passage, a document, a snapshot or a release
-//! touched.
+//! touched. Nobody was told the answer to a copy of a request.
 
 use std::collections::BTreeSet;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::TimestampNanosecondType;
+use datafusion::common::JoinType;
+use datafusion::functions::expr_fn::get_field;
 use datafusion::functions_aggregate::expr_fn::{first_value, min};
 use datafusion::logical_expr::{Expr, SortExpr, col, in_list, lit};
 use datafusion::prelude::SessionContext;
 use release::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::attributes::COPY_OF;
 use crate::query::{Answer, Queries, QueryError};
 use crate::tables::{Span, TIMESTAMP, Table};
 
@@ -104,6 +107,11 @@ pub async fn radius(
             computed.extend(facts);
             let touched = session.table(table.as_str()).await?.filter(condition)?;
             let touched = touched.aggregate(vec![col("trace_id")], computed)?;
+            let copies = session.table(Table::Spans.as_str()).await?;
+            let copies = copies.filter(get_field(col("attributes"), COPY_OF).is_not_null())?;
+            let copies = copies.select(vec![col("trace_id").alias("copy")])?;
+            let touched =
+                touched.join(copies, JoinType::LeftAnti, &["trace_id"], &["copy"], None)?;
             touched.sort(vec![col(TIMESTAMP).sort(true, false), col("trace_id").sort(true, false)])
         }
     };

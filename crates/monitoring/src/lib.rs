@@ -50,6 +50,7 @@ pub use frame::{Frame, FrameError, Reader, Signal};
 pub use language::{Language, Misspelt};
 pub use log::{Cursor, Durability, Keep, LogError, LogOptions, LogStats, Receipt, TelemetryLog};
 pub use record::{
-    AnswerRecord, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
+    AnswerRecord, Aside, Captured, Finding, Generation, Outcome, Retrieval, RetrievedChunk, Step,
+    TraceId,
 };
 pub use telemetry::{Telemetry, TelemetryParts};

@@ -13,7 +13,7 @@ use release::{Digest, Timestamp, Unit};
 
 use crate::answers::ROOT;
 use crate::attributes as name;
-use crate::record::{AnswerRecord, Captured, Generation, Outcome, TraceId};
+use crate::record::{AnswerRecord, Aside, Captured, Generation, Outcome, TraceId};
 
 /// Attributes in the making.
 #[derive(Default)]
@@ -111,7 +111,10 @@ fn root_attributes(record: &AnswerRecord) -> Attributes {
     root.maybe(name::PLAN, record.plan.as_ref());
     root.maybe(name::STEP, record.step.as_ref());
     root.maybe(name::ARM, record.arm.as_ref());
-    root.maybe(name::EVALUATION_RUN, record.evaluation.as_ref());
+    let aside = record.aside.as_ref();
+    root.maybe(name::EVALUATION_RUN, aside.and_then(Aside::evaluation));
+    root.maybe(name::COPY_OF, aside.and_then(Aside::copy_of));
+    root.maybe(name::COPY_DROPPED, record.copy_dropped.as_ref());
     root.text(name::UNIT, record.unit.id());
     root.flag(name::UNIT_STUCK, matches!(record.unit, Unit::Stuck(_)));
     if let Unit::Stuck(session) = &record.unit {

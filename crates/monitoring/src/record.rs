@@ -91,10 +91,13 @@ pub struct AnswerRecord {
     pub dialect: String,
     /// Whether the answer was streamed.
     pub stream: bool,
-    /// The evaluation that asked, if one did: then nobody waited for the answer, and it is no
-    /// traffic. Metrics, top contributors and rollouts leave it out.
+    /// Why nobody waited for the answer, if nobody did: then it is no traffic, and whatever counts
+    /// what clients got leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evaluation: Option<String>,
+    pub aside: Option<Aside>,
+    /// Why the copy of this request that the plan wanted was not made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_dropped: Option<String>,
     /// When it arrived.
     pub started_at: Timestamp,
     /// What was done, in order.
@@ -124,6 +127,34 @@ impl AnswerRecord {
         let retrieval = self.retrieval.clone();
         let retrieval = retrieval.map(|retrieval| Retrieval { vector: None, ..retrieval });
         Self { input, output, retrieval, ..self.clone() }
+    }
+}
+
+/// Why nobody waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aside {
+    /// This evaluation asked.
+    Evaluation(String),
+    /// It answers a copy of the request of this trace.
+    CopyOf(TraceId),
+}
+
+impl Aside {
+    /// The evaluation that asked.
+    pub fn evaluation(&self) -> Option<&String> {
+        match self {
+            Self::Evaluation(run) => Some(run),
+            Self::CopyOf(_) => None,
+        }
+    }
+
+    /// The trace of the request that was copied.
+    pub fn copy_of(&self) -> Option<&TraceId> {
+        match self {
+            Self::CopyOf(trace) => Some(trace),
+            Self::Evaluation(_) => None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use release::{Digest, Timestamp};
 
-use crate::attributes::EVALUATION_RUN;
+use crate::attributes::{COPY_OF, EVALUATION_RUN};
 
 /// The rows of one message.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,10 +27,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The traces of answers that an evaluation asked for: they are no traffic.
-    pub fn evaluated(&self) -> HashSet<&str> {
-        let by_one = |span: &&Span| span.attributes.iter().any(|(name, _)| name == EVALUATION_RUN);
-        self.spans.iter().filter(by_one).map(|span| span.trace_id.as_str()).collect()
+    /// The traces of answers that nobody waited for, since an evaluation asked or the request was a
+    /// copy: they are no traffic.
+    pub fn aside(&self) -> HashSet<&str> {
+        let marks = [EVALUATION_RUN, COPY_OF];
+        let aside =
+            |span: &&Span| span.attributes.iter().any(|(name, _)| marks.contains(&name.as_str()));
+        self.spans.iter().filter(aside).map(|span| span.trace_id.as_str()).collect()
     }
 }
 
@@ -129,6 +132,14 @@ pub struct Span {
     pub links: String,
     /// All attributes that no column holds, the resource's and the scope's too, by name.
     pub attributes: Vec<Attribute>,
+}
+
+impl Span {
+    /// An attribute that no column holds.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// A text, named by its content and by whose it is.

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::Move;
-use crate::{AppName, BUCKETS, Cause, DeploymentEntry, EnvironmentName, PrincipalId};
-use crate::{ReleaseDigest, TenantId};
+use crate::{AppName, BUCKETS, Cause, DeploymentEntry, EnvironmentName, Money, PrincipalId};
+use crate::{ReleaseDigest, TenantId, bucket};
 
 /// A share in hundredths of a percent; 10,000 is everything.
 pub type BasisPoints = u16;
@@ -39,13 +39,20 @@ pub struct Arm {
     pub ranges: Vec<BucketRange>,
 }
 
+/// The arm that copies of requests belong to.
+pub const SHADOW: &str = "shadow";
+
 /// A release that gets copies of requests; its answers are discarded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {
-    /// The release that is shadowed.
+    /// The release that is asked the copies.
     pub release: ReleaseDigest,
-    /// The share of requests that is copied.
+    /// The share of units whose requests are copied, all of them; none while copying rests.
     pub share: BasisPoints,
+    /// No copy is made once the copies have cost so much.
+    pub cap: Money,
+    /// How many copies one server has under way at most.
+    pub in_flight: u32,
 }
 
 /// What makes a request take a [`Route`].
@@ -105,9 +112,9 @@ pub struct TrafficPlan {
     pub step: u32,
     /// The arms; together they own every bucket once.
     pub arms: Vec<Arm>,
-    /// Releases that see copies of requests.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mirrors: Vec<Mirror>,
+    /// The release that gets copies of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// Requests that bypass the arms; the first match wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
@@ -170,7 +177,7 @@ impl TrafficPlan {
         if sum != u32::from(BUCKETS) {
             return Err(PlanError::Sum { sum });
         }
-        match self.mirrors.iter().find(|mirror| mirror.share > BUCKETS) {
+        match self.mirror.as_ref().filter(|mirror| mirror.share > BUCKETS) {
             Some(mirror) => Err(PlanError::Mirror { share: mirror.share }),
             None => Ok(()),
         }
@@ -181,12 +188,20 @@ impl TrafficPlan {
         self.arms.iter().find(|arm| arm.ranges.iter().any(|range| range.contains(bucket)))
     }
 
-    /// Every release that the plan may send a request to.
+    /// The mirror that gets copies of a unit's requests. The seed is its own, so that who is copied
+    /// has nothing to do with who is in which arm; raising the share keeps everybody who is copied.
+    pub fn mirror_of(&self, unit: &str) -> Option<&Mirror> {
+        let mirror = self.mirror.as_ref().filter(|mirror| mirror.share > 0)?;
+        let seed = format!("{}/{SHADOW}/", self.id);
+        (bucket(&seed, unit) < mirror.share).then_some(mirror)
+    }
+
+    /// Every release that the plan may send a request, or a copy of one, to.
     pub fn releases(&self) -> impl Iterator<Item = ReleaseDigest> {
         let arms = self.arms.iter().map(|arm| arm.release);
-        let mirrors = self.mirrors.iter().map(|mirror| mirror.release);
+        let mirror = self.mirror.iter().map(|mirror| mirror.release);
         let routes = self.routes.iter().map(|route| route.release);
-        arms.chain(mirrors).chain(routes)
+        arms.chain(mirror).chain(routes)
     }
 }
 
@@ -327,7 +342,7 @@ impl Environment {
         self.generation = entry.generation;
     }
 
-    /// Every release that this environment may bind a request to.
+    /// Every release that this environment may bind a request, or a copy of one, to.
     pub fn releases(&self) -> impl Iterator<Item = ReleaseDigest> {
         self.stable.into_iter().chain(self.plan.iter().flat_map(TrafficPlan::releases))
     }

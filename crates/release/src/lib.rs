@@ -55,7 +55,7 @@ pub use digest::{Digest, DigestMismatch, ParseDigestError};
 pub use draw::Draw;
 pub use environment::{
     Arm, BasisPoints, BucketRange, Environment, EnvironmentError, Mirror, MoveRequest, PlanError,
-    PlanId, PlanOwner, Route, RouteMatch, TrafficPlan,
+    PlanId, PlanOwner, Route, RouteMatch, SHADOW, TrafficPlan,
 };
 pub use money::{Currency, Money};
 pub use name::{AppName, ArtifactName, EnvironmentName, InvalidName, SlotName, TenantId};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{Environment, PlanId, RouteMatch};
+use crate::environment::{Environment, Mirror, PlanId, RouteMatch, SHADOW};
 use crate::{AppName, EnvironmentName, ReleaseDigest, TenantId, bucket};
 
 /// Where every app is live. Delivery publishes it; the gateway watches it.
@@ -183,6 +183,24 @@ impl RoutingTable {
             }
         }
         Ok(binding)
+    }
+
+    /// To what a copy of a request is bound that is bound like this: nothing, unless the plan it is
+    /// bound by is in force, mirrors its unit, and put it into an arm of another release.
+    pub fn copy(
+        &self,
+        tenant: &TenantId,
+        app: &AppName,
+        binding: &Binding,
+    ) -> Option<(&Mirror, Binding)> {
+        let plan = self.environment(tenant, app, &binding.environment)?.plan.as_ref()?;
+        let same = binding.plan.as_ref() == Some(&plan.id) && binding.step == Some(plan.step);
+        let mirror = plan.mirror_of(binding.unit.id())?;
+        let wanted = same && binding.arm.is_some() && binding.release != mirror.release;
+        wanted.then(|| {
+            let (release, arm) = (mirror.release, Some(SHADOW.to_owned()));
+            (mirror, Binding { release, arm, ..binding.clone() })
+        })
     }
 }
 

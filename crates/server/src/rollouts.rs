@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use delivery::{Delivery, Observed};
 use monitoring::alarm::State;
 use monitoring::alarm::engine::{AlarmView, Alarms};
-use monitoring::arms::{self, ArmMeasure, ArmOutcomes};
+use monitoring::arms::{self, ArmMeasure, ArmOutcomes, Copies};
 use monitoring::query::Queries;
 use monitoring::tables::Span;
-use release::{AppName, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
+use release::{AppName, Currency, EnvironmentName, PlanId, ReleaseDigest, TenantId, Timestamp};
 
 use crate::holder::Holder;
 
@@ -49,6 +49,17 @@ impl Observed for Known {
         plan: (&PlanId, Timestamp),
     ) -> Result<Vec<ArmMeasure>, String> {
         let told = arms::measures(&self.queries, tenant, plan).await;
+        told.map_err(|error| error.to_string())
+    }
+
+    async fn copies(
+        &self,
+        tenant: &TenantId,
+        plan: (&PlanId, Timestamp),
+        slow: Option<u64>,
+        priced: (Currency, Timestamp),
+    ) -> Result<(Vec<ArmOutcomes>, Copies), String> {
+        let told = arms::copies(&self.queries, tenant, plan, slow, priced).await;
         told.map_err(|error| error.to_string())
     }
 

@@ -4,8 +4,8 @@ use evaluation::statistics::binomial::{ln_e_above, ln_e_below};
 use evaluation::statistics::errors::{self, Evidence, Settings, Step};
 use evaluation::statistics::ratio::{self, Period};
 use evaluation::statistics::{Verdict, latency};
-use monitoring::arms::ArmOutcomes;
-use release::{BUCKETS, Timestamp};
+use monitoring::arms::{ArmOutcomes, Copies, MIRRORED};
+use release::{BUCKETS, SHADOW, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::rules::EvidenceFile;
@@ -18,6 +18,9 @@ pub struct Looked {
     pub at: Timestamp,
     /// What came of its arms, step by step: all else follows from it.
     pub outcomes: Vec<ArmOutcomes>,
+    /// What became of its copies; none if it makes none, or that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Copies>,
     /// How often its arms failed.
     pub failures: Option<Evidence>,
     /// How often they were slow; none if that is not judged.
@@ -84,7 +87,8 @@ impl Looked {
             Ok(outcomes) => outcomes,
             Err(why) => {
                 let (failures, slow, finding) = (None, None, Finding::Error);
-                return Self { at, outcomes: Vec::new(), failures, slow, alarm, finding, why };
+                let (outcomes, copies) = (Vec::new(), None);
+                return Self { at, outcomes, copies, failures, slow, alarm, finding, why };
             }
         };
         let wanted = rollout.rules.evidence.latency_quantile > 0.0;
@@ -122,7 +126,7 @@ impl Looked {
                 "{why}; {unstuck} requests belonged to no session: send `x-groundcrew-session`"
             );
         }
-        Self { at, outcomes, failures, slow, alarm, finding, why }
+        Self { at, outcomes, copies: None, failures, slow, alarm, finding, why }
     }
 }
 
@@ -160,15 +164,21 @@ fn steps(rollout: &Rollout, outcomes: &[ArmOutcomes], bad: fn(&ArmOutcomes) -> u
     })
 }
 
-/// How sessions were split in each step in which they were.
+/// How sessions were split in each step in which they were. Copies were not: each has its original.
 fn periods(rollout: &Rollout, outcomes: &[ArmOutcomes]) -> Vec<Period> {
     let all = each_step(rollout, outcomes, |share, canary, control| Period {
         units: vec![canary.assigned, control.assigned],
         weights: vec![share, 1.0 - share],
     });
-    all.into_iter().filter(|period| period.weights.iter().all(|weight| *weight > 0.0)).collect()
+    let split = all.into_iter().zip(&rollout.rules.steps).filter(|(_, own)| !own.mirrors());
+    let split = split.map(|(period, _)| period);
+    split.filter(|period| period.weights.iter().all(|weight| *weight > 0.0)).collect()
 }
 
+/// Copies are compared with their originals, one for one. That both are of one session makes no
+/// verdict wrong: with the factors f1 and f0 of [`errors`] for a failure of either, on opposite sides of
+/// 1, the mean factor of a session differs from that of two independent ones by
+/// P(both fail)·(f1 − 1)·(f0 − 1) ≤ 0 at most, whatever failures have to do with one another.
 fn each_step<T>(
     rollout: &Rollout,
     outcomes: &[ArmOutcomes],
@@ -181,6 +191,9 @@ fn each_step<T>(
     (0u32..)
         .zip(&rollout.rules.steps)
         .map(|(step, own)| {
+            if own.mirrors() {
+                return make(0.5, of(SHADOW, step), of(MIRRORED, step));
+            }
             let share = f64::from(own.weight()) / f64::from(BUCKETS);
             make(share, of(CANARY, step), of(CONTROL, step))
         })

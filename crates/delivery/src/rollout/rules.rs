@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use release::{BUCKETS, BasisPoints, ReleaseDigest, Route, RouteMatch};
+use release::{BUCKETS, BasisPoints, Currency, Money, ReleaseDigest, Route, RouteMatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub struct RulesFile {
     pub undecided: Undecided,
     /// Which evidence decides.
     pub evidence: EvidenceFile,
+    /// What copies of requests may cost, where a step mirrors.
+    pub copies: CopiesFile,
     /// Whether an alarm of the app that goes off while a rollout is under way rolls it back (yes if
     /// absent).
     pub alarms: Option<bool>,
@@ -53,6 +55,9 @@ pub enum Strategy {
     BlueGreen,
     /// Half of the sessions for a day.
     Ab,
+    /// On copies of the requests of 10 % of the sessions, for an hour at least: the candidate's answers
+    /// are thrown away, and no client sees one.
+    Shadow,
 }
 
 /// What makes the candidate the stable release.
@@ -84,20 +89,35 @@ pub enum Undecided {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// How many per cent of the sessions the candidate answers.
+    /// How many per cent of the sessions the candidate answers; 0 if absent.
+    #[serde(default)]
     pub weight: f64,
+    /// Of how many per cent of the sessions the candidate is asked copies of the requests, while the
+    /// stable release answers all; 0 if absent. A step has a weight or mirrors.
+    #[serde(default)]
+    pub mirror: f64,
     /// How many seconds it takes at least.
     pub seconds: u64,
 }
 
 impl Step {
     const fn of(weight: f64, seconds: u64) -> Self {
-        Self { weight, seconds }
+        Self { weight, mirror: 0.0, seconds }
+    }
+
+    /// Whether the candidate is asked copies in it.
+    pub fn mirrors(self) -> bool {
+        self.mirror > 0.0
     }
 
     /// Whether some of the sessions are the candidate's, and some the control's.
     pub fn is_compared(self) -> bool {
-        self.weight > 0.0 && self.weight < 100.0
+        self.mirrors() || (self.weight > 0.0 && self.weight < 100.0)
+    }
+
+    /// The share of sessions it mirrors, in buckets.
+    pub fn mirrored(self) -> BasisPoints {
+        basis_points(self.mirror)
     }
 
     /// Its weight in buckets.
@@ -108,7 +128,10 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} % for {} s", self.weight, self.seconds)
+        match self.mirrors() {
+            true => write!(f, "copies of {} % for {} s", self.mirror, self.seconds),
+            false => write!(f, "{} % for {} s", self.weight, self.seconds),
+        }
     }
 }
 
@@ -159,6 +182,43 @@ impl Default for EvidenceFile {
     }
 }
 
+/// What copies of requests may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CopiesFile {
+    /// A rollout whose copies have cost so much pauses, and makes no more.
+    pub spend_cap: f64,
+    /// The currency of `spend_cap`. A copy that has no price in it pauses the rollout too.
+    #[schemars(with = "String")]
+    pub currency: Currency,
+    /// How many copies one server has under way at most; beyond it none are made.
+    pub in_flight: u32,
+}
+
+impl Default for CopiesFile {
+    fn default() -> Self {
+        Self { spend_cap: 10.0, currency: Currency::USD, in_flight: 16 }
+    }
+}
+
+impl CopiesFile {
+    /// What they may cost. What is out of range was refused when it was read.
+    pub fn cap(&self) -> Money {
+        Money { currency: self.currency, nanos: (self.spend_cap * 1e9).round() as i64 }
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if !(1e-9..=1e9).contains(&self.spend_cap) {
+            let why = "`spend_cap` is above 0, and 1,000,000,000 at most".to_owned();
+            return Err(("copies", why));
+        }
+        if !(1..=1_000).contains(&self.in_flight) {
+            return Err(("copies", "`in_flight` is 1 to 1,000".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// A request that goes to the candidate whatever its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -192,6 +252,9 @@ pub struct Rules {
     pub undecided: Undecided,
     /// Which evidence decides.
     pub evidence: EvidenceFile,
+    /// What its copies may cost.
+    #[serde(default)]
+    pub copies: CopiesFile,
     /// Whether alarms roll it back.
     pub alarms: bool,
     /// Requests that go to the candidate whatever their session.
@@ -210,7 +273,9 @@ impl RulesFile {
         let strategy = self.strategy;
         let steps = self.steps.clone().unwrap_or_else(|| strategy.steps());
         let by_strategy = match strategy {
-            Strategy::Canary | Strategy::Linear | Strategy::Ab => Decide::Evidence,
+            Strategy::Canary | Strategy::Linear | Strategy::Ab | Strategy::Shadow => {
+                Decide::Evidence
+            }
             Strategy::Immediate | Strategy::BlueGreen => Decide::Time,
         };
         let rules = Rules {
@@ -220,6 +285,7 @@ impl RulesFile {
             deadline_seconds: self.deadline_seconds.unwrap_or(DEADLINE),
             undecided: self.undecided,
             evidence: self.evidence,
+            copies: self.copies,
             alarms: self.alarms.unwrap_or(true),
             routes: self.routes.clone(),
         };
@@ -238,6 +304,7 @@ impl Strategy {
             Self::Linear => (1..10).map(|tenth| Step::of(f64::from(tenth) * 10.0, 600)).collect(),
             Self::BlueGreen => vec![Step::of(100.0, 600)],
             Self::Ab => vec![Step::of(50.0, 86_400)],
+            Self::Shadow => vec![Step { mirror: 10.0, ..Step::of(0.0, 3_600) }],
         }
     }
 }
@@ -255,11 +322,26 @@ impl Rules {
         if steps.len() > MOST_STEPS {
             return wrong("steps", format!("there may be {MOST_STEPS} steps, not {}", steps.len()));
         }
-        if let Some(step) = steps.iter().find(|step| !(0.01..=100.0).contains(&step.weight)) {
-            return wrong("steps", format!("{step}: a weight is 0.01 to 100 per cent"));
+        if let Some(step) = steps.iter().find(|step| (step.weight != 0.0) == (step.mirror != 0.0)) {
+            return wrong(
+                "steps",
+                format!("{step}: a step has a `weight` or a `mirror`, and not both"),
+            );
+        }
+        let share = |step: &Step| if step.mirror != 0.0 { step.mirror } else { step.weight };
+        if let Some(step) = steps.iter().find(|step| !(0.01..=100.0).contains(&share(step))) {
+            return wrong("steps", format!("{step}: a weight or mirror is 0.01 to 100 per cent"));
         }
         if steps.windows(2).any(|pair| pair[1].weight < pair[0].weight) {
             let why = "a step has a smaller weight than the one before: sessions would go back";
+            return wrong("steps", why.to_owned());
+        }
+        if steps.windows(2).any(|pair| pair[1].mirrors() && pair[1].mirror < pair[0].mirror) {
+            let why = "a step mirrors less than the one before: sessions would be left half copied";
+            return wrong("steps", why.to_owned());
+        }
+        if self.strategy == Strategy::Shadow && !steps.iter().all(|step| step.mirrors()) {
+            let why = "`shadow` has steps with a `mirror` only: a canary may begin with such steps";
             return wrong("steps", why.to_owned());
         }
         let all = steps.iter().all(|step| step.weight == 100.0);
@@ -271,6 +353,7 @@ impl Rules {
             let why = "there is nothing to compare with: no step has a weight between 0 and 100";
             return wrong("decide", why.to_owned());
         }
+        self.copies.check()?;
         self.evidence.check()
     }
 }

@@ -1,8 +1,9 @@
 //! What follows from what, and what never does.
 
+use monitoring::arms::Copies;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Drawn;
-use release::{Digest, invariants};
+use release::{Currency, Digest, invariants};
 
 use super::evidence::tests::looked;
 use super::rules::{RulesFile, Step, Strategy};
@@ -140,19 +141,99 @@ fn a_person_steers_what_is_under_way_and_nothing_else() {
     }
 }
 
+/// Copies that cost so many dollars.
+fn copies(spent: i64, unpriced: u64) -> Copies {
+    let spent = Money { currency: Currency::USD, nanos: spent * 1_000_000_000 };
+    Copies { made: 9, dropped: 1, spent, unpriced }
+}
+
+fn shadow() -> Rules {
+    RulesFile { strategy: Strategy::Shadow, ..RulesFile::default() }.rules().unwrap()
+}
+
+#[test]
+fn a_shadow_answers_nobody_and_its_copies_rest_while_it_is_paused() {
+    let mut rollout = rollout(shadow());
+    let plan = rollout.plan(0);
+    assert_eq!(plan.check(), Ok(()));
+    let arms: Vec<_> = plan.arms.iter().map(|arm| (arm.name.as_str(), arm.release)).collect();
+    assert_eq!(arms, [(CONTROL, release(1))]);
+    let mirror = plan.mirror.unwrap();
+    assert_eq!((mirror.release, mirror.share), (release(2), 1_000));
+    assert_eq!(mirror.cap.to_string(), "10.00 USD");
+    let asked = |rollout: &Rollout, event| next(rollout, &event, at(5)).unwrap().unwrap();
+    let paused = asked(&rollout, Event::Pause("lunch".into()));
+    assert_eq!(paused.command, Some(Command::Weigh(0)), "so that the plan says it");
+    rollout.state = paused.state;
+    assert_eq!(rollout.plan(0).mirror.unwrap().share, 0);
+    let resumed = asked(&rollout, Event::Resume);
+    assert_eq!(resumed.command, Some(Command::Weigh(0)));
+    assert_eq!(sees(&rollout, Finding::Harm, 9).unwrap().0, State::RolledBack);
+    rollout.state = resumed.state;
+    let promoted = Some((State::Completed, Some(Command::Promote)));
+    assert_eq!(sees(&rollout, Finding::Safe, 9), promoted);
+    rollout.rules.decide = Decide::Person;
+    let (state, command) = sees(&rollout, Finding::Safe, 3_600).unwrap();
+    assert_eq!((state.as_str(), command), ("paused", Some(Command::Weigh(0))));
+}
+
+#[test]
+fn it_pauses_when_its_copies_cannot_be_paid_for_and_goes_on_with_a_higher_cap_only() {
+    let mut rollout = rollout(shadow());
+    let look = |rollout: &Rollout, copies| {
+        let looked = Looked { copies: Some(copies), ..looked(Finding::Inconclusive) };
+        next(rollout, &Event::Look(Box::new(looked)), at(5)).unwrap()
+    };
+    assert_eq!(look(&rollout, copies(9, 0)), None);
+    let unpriced = look(&rollout, copies(0, 2)).unwrap();
+    assert!(unpriced.why.starts_with("2 copies have no price in USD"), "{}", unpriced.why);
+    let reached = look(&rollout, copies(11, 0)).unwrap();
+    assert_eq!(reached.why, "its spend cap is reached: 11.00 USD of 10.00 USD");
+    assert_eq!((reached.state.as_str(), reached.command), ("paused", Some(Command::Weigh(0))));
+    rollout.state = reached.state;
+    rollout.looked = Some(Looked { copies: Some(copies(11, 0)), ..looked(Finding::Inconclusive) });
+    let refused = next(&rollout, &Event::Resume, at(6)).unwrap_err().to_string();
+    assert!(refused.ends_with("raise the `spend_cap` of its copies and apply"), "{refused}");
+    rollout.rules.copies.spend_cap = 12.0;
+    let resumed = next(&rollout, &Event::Resume, at(6)).unwrap().unwrap();
+    assert_eq!(resumed.state, State::Progressing { step: 0, since: at(0) });
+}
+
 fn step() -> impl Drawn<Value = Step> {
-    (0u16..=100, 0u64..1_000)
-        .prop_map(|(weight, seconds)| Step { weight: f64::from(weight), seconds })
+    (0u16..=100, 0u64..1_000).prop_map(|(weight, seconds)| Step {
+        weight: f64::from(weight),
+        seconds,
+        ..Step::default()
+    })
+}
+
+/// Some steps that mirror, then some with a weight.
+fn steps() -> impl Drawn<Value = Vec<Step>> {
+    let sorted = |from, share: fn(&Step) -> f64| {
+        prop::collection::vec(step(), from..5).prop_map(move |mut steps: Vec<Step>| {
+            steps.sort_by(|one, other| share(one).total_cmp(&share(other)));
+            steps
+        })
+    };
+    let mirrors = sorted(0, |step| step.weight).prop_map(|steps| {
+        let turned = |step: Step| Step { weight: 0.0, mirror: step.weight.max(1.0), ..step };
+        steps.into_iter().map(turned).collect::<Vec<_>>()
+    });
+    (mirrors, sorted(1, |step| step.weight))
+        .prop_map(|(mirrors, weights)| [mirrors, weights].concat())
 }
 
 fn rules() -> impl Drawn<Value = Rules> {
     let decide = prop_oneof![Just(Decide::Evidence), Just(Decide::Time), Just(Decide::Person)];
     let undecided =
         prop_oneof![Just(Undecided::Hold), Just(Undecided::RollBack), Just(Undecided::Promote)];
-    (prop::collection::vec(step(), 1..6), decide, undecided, 0u64..5_000).prop_map(
-        |(mut steps, decide, undecided, deadline_seconds)| {
-            steps.sort_by(|one, other| one.weight.total_cmp(&other.weight));
-            Rules { steps, decide, undecided, deadline_seconds, ..canary() }
+    (steps(), decide, undecided, 0u64..5_000).prop_map(
+        |(steps, decide, undecided, deadline_seconds)| Rules {
+            steps,
+            decide,
+            undecided,
+            deadline_seconds,
+            ..canary()
         },
     )
 }
@@ -166,7 +247,10 @@ fn event() -> impl Drawn<Value = Event> {
         1 => Just(Finding::Safe),
     ];
     prop_oneof![
-        12 => finding.prop_map(|finding| Event::Look(Box::new(looked(finding)))),
+        12 => (finding, 0i64..12, 0u64..9).prop_map(|(finding, spent, unpriced)| {
+            let copies = Some(copies(spent, unpriced.saturating_sub(7)));
+            Event::Look(Box::new(Looked { copies, ..looked(finding) }))
+        }),
         1 => Just(Event::Pause(String::new())),
         1 => Just(Event::Resume),
         1 => Just(Event::Promote),
@@ -193,14 +277,24 @@ proptest! {
             match (command, state) {
                 (Some(Command::Weigh(step)), State::Progressing { step: now_at, .. }) => {
                     prop_assert_eq!(step, now_at);
-                    prop_assert_eq!(Some(step), before.step().map(|step| step + 1));
-                    let grown = rollout.plan(step);
+                    let resumed = event == Event::Resume;
+                    prop_assert_eq!(Some(step), before.step().map(|step| step + u32::from(!resumed)));
+                    let grown = Rollout { state, ..rollout.clone() }.plan(step);
                     prop_assert!(invariants::plan_is_whole(&grown));
                     let names = units.iter().map(String::as_str);
                     prop_assert!(
                         invariants::growth_keeps_units(&plan, &grown, rollout.candidate, names)
                     );
+                    let more = |plan: &TrafficPlan, unit| plan.mirror_of(unit).is_some();
+                    for unit in &units {
+                        let mirrors = rollout.step(step).mirrors();
+                        prop_assert!(!mirrors || !more(&plan, unit) || more(&grown, unit));
+                    }
                     plan = grown;
+                }
+                (Some(Command::Weigh(step)), State::Paused { step: now_at, .. }) => {
+                    prop_assert_eq!((step, Some(step)), (now_at, before.step()));
+                    prop_assert!(rollout.step(step).mirrors(), "weights stay");
                 }
                 (Some(Command::Promote), State::Completed) => {
                     // Automation promotes on something that was seen, never on nothing.
@@ -211,8 +305,9 @@ proptest! {
                 }
                 (Some(Command::RollBack), State::RolledBack)
                 | (Some(Command::Abort), State::Aborted) => {}
-                (None, State::Paused { .. } | State::Progressing { .. }) => {
-                    prop_assert_eq!(before.step(), state.step(), "weights follow from the step");
+                (None, State::Paused { step, .. } | State::Progressing { step, .. }) => {
+                    prop_assert_eq!(before.step(), Some(step), "weights follow from the step");
+                    prop_assert!(!rollout.step(step).mirrors(), "copies begin and end");
                 }
                 other => prop_assert!(false, "{:?} is no pair", other),
             }
@@ -220,6 +315,21 @@ proptest! {
                 prop_assert_eq!(state, State::RolledBack);
             }
             rollout.state = state;
+            if let Event::Look(looked) = event {
+                // Whoever drives it keeps what was seen. What cannot be paid for is not gone on with.
+                let broke = rollout.unaffordable(&looked).is_some();
+                let goes_on = matches!(state, State::Progressing { .. });
+                prop_assert!(!(broke && goes_on), "{:?}", looked.copies);
+                rollout.looked = Some(*looked);
+            }
+            if let Some(step) = state.step() {
+                let planned = rollout.plan(step);
+                let copying = matches!(state, State::Progressing { .. })
+                    && rollout.step(step).mirrors();
+                let copied = units.iter().any(|unit| planned.mirror_of(unit).is_some());
+                prop_assert!(copying || !copied, "a paused rollout makes no copies");
+                prop_assert_eq!(planned.mirror.is_some(), rollout.step(step).mirrors());
+            }
         }
     }
 }

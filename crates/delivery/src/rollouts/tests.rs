@@ -15,6 +15,7 @@ use crate::{Promotion, Rollback, Upload};
 pub struct Told {
     pub outcomes: Mutex<Vec<ArmOutcomes>>,
     pub measures: Mutex<Vec<ArmMeasure>>,
+    copies: Mutex<Option<(Vec<ArmOutcomes>, Copies)>>,
     alarm: Mutex<Option<String>>,
     broken: Mutex<bool>,
 }
@@ -56,6 +57,16 @@ impl Observed for Told {
         _: (&PlanId, Timestamp),
     ) -> Result<Vec<ArmMeasure>, String> {
         Ok(self.measures.lock().unwrap().clone())
+    }
+
+    async fn copies(
+        &self,
+        _: &TenantId,
+        _: (&PlanId, Timestamp),
+        _: Option<u64>,
+        _: (Currency, Timestamp),
+    ) -> Result<(Vec<ArmOutcomes>, Copies), String> {
+        self.copies.lock().unwrap().clone().ok_or_else(|| "a file is damaged".to_owned())
     }
 
     async fn latency(
@@ -275,4 +286,49 @@ async fn a_rollout_that_is_not_there_is_said_so() {
         let error = desk.ada.rollout(id).await.unwrap_err().to_string();
         assert_eq!(error, format!("there is no rollout `{id}`"));
     }
+}
+
+const SHADOW_RULES: &str = "strategy = \"shadow\"\ncopies = { spend_cap = 2 }";
+
+#[tokio::test]
+async fn a_shadow_pauses_at_its_cap_and_goes_on_when_that_was_raised() {
+    let (desk, told) = desk(SHADOW_RULES).await;
+    apply(&desk, SHADOW_RULES, "Second.").await;
+    promote(&desk, false).await.unwrap();
+    let (rollout, pointer) = stands(&desk).await;
+    assert!(pointer.releases().any(|it| it == rollout.candidate), "it is loaded and pinned");
+    let spent = |dollars: i64| {
+        let spent = release::Money { currency: Currency::USD, nanos: dollars * 1_000_000_000 };
+        let copies = Copies { made: 40, dropped: 2, spent, unpriced: 0 };
+        let arm = |arm: &str, failed| {
+            let arm = arm.to_owned();
+            ArmOutcomes { arm, sessions: 40, assigned: 40, failed, ..ArmOutcomes::default() }
+        };
+        let arms = vec![arm(release::SHADOW, 1), arm(monitoring::arms::MIRRORED, 1)];
+        *told.copies.lock().unwrap() = Some((arms, copies));
+    };
+    assert_eq!(keep(&desk, &told).await, 0);
+    let looked = stands(&desk).await.0.looked.unwrap();
+    assert_eq!((looked.finding, looked.why.as_str()), (Finding::Error, "a file is damaged"));
+    spent(1);
+    assert_eq!(keep(&desk, &told).await, 0);
+    assert_eq!(stands(&desk).await.0.looked.unwrap().finding, Finding::Inconclusive);
+    spent(3);
+    assert_eq!(keep(&desk, &told).await, 1);
+    let (paused, pointer) = stands(&desk).await;
+    assert_eq!(paused.passed.last().unwrap().why, "its spend cap is reached: 3.00 USD of 2.00 USD");
+    let mirror = pointer.plan.unwrap().mirror.unwrap();
+    assert_eq!(
+        (mirror.share, mirror.release),
+        (0, paused.candidate),
+        "no copies, and it stays loaded"
+    );
+    let refused = desk.ada.steer(&paused.id, &Event::Resume).await.unwrap_err().to_string();
+    assert!(refused.contains("raise the `spend_cap`"), "{refused}");
+    apply(&desk, &SHADOW_RULES.replace('2', "4"), "Second.").await;
+    desk.ada.steer(&paused.id, &Event::Resume).await.unwrap();
+    let mirror = stands(&desk).await.1.plan.unwrap().mirror.unwrap();
+    assert_eq!((mirror.share, mirror.cap.to_string().as_str()), (1_000, "4.00 USD"));
+    desk.ada.steer(&paused.id, &Event::RollBack("it is slow".into())).await.unwrap();
+    assert_eq!(stands(&desk).await.1.plan, None, "nothing is copied any more");
 }

@@ -238,6 +238,13 @@ impl ScenarioFile {
                 wrong(&format!("/rules/{key}"), &why);
                 None
             }
+            Ok(rules) if rules.steps.iter().any(|step| step.mirrors()) => {
+                wrong(
+                    "/rules",
+                    "copies of requests are not simulated: leave out the steps with a `mirror`",
+                );
+                None
+            }
             Ok(rules) if !rules.steps.iter().any(|step| step.weight > 0.0) => {
                 wrong(
                     "/rules",

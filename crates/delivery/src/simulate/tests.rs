@@ -185,6 +185,7 @@ fn mistakes_are_told_all_at_once_at_their_places() {
             "[rules]\nstrategy = \"canary\"\n[traffic]\nsesions_per_minute = 5\nminutes = \"6\"\n",
         ),
         told("[rules]\n"),
+        told("[rules]\nstrategy = \"shadow\"\n"),
         told(
             "[rules]\nstrategy = \"canary\"\nevidence = { alpha = 2.0 }\n\
               [traffic]\nsessions_per_minute = 0\nfailure_rate = 1\nlook_seconds = 0\nminutes = 0\n\

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use models::{Answer, Passage};
-use monitoring::AnswerRecord;
+use monitoring::{AnswerRecord, Aside};
 use release::{AppName, Binding, EnvironmentName, PrincipalId, ReleaseDigest, TenantId, Unit};
 use serde_json::{Map, Value};
 
@@ -82,7 +82,19 @@ impl Gateway {
         let release: ReleaseDigest = loaded.release.digest();
         let unit = Unit::Unstuck(trace.to_string());
         let binding = Binding { release, environment, plan: None, step: None, arm: None, unit };
-        let (request, set, evaluation) = (parsed.request, parsed.set, Some(evaluation));
-        Ok(Bound { trace, principal, evaluation, tenant, app, binding, loaded, request, set })
+        let (request, set) = (parsed.request, parsed.set);
+        let (aside, copy_dropped) = (Some(Aside::Evaluation(evaluation)), None);
+        Ok(Bound {
+            trace,
+            principal,
+            aside,
+            copy_dropped,
+            tenant,
+            app,
+            binding,
+            loaded,
+            request,
+            set,
+        })
     }
 }

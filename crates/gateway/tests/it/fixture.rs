@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::body::Body;
-use cost::PriceBook;
+use cost::{PriceBook, PriceRow};
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
 use monitoring::{AnswerRecord, LogOptions, TelemetryLog, TraceId, answers, receive};
 use release::{
-    CanonicalJson, Clock, Digest, Environment, PrincipalId, Release, RoutingTable, Secret,
-    SlotName, TenantId, Timestamp,
+    Arm, BUCKETS, BucketRange, CanonicalJson, Clock, Currency, Digest, Environment, Mirror, Money,
+    PlanId, PlanOwner, PrincipalId, Release, RoutingTable, Secret, SlotName, TenantId, Timestamp,
+    TrafficPlan,
 };
 use security::{KeyRing, Role};
 use serde_json::{Value, json};
@@ -44,8 +46,21 @@ pub struct App {
     pub config: Value,
     /// What embeds its knowledge, and how that is asked; it has none without.
     pub knowledge: Option<(Arc<Words>, Value)>,
+    /// A candidate that is asked a copy of every request.
+    pub shadow: Option<Shadow>,
     pub traces: LogOptions,
     pub timers: Timers,
+}
+
+/// A candidate that is asked copies.
+#[derive(Clone, Copy)]
+pub struct Shadow {
+    pub model: &'static str,
+    /// What its copies may cost, in billionths of a dollar.
+    pub cap: i64,
+    pub in_flight: u32,
+    /// Whether its model has a price, of a dollar for a million tokens.
+    pub priced: bool,
 }
 
 impl App {
@@ -59,6 +74,7 @@ impl App {
             config: json!({"overridable": ["temperature", "top_p", "top_k", "max_tokens", "stop",
                 "seed", "tools", "tool_choice", "response_format", "other"]}),
             knowledge: None,
+            shadow: None,
             traces: LogOptions::default(),
             timers: Timers { first_byte: 2.0, idle: 2.0, total: 5.0, ..Timers::default() },
         }
@@ -67,6 +83,7 @@ impl App {
 
 /// A gateway that serves `app` in `prod`.
 pub struct Served {
+    pub gateway: Arc<Gateway>,
     pub router: axum::Router,
     pub traces: TelemetryLog,
     pub key: String,
@@ -95,19 +112,35 @@ pub async fn serve(app: App) -> Served {
         live = live.with_models(Arc::new(Models(Arc::clone(words))));
     }
     live.catch_up().await;
+    let prices = app.shadow.filter(|shadow| shadow.priced).map(|shadow| PriceRow {
+        provider: "upstream".to_owned(),
+        model: shadow.model.to_owned(),
+        currency: Currency::USD,
+        input: 1.0,
+        output: 1.0,
+        cache_read: None,
+        cache_creation: None,
+        effective_from: None,
+    });
+    let trace = AtomicU8::new(7);
+    // Without copies every request is told by the same trace.
+    let apart = u8::from(app.shadow.is_some());
     let traces = TelemetryLog::open(&directory.path().join("traces"), app.traces).unwrap();
     let gateway = Gateway::new(Parts {
         keys,
         live: live.watch(),
         providers: Arc::new(providers(&app)),
-        prices: PriceBook::new(Vec::new()),
+        prices: PriceBook::new(prices.into_iter().collect()),
         traces: traces.clone(),
         clock,
-        trace_ids: Box::new(|| TraceId::from_bytes([7; 16])),
+        trace_ids: Box::new(move || {
+            TraceId::from_bytes([trace.fetch_add(apart, Ordering::Relaxed); 16])
+        }),
         environment: "prod".parse().unwrap(),
         limits: Limits { body_bytes: 1 << 20, json_values: 10_000, ..Limits::default() },
     });
-    Served { router: gateway.router(), traces, key, blobs, _directory: directory }
+    let router = gateway.router();
+    Served { gateway, router, traces, key, blobs, _directory: directory }
 }
 
 async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String) {
@@ -123,9 +156,40 @@ async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String
 }
 
 async fn table(blobs: &Blobs, app: &App, more: Vec<(SlotName, Digest)>) -> RoutingTable {
+    let release = release_of(blobs, (app, app.model), more).await;
+    let mut environment = Environment::empty("app".parse().unwrap(), "prod".parse().unwrap());
+    environment.stable = Some(release.digest());
+    if let Some(shadow) = app.shadow {
+        let candidate = release_of(blobs, (app, shadow.model), Vec::new()).await.digest();
+        let cap = Money { currency: Currency::USD, nanos: shadow.cap };
+        let in_flight = shadow.in_flight;
+        environment.plan = Some(TrafficPlan {
+            id: PlanId("app/prod/2".to_owned()),
+            owner: PlanOwner::Rollout("app/prod/2".to_owned()),
+            step: 0,
+            arms: vec![Arm {
+                name: "control".to_owned(),
+                release: release.digest(),
+                ranges: vec![BucketRange { from: 0, to: BUCKETS }],
+            }],
+            mirror: Some(Mirror { release: candidate, share: BUCKETS, cap, in_flight }),
+            routes: Vec::new(),
+        });
+    }
+    let mut table = RoutingTable::at(1);
+    table.insert(TenantId::DEFAULT, environment);
+    table
+}
+
+/// The app's release with this model.
+async fn release_of(
+    blobs: &Blobs,
+    (app, model): (&App, &str),
+    more: Vec<(SlotName, Digest)>,
+) -> Release {
     let blobs = blobs.tenant(&TenantId::DEFAULT);
     let json = |value: &Value| CanonicalJson::of(value).unwrap().into_bytes().into();
-    let model = json!({"provider": "upstream", "model": app.model});
+    let model = json!({"provider": "upstream", "model": model});
     let slots = [
         (SlotName::MODEL, blobs.put(json(&model)).await.unwrap()),
         (SlotName::PROMPT, blobs.put("You are helpful.\n".into()).await.unwrap()),
@@ -134,11 +198,7 @@ async fn table(blobs: &Blobs, app: &App, more: Vec<(SlotName, Digest)>) -> Routi
     ];
     let release = Release::seal("app".parse().unwrap(), slots.into_iter().chain(more)).unwrap();
     blobs.put(release.bytes().to_vec().into()).await.unwrap();
-    let mut environment = Environment::empty("app".parse().unwrap(), "prod".parse().unwrap());
-    environment.stable = Some(release.digest());
-    let mut table = RoutingTable::at(1);
-    table.insert(TenantId::DEFAULT, environment);
-    table
+    release
 }
 
 fn providers(app: &App) -> Providers {

@@ -2,6 +2,7 @@
 //! speak HTTP.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests speak by panicking")]
 
+mod copies;
 mod fixture;
 mod goldens;
 mod grounded;

@@ -81,6 +81,67 @@ async fn sessions_count_once_for_each_arm_and_where_they_first_failed() {
     );
 }
 
+/// A copy of the request of trace `of`.
+fn copy(number: u64, of: u64, unit: &str, outcome: &str) -> Row {
+    let mut row = answer(number, (unit, true), ("shadow", 0), outcome);
+    row.attributes.push(("groundcrew.copy_of".to_owned(), format!("{of:032x}")));
+    let priced = outcome == "answered";
+    let (cost, currency) = (priced.then_some(0.25), if priced { "USD" } else { "" });
+    Row { cost, currency: currency.into(), input_tokens: Some(priced.into()), ..row }
+}
+
+fn copied() -> Vec<Row> {
+    let control = ("control", 0);
+    let mut dropped = answer(6, ("d", true), control, "failed");
+    dropped.attributes.push(("groundcrew.copy_dropped".to_owned(), "bound".to_owned()));
+    let mut unpriced = copy(15, 5, "c", "answered");
+    unpriced.cost = None;
+    vec![
+        answer(1, ("a", true), control, "answered"),
+        copy(11, 1, "a", "failed"),
+        answer(2, ("a", true), control, "answered"),
+        copy(12, 2, "a", "failed"),
+        answer(3, ("b", true), control, "failed"),
+        copy(13, 3, "b", "answered"),
+        // Its original was cancelled: it is paid for, and compared with nothing.
+        answer(4, ("e", true), control, "cancelled"),
+        copy(14, 4, "e", "failed"),
+        answer(5, ("c", true), control, "answered"),
+        unpriced,
+        dropped,
+        // Its original is not recorded yet.
+        copy(18, 8, "f", "answered"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_compared_with_their_originals_and_are_no_answers() {
+    let desk = Desk::new().await;
+    desk.put(&tenant("a"), Batch { spans: copied(), ..Batch::default() });
+    let plan = PlanId("support/prod/1".into());
+    let since = Timestamp::from_second(1_700_000_000).unwrap();
+    let of = |arm: &str, sessions, failed| ArmOutcomes {
+        arm: arm.into(),
+        sessions,
+        assigned: sessions,
+        failed,
+        ..ArmOutcomes::default()
+    };
+    let place = (&plan, since);
+    let answers = outcomes(desk.queries(), &tenant("a"), place, None).await.unwrap();
+    assert_eq!(answers, [of("control", 4, 2)]);
+    let ask = async |lately: i64| {
+        let lately = since + std::time::Duration::from_secs(lately as u64);
+        let priced = (Currency::USD, lately);
+        copies(desk.queries(), &tenant("a"), place, None, priced).await.unwrap()
+    };
+    let (arms, told) = ask(0).await;
+    assert_eq!(arms, [of(MIRRORED, 3, 1), of("shadow", 3, 1)]);
+    let spent = Money { currency: Currency::USD, nanos: 500_000_000 };
+    assert_eq!(told, Copies { made: 6, dropped: 1, spent, unpriced: 1 });
+    assert_eq!(ask(16).await.1.unpriced, 0, "that was before");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn how_fast_a_release_was_is_told_of_its_own_answers_only() {
     let desk = Desk::new().await;

@@ -16,18 +16,22 @@ struct Asked {
     release: u8,
     documents: Vec<u8>,
     ours: bool,
+    copy: bool,
     at: i64,
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
     let documents = prop::collection::vec(0u8..6, 0..4);
-    (0u8..4, 0u8..5, 0u8..3, documents, prop::bool::weighted(0.8), 0i64..7_200).prop_map(
-        |(user, conversation, release, documents, ours, at)| Asked {
+    let ours = prop::bool::weighted(0.8);
+    let copy = prop::bool::weighted(0.2);
+    (0u8..4, 0u8..5, 0u8..3, documents, ours, copy, 0i64..7_200).prop_map(
+        |(user, conversation, release, documents, ours, copy, at)| Asked {
             user,
             conversation,
             release,
             documents,
             ours,
+            copy,
             at: 1_700_000_000 + at,
         },
     )
@@ -42,7 +46,9 @@ fn batch(number: usize, asked: &Asked) -> Batch {
     let (user, conversation) = (format!("u{}", asked.user), format!("c{}", asked.conversation));
     let at = Timestamp::from_second(asked.at).unwrap();
     let trace_id = format!("{number:032x}");
+    let mark = (crate::attributes::COPY_OF.to_owned(), "7".repeat(32));
     let span = Row {
+        attributes: asked.copy.then_some(mark).into_iter().collect(),
         trace_id: trace_id.clone(),
         span_id: "1".into(),
         name: "answer".into(),
@@ -70,6 +76,9 @@ fn batch(number: usize, asked: &Asked) -> Batch {
 }
 
 fn hit(cause: &Cause, asked: &Asked) -> bool {
+    if asked.copy {
+        return false;
+    }
     let documents = asked.documents.iter().enumerate();
     match cause {
         Cause::Document(path) => documents.into_iter().any(|(_, it)| *path == format!("d{it}")),

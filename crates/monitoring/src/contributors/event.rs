@@ -20,10 +20,10 @@ pub enum Event<'a> {
     Log(&'a LogEntry, OnceCell<Option<Value>>),
 }
 
-/// All rows of a batch, but those of answers that an evaluation asked for.
+/// All rows of a batch, but those of answers that nobody waited for.
 pub fn events(batch: &Batch) -> impl Iterator<Item = Event<'_>> {
-    let evaluated = batch.evaluated();
-    let (of_span, of_edge) = (evaluated.clone(), evaluated);
+    let aside = batch.aside();
+    let (of_span, of_edge) = (aside.clone(), aside);
     let spans = batch.spans.iter().filter(move |it| !of_span.contains(it.trace_id.as_str()));
     let edges = batch.retrieval_edges.iter();
     let edges = edges.filter(move |it| !of_edge.contains(it.trace_id.as_str()));

@@ -79,6 +79,12 @@ declare! {
         "Retrievals that found nothing. Each retrieval counts, with 0 or 1.";
     BLOCKED = "groundcrew.guardrail.blocked", "{request}", Instrument::Counter,
         "Requests that a guardrail blocked. Each answer counts, with 0 or 1.";
+    COPIES = "groundcrew.copies", "{request}", Instrument::Counter,
+        "Copies of requests that came to an end. They count in no other metric of answers.";
+    COPIES_COST = "groundcrew.copies.cost", "", Instrument::Counter,
+        "What copies of requests cost, in whole units of the dimension `currency`.";
+    COPIES_DROPPED = "groundcrew.copies.dropped", "{request}", Instrument::Counter,
+        "Requests whose copy was wanted and not made, by `why`.";
     SCORE = "groundcrew.score", "", Instrument::Summary,
         "What evaluators and people thought of answers.";
     SCORE_ERRORS = "groundcrew.score.errors", "{evaluation}", Instrument::Counter,

@@ -3,7 +3,8 @@
 //! A sample counts when its span ended. Requests are spans that something came in by: the root of
 //! a trace, or a server's or a consumer's span. What counts with 0 or 1 has a sum (how many), a
 //! sample count (of how many) and an average (the rate); it is 0, not missing, while all is well.
-//! Answers that an evaluation asked for are no traffic and count nowhere.
+//! Answers that nobody waited for are no traffic: those that an evaluation asked for count nowhere,
+//! and copies of requests only as copies.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -69,15 +70,23 @@ pub fn derive(batch: &Batch, emit: &mut dyn FnMut(Derived)) {
         .iter()
         .flat_map(|edge| [edge.trace_id.as_str(), edge.span_id.as_str()])
         .collect();
-    let evaluated = batch.evaluated();
-    let traffic = |span: &&Span| !evaluated.contains(span.trace_id.as_str());
-    for span in batch.spans.iter().filter(traffic) {
+    let aside = batch.aside();
+    for span in &batch.spans {
         let at = ended(span);
+        if aside.contains(span.trace_id.as_str()) {
+            if span.attribute(name::COPY_OF).is_some() {
+                copy(span, &mut To { emit: &mut *emit, dimensions: Arc::new(of_span(span)), at });
+            }
+            continue;
+        }
         if is_answer(&span) {
             let mut to = To { emit: &mut *emit, dimensions: Arc::new(of_span(span)), at };
             request(span, &mut to);
             calls(span, &mut to);
             to.flag(&declared::BLOCKED, span.outcome == "blocked");
+            if let Some(why) = span.attribute(name::COPY_DROPPED) {
+                to.count_by(&declared::COPIES_DROPPED, ("why", why), 1.0);
+            }
             if !span.snapshot.is_empty() {
                 let found = grounded.contains(span.trace_id.as_str());
                 to.flag(&declared::RETRIEVAL_EMPTY, !found);
@@ -97,6 +106,14 @@ pub fn derive(batch: &Batch, emit: &mut dyn FnMut(Derived)) {
     }
     for score in &batch.scores {
         scored(score, emit);
+    }
+}
+
+/// A copy of a request: that it was made, and what it cost.
+fn copy(span: &Span, to: &mut To<'_>) {
+    to.count(&declared::COPIES, 1.0);
+    if let Some(cost) = span.cost {
+        to.count_by(&declared::COPIES_COST, ("currency", &span.currency), cost);
     }
 }
 

@@ -20,7 +20,8 @@ pub fn record(trace: u8) -> AnswerRecord {
         principal: PrincipalId::user("ada").unwrap(),
         dialect: "openai".into(),
         stream: true,
-        evaluation: None,
+        aside: None,
+        copy_dropped: None,
         started_at: Timestamp::new(1_700_000_000, 5).unwrap(),
         steps: vec![
             Step { name: "ground".into(), begin_ns: 10, end_ns: 500 },
@@ -77,9 +78,13 @@ fn a_record_comes_back_from_its_rows_as_it_was() {
 }
 
 #[test]
-fn an_evaluation_that_asked_comes_back() {
-    let record = AnswerRecord { evaluation: Some("returns-1f".into()), ..record(1) };
-    assert_eq!(back(&record), Some(record));
+fn why_nobody_waited_for_an_answer_comes_back() {
+    let original = TraceId::from_bytes([9; 16]);
+    for aside in [Aside::Evaluation("returns-1f".into()), Aside::CopyOf(original)] {
+        let copy_dropped = Some("bound".to_owned());
+        let record = AnswerRecord { aside: Some(aside), copy_dropped, ..record(1) };
+        assert_eq!(back(&record), Some(record));
+    }
 }
 
 #[test]

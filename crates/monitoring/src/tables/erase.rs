@@ -29,12 +29,14 @@ pub(crate) const ERASED: &str = "erased";
 /// How long rows that were acknowledged before may take to be seen.
 const CATCH_UP: Duration = Duration::from_secs(60);
 /// The attributes that stay: they tell what was done, not who asked or what.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 14] = [
     name::DIALECT,
     name::STREAM,
     name::PLAN,
     name::STEP,
     name::EVALUATION_RUN,
+    name::COPY_OF,
+    name::COPY_DROPPED,
     name::UNIT_STUCK,
     name::OUTCOME_RULE,
     name::BINDING,

@@ -42,7 +42,7 @@ fn plan(weight: u16, owner: &str) -> TrafficPlan {
             Arm { name: "canary".into(), release: release(2), ranges: range(0, weight) },
             Arm { name: "control".into(), release: release(1), ranges: range(weight, BUCKETS) },
         ],
-        mirrors: Vec::new(),
+        mirror: None,
         routes: Vec::new(),
     }
 }

@@ -34,7 +34,7 @@ fn canary(weight: u16) -> TrafficPlan {
                 ranges: vec![BucketRange { from: weight, to: BUCKETS }],
             },
         ],
-        mirrors: Vec::new(),
+        mirror: None,
         routes: vec![Route {
             when: RouteMatch::Header { name: "x-preview".into(), value: "yes".into() },
             release: release(3),
@@ -89,4 +89,53 @@ fn what_is_not_there_is_named_and_other_tenants_see_nothing() {
     let caller = Caller { tenant: &other, unit: Unit::Stuck("a".into()), header: &|_| None };
     let (app, environment) = ("support".parse().unwrap(), "prod".parse().unwrap());
     assert!(matches!(table.bind(&app, &environment, caller), Err(UnknownTarget::App(_))));
+}
+
+/// All is the control's, and half of the units are copied.
+fn mirrored(share: u16) -> TrafficPlan {
+    let cap = crate::Money { currency: crate::Currency::USD, nanos: 1 };
+    let mirror = Mirror { release: release(2), share, cap, in_flight: 1 };
+    let arms = vec![Arm {
+        name: "control".into(),
+        release: release(1),
+        ranges: vec![BucketRange { from: 0, to: BUCKETS }],
+    }];
+    TrafficPlan { arms, mirror: Some(mirror), ..canary(0) }
+}
+
+#[test]
+fn whole_units_are_copied_and_who_is_has_nothing_to_do_with_the_arms() {
+    let (half, most) = (mirrored(5_000), mirrored(9_000));
+    assert_eq!((half.check(), mirrored(BUCKETS + 1).check().is_err()), (Ok(()), true));
+    let units: Vec<String> = (0..4_000).map(|unit| format!("session-{unit}")).collect();
+    let copied = |plan: &TrafficPlan, unit: &str| plan.mirror_of(unit).is_some();
+    let low = |unit: &str| bucket(&half.id.0, unit) < 5_000;
+    let count = |fits: &dyn Fn(&str) -> bool| units.iter().filter(|unit| fits(unit)).count();
+    let both = count(&|unit| low(unit) && copied(&half, unit));
+    assert!((900..1_100).contains(&both), "{both} of 4,000 units are in both halves");
+    assert!((1_900..2_100).contains(&count(&|unit| copied(&half, unit))));
+    assert_eq!(count(&|unit| copied(&half, unit) && !copied(&most, unit)), 0, "nobody leaves");
+    assert_eq!(count(&|unit| copied(&mirrored(0), unit)), 0, "copying rests");
+}
+
+#[test]
+fn a_copy_is_bound_like_its_original_but_to_the_mirror() {
+    let (app, tenant) = ("support".parse().unwrap(), TenantId::DEFAULT);
+    let table = table(Some(mirrored(BUCKETS)));
+    let original = bind(&table, "support", "prod", "ada").unwrap();
+    let (mirror, copy) = table.copy(&tenant, &app, &original).unwrap();
+    assert_eq!((copy.release, copy.arm.as_deref()), (mirror.release, Some(SHADOW)));
+    let back = Binding { release: original.release, arm: original.arm.clone(), ..copy.clone() };
+    assert_eq!(back, original);
+    for other in [
+        Binding { step: Some(1), ..original.clone() },
+        Binding { plan: None, ..original.clone() },
+        // A route decided, or it is the candidate's already.
+        Binding { arm: None, ..original.clone() },
+        Binding { release: release(2), ..original },
+    ] {
+        assert_eq!(table.copy(&tenant, &app, &other), None, "{other:?}");
+    }
+    let stable = table.environment(&tenant, &app, &"prod".parse().unwrap()).unwrap();
+    assert!(stable.releases().any(|it| it == release(2)), "it is loaded and kept");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use release::Money;
 use serde_json::{Value, json};
 
 use super::show::{Output, moment, rows, short, table, text};
@@ -165,9 +166,10 @@ pub async fn rollout(client: &Client, command: RolloutCommand, out: &Output) -> 
                         state(rollout),
                         moment(&rollout["began_at"]),
                         text(&rollout["by"]),
+                        copies(rollout).unwrap_or_default(),
                     ]
                 });
-                table(&["ROLLOUT", "RELEASE", "STATE", "BEGAN", "BY"], cells.collect())
+                table(&["ROLLOUT", "RELEASE", "STATE", "BEGAN", "BY", "COPIES"], cells.collect())
             })
         }
         RolloutCommand::Show { id } => out.value(&client.get(&path(&id)?, &[]).await?, shown),
@@ -257,7 +259,10 @@ fn shown(rollout: &Value) -> String {
         vec![
             mark.to_owned(),
             (number + 1).to_string(),
-            format!("{} %", text(&step["weight"])),
+            match step["mirror"].as_f64() {
+                Some(mirror) if mirror > 0.0 => format!("copies of {mirror} %"),
+                _ => format!("{} %", text(&step["weight"])),
+            },
             format!("{} s", text(&step["seconds"])),
         ]
     });
@@ -279,6 +284,7 @@ fn shown(rollout: &Value) -> String {
     if !arms.is_empty() {
         out.push(table(&["ARM", "STEP", "SESSIONS", "FAILED", "SLOW", "WITHOUT"], arms));
     }
+    out.extend(copies(rollout).map(|copies| format!("copies: {copies}")));
     for (name, evidence) in [("failures", &looked["failures"]), ("slow answers", &looked["slow"])] {
         out.extend(bars(name, evidence));
     }
@@ -292,6 +298,16 @@ fn shown(rollout: &Value) -> String {
     }
     out.push(rows(&rollout["passed"]).map(went_through).collect::<Vec<_>>().join("\n"));
     out.join("\n\n")
+}
+
+/// What became of its copies, if it makes any and that is known.
+fn copies(rollout: &Value) -> Option<String> {
+    let copies = rollout["looked"]["copies"].as_object()?;
+    let of = &rollout["rules"]["copies"];
+    let spent: Money = serde_json::from_value(copies["spent"].clone()).ok()?;
+    let (made, dropped) = (text(&copies["made"]), text(&copies["dropped"]));
+    let (cap, currency) = (text(&of["spend_cap"]), text(&of["currency"]));
+    Some(format!("{made} made, {dropped} dropped, {spent} of {cap} {currency} spent"))
 }
 
 /// How near evidence is to a decision: the bar is full where it decides.

@@ -188,7 +188,11 @@ fn split(plan: &Value) -> String {
     let arms = rows(&plan["arms"]).map(|arm| {
         format!("{} answers {} % ({})", short(&arm["release"]), share(arm), text(&arm["name"]))
     });
-    arms.collect::<Vec<_>>().join(", ")
+    let mirror = plan["mirror"].as_object().map(|mirror| {
+        let share = mirror["share"].as_f64().unwrap_or_default() / 100.0;
+        format!("{} is asked copies of {share} % and answers nobody", short(&mirror["release"]))
+    });
+    arms.chain(mirror).collect::<Vec<_>>().join(", ")
 }
 
 /// How the server and its apps are.
@@ -572,6 +576,9 @@ pub fn trace(trace: &Value) -> String {
         ),
         format!("release {}", text(&trace["release"])),
     ];
+    if let Some(original) = trace["aside"]["copy_of"].as_str() {
+        out.push(format!("a copy of the request of {original}: nobody saw the answer"));
+    }
     if let Some(message) = trace["outcome"]["message"].as_str() {
         out.push(format!("failed: {message}"));
     }

@@ -9,6 +9,7 @@ pub fn looked(finding: Finding) -> Looked {
     Looked {
         at: Timestamp::UNIX_EPOCH,
         outcomes: Vec::new(),
+        copies: None,
         failures: None,
         slow: None,
         alarm: None,
@@ -82,6 +83,58 @@ fn latency_is_judged_by_what_was_slow_before() {
     let slower = judged(&rollout, slow(300, 1_900));
     assert_eq!(slower.finding, Finding::Harm);
     assert!(slower.why.starts_with("slow answers:"), "{}", slower.why);
+}
+
+#[test]
+fn copies_are_compared_with_their_originals_whatever_else_was_answered() {
+    let rules = RulesFile { strategy: Strategy::Shadow, ..RulesFile::default() };
+    let rollout = rollout(rules.rules().unwrap());
+    let seen = |copies: u64, originals: u64| {
+        let arms = [(SHADOW, 1_000, copies), (MIRRORED, 1_000, originals), (CONTROL, 10_000, 900)];
+        let arms = arms.map(|(name, sessions, failed)| arm(name, 0, sessions, failed));
+        judged(&rollout, arms.into()).finding
+    };
+    assert_eq!(seen(30, 30), Finding::Inconclusive);
+    assert_eq!(seen(200, 100), Finding::Harm);
+    assert_eq!(seen(100, 100), Finding::Safe);
+    assert_eq!(judged(&rollout, vec![arm(CONTROL, 0, 900, 9)]).finding, Finding::NoData);
+}
+
+/// One draw of sessions after the other, in which what a copy does hangs on what its original did.
+/// However that is, a release that is as good is called harmful, and one that is too bad safe, in no
+/// more than one run of twenty.
+#[test]
+fn failures_that_come_together_make_no_verdict_wrong() {
+    let rules = RulesFile { strategy: Strategy::Shadow, ..RulesFile::default() };
+    let mut rollout = rollout(rules.rules().unwrap());
+    rollout.rules.evidence.healthy_rate = 0.0;
+    let wrong = |ratio: f64, shared: f64, wrong: Finding| {
+        let runs = 400;
+        let is_wrong = |run: u64| {
+            let mut draw = release::Draw::seeded(run);
+            let (mut copies, mut originals) = (0, 0);
+            (1..=40u64).any(|look| {
+                for _ in 0..50 {
+                    let (one, other) = (draw.unit(), draw.unit());
+                    originals += u64::from(one < 0.1);
+                    let drawn = if draw.unit() < shared { one } else { other };
+                    copies += u64::from(drawn < 0.1 * ratio);
+                }
+                let sessions = look * 50;
+                let arms =
+                    vec![arm(SHADOW, 0, sessions, copies), arm(MIRRORED, 0, sessions, originals)];
+                judged(&rollout, arms).finding == wrong
+            })
+        };
+        (0..runs).filter(|run| is_wrong(*run)).count() as f64 / runs as f64
+    };
+    for shared in [0.0, 0.5, 1.0] {
+        let harmful = wrong(1.0, shared, Finding::Harm);
+        assert!(harmful <= 0.05, "{harmful} are called harmful, {shared} shared");
+        let safe = wrong(2.0, shared, Finding::Safe);
+        assert!(safe <= 0.05, "{safe} are called safe, {shared} shared");
+    }
+    assert!(wrong(3.0, 0.5, Finding::Harm) > 0.9, "what is bad is found");
 }
 
 #[test]

@@ -154,3 +154,21 @@ fn an_answer_that_an_evaluation_asked_for_counts_nowhere() {
     derive(&Batch { spans, ..Batch::default() }, &mut |_| derived += 1);
     assert_eq!(derived, 0);
 }
+
+#[test]
+fn a_copy_counts_as_a_copy_only_and_one_that_was_dropped_is_told() {
+    let mut spans = answer();
+    spans[0].attributes.push(("groundcrew.copy_of".to_owned(), "7".repeat(32)));
+    let mut names = Vec::new();
+    derive(&Batch { spans, ..Batch::default() }, &mut |it| names.push(it.metric.name));
+    assert_eq!(names, ["groundcrew.copies", "groundcrew.copies.cost"]);
+    let mut spans = answer();
+    spans[0].attributes.push(("groundcrew.copy_dropped".to_owned(), "bound".to_owned()));
+    let mut dropped = Vec::new();
+    derive(&Batch { spans, ..Batch::default() }, &mut |it| {
+        if it.metric.name == "groundcrew.copies.dropped" {
+            dropped.push(it.dimensions["why"].clone());
+        }
+    });
+    assert_eq!(dropped, ["bound"]);
+}

@@ -28,6 +28,33 @@ fn a_rollout_under_way_shows_its_steps_its_counts_and_how_near_a_decision_is() {
 }
 
 #[test]
+fn a_shadow_tells_what_became_of_its_copies() {
+    let rollout = json!({
+        "id": "support/prod/18", "change": "support-4", "by": "user:ada",
+        "candidate": format!("sha256:{}", "2".repeat(64)),
+        "control": format!("sha256:{}", "1".repeat(64)),
+        "began_at": "2026-01-01T10:00:00Z",
+        "state": {"state": "paused", "step": 0, "since": "2026-01-01T10:00:00Z"},
+        "rules": {
+            "steps": [{"weight": 0.0, "mirror": 10.0, "seconds": 3600}],
+            "copies": {"spend_cap": 2.0, "currency": "USD", "in_flight": 16},
+        },
+        "looked": {
+            "at": "2026-01-01T10:12:00Z", "finding": "inconclusive", "why": "failures: not yet",
+            "copies": {"made": 60, "dropped": 3, "unpriced": 0,
+                "spent": {"currency": "USD", "nanos": 2_010_000_000_i64}},
+            "outcomes": [
+                {"arm": "control", "step": 0, "sessions": 500, "assigned": 500, "failed": 9, "slow": 0, "unstuck": 0},
+                {"arm": "mirrored", "step": 0, "sessions": 50, "assigned": 50, "failed": 1, "slow": 0, "unstuck": 0},
+                {"arm": "shadow", "step": 0, "sessions": 50, "assigned": 50, "failed": 2, "slow": 0, "unstuck": 0},
+            ],
+        },
+        "passed": [],
+    });
+    insta::assert_snapshot!(shown(&rollout));
+}
+
+#[test]
 fn an_id_that_is_none_is_said_with_an_example() {
     let error = path("support").unwrap_err().to_string();
     assert_eq!(
