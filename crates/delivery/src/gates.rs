@@ -423,12 +423,20 @@ fn authors(changes: &[Change], change: &Change, stable: Option<ReleaseDigest>) -
         let within = from.is_some_and(|from| (from + 1..number).contains(&other.id.number()));
         within || other.release == change.release
     };
-    let mut authors: Vec<_> =
-        changes.iter().filter(on_the_way).map(|other| other.author.clone()).collect();
-    authors.push(change.author.clone());
+    let entering = || changes.iter().filter(on_the_way).chain([change]);
+    let mut authors: Vec<_> = entering().map(|entering| entering.author.clone()).collect();
+    authors.extend(entering().filter_map(|it| it.commit_author.as_deref()).flat_map(writers));
     authors.sort();
     authors.dedup();
     authors
+}
+
+/// The users that whoever wrote a commit may be here: their address is a name, or begins with it.
+fn writers(author: &str) -> Vec<PrincipalId> {
+    let address = author.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let address = address.map_or(author, |(address, _)| address).trim();
+    let names = [address, address.split('@').next().unwrap_or_default()];
+    names.into_iter().filter_map(|name| PrincipalId::user(name).ok()).collect()
 }
 
 fn form(error: CanonicalError) -> DeliveryError {

@@ -16,6 +16,7 @@ mod handlers;
 mod measures;
 mod openapi;
 pub mod otlp;
+mod pipelines;
 mod problem;
 mod quarantine;
 mod queries;

@@ -12,7 +12,8 @@ use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
 use delivery::{
-    CompactTask, Completed, Delivery, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask,
+    CompactTask, Completed, Delivery, PipelineTask, PromoteTask, ProposeTask, PruneTask,
+    Reconciler, RefreshTask,
 };
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
@@ -197,8 +198,10 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         connections: Arc::clone(&connections),
         clock: Arc::clone(&clock),
     };
+    let pipelines = Arc::new(PipelineTask::new(delivery.clone()));
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(notify),
+        Arc::clone(&pipelines) as _,
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(CompactTask(delivery.clone())),
         Arc::new(PruneTask::new(delivery.clone(), config.retention)),
@@ -212,6 +215,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     ];
     let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
     workflows.offer(config.buckets(base)?);
+    pipelines.engine(workflows.clone());
     let exporter = match &config.telemetry.export {
         Some(file) => {
             let (store, log) = (system.clone(), telemetry.log_id.clone());

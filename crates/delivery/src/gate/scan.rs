@@ -9,9 +9,9 @@ use release::SlotName;
 use security::guardrails::Entity;
 use serde_json::Value;
 
-use super::Verdict;
 use super::file::{Check, ScanGate};
 use super::sources::Answered;
+use super::{Finding, Verdict};
 
 /// How many findings are told.
 const TOLD: usize = 20;
@@ -56,7 +56,7 @@ const SURRENDERS: [&str; 14] = [
 ];
 
 /// Everything that a scan finds in the texts of a release, by slot.
-pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> Vec<String> {
+pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (slot, text) in texts {
         for check in &gate.checks {
@@ -66,8 +66,11 @@ pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> V
                 Check::Injection if *slot == SlotName::PROMPT => injections(text, &gate.allow),
                 Check::Injection => Vec::new(),
             };
-            found.extend(hits.into_iter().map(|(at, what)| {
-                format!("{slot}, line {}: {what}", text[..at].matches('\n').count() + 1)
+            found.extend(hits.into_iter().map(|(at, what)| Finding {
+                slot: slot.clone(),
+                line: text[..at].matches('\n').count() + 1,
+                check: *check,
+                what,
             }));
         }
     }
@@ -77,15 +80,16 @@ pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> V
 
 /// What the findings, and what a function said, come to.
 pub(crate) fn decide(
-    findings: &[String],
+    findings: &[Finding],
     command: Option<(&str, Result<Answered, String>)>,
 ) -> Verdict {
     if !findings.is_empty() {
-        let mut told = findings.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
+        let shown = &findings[..findings.len().min(TOLD)];
+        let mut told = shown.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ");
         if findings.len() > TOLD {
             told.push_str(&format!("; and {} more", findings.len() - TOLD));
         }
-        return Verdict::failed(told);
+        return Verdict { findings: shown.to_vec(), ..Verdict::failed(told) };
     }
     let Some((name, answered)) = command else { return Verdict::passed("nothing was found") };
     match answered {

@@ -5,7 +5,13 @@ use super::*;
 
 fn found(gate: &str, text: &str) -> Vec<String> {
     let gate: ScanGate = toml::from_str(gate).unwrap();
-    findings(&gate, &[(SlotName::PROMPT, text.to_owned())].into())
+    let found = findings(&gate, &[(SlotName::PROMPT, text.to_owned())].into());
+    found.iter().map(Finding::to_string).collect()
+}
+
+fn secret(line: usize) -> Finding {
+    let (slot, what) = (SlotName::PROMPT, "a secret (jwt)".to_owned());
+    Finding { slot, line, check: Check::Secrets, what }
 }
 
 #[test]
@@ -85,13 +91,14 @@ fn a_function_has_the_last_word_and_must_say_it_clearly() {
     assert_eq!(said(value(serde_json::json!({"ok": true}))), GateState::Error);
     assert_eq!(said(value(serde_json::json!("fine"))), GateState::Error);
     assert_eq!(said(Err("no function".into())), GateState::Error);
-    let finding = ["prompt, line 1: a secret (jwt)".to_owned()];
-    assert_eq!(decide(&finding, None).state, GateState::Failed);
+    assert_eq!(decide(&[secret(1)], None).state, GateState::Failed);
     assert_eq!(decide(&[], None).state, GateState::Passed);
 }
 
 #[test]
 fn many_findings_are_counted() {
-    let many: Vec<_> = (0..25).map(|line| format!("line {line}")).collect();
-    assert!(decide(&many, None).why.ends_with("line 19; and 5 more"));
+    let many: Vec<_> = (1..26).map(secret).collect();
+    let verdict = decide(&many, None);
+    assert!(verdict.why.ends_with("line 20: a secret (jwt); and 5 more"), "{}", verdict.why);
+    assert_eq!(verdict.findings, many[..20]);
 }
