@@ -290,8 +290,11 @@ fn ends(pipelines: &[Value]) -> String {
         lines.push(format!("{app}{release}: {outcome}"));
         for stage in rows(&report["stages"]) {
             let (name, state) = (text(&stage["environment"]), words(stage));
-            lines.push(format!("  {name}: {state}; {}", text(&stage["why"])).replace("; -", ""));
+            let why = stage["why"].as_str().filter(|why| !why.is_empty());
+            let why = why.map_or_else(String::new, |why| format!("; {why}"));
+            lines.push(format!("  {name}: {state}{why}"));
         }
+        lines.extend(report["why"].as_str().map(|why| format!("  {why}")));
         if let Some(next) = next_of(report) {
             lines.push(format!("  next: {next}\n  and then the same command again"));
         }
