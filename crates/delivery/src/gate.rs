@@ -112,6 +112,12 @@ impl Verdict {
         Self { state, why: why.into(), findings: Vec::new() }
     }
 
+    /// The same, with what else is to be known.
+    pub(crate) fn noted(self, notes: Vec<String>) -> Self {
+        let why = std::iter::once(self.why).chain(notes).collect::<Vec<_>>().join("; ");
+        Self { why, ..self }
+    }
+
     pub(crate) fn pending(why: impl Into<String>) -> Self {
         Self::of(GateState::Pending, why)
     }

@@ -1,10 +1,11 @@
 //! How a release stands in an environment, as far as a pipeline is concerned.
 
+use evaluation::suite::JAILBREAK;
 use release::{ArtifactName, Digest, EnvironmentName, ReleaseDigest, Timestamp};
 
 use super::{Run, StageState};
 use crate::evaluations::{EvaluationRecord, Evaluations};
-use crate::gate::file::GateFile;
+use crate::gate::file::{Check, GateFile};
 use crate::gates::Looked;
 use crate::moves::makes_stable;
 use crate::rollout::{Rollout, State};
@@ -137,9 +138,15 @@ impl TenantDelivery {
             if looked.report.gates.iter().any(|judged| passes(&judged)) {
                 continue;
             }
-            let GateFile::Eval(eval) = gate else { continue };
-            let suite = self.suite(app, &eval.suite).await?;
-            let base = stable.filter(|stable| *stable != release);
+            let (suite, base) = match gate {
+                GateFile::Eval(gate) => (gate.suite.clone(), stable),
+                GateFile::Scan(gate) if gate.checks.contains(&Check::Jailbreak) => {
+                    (JAILBREAK.parse()?, None)
+                }
+                _ => continue,
+            };
+            let suite = self.suite(app, &suite).await?;
+            let base = base.filter(|stable| *stable != release);
             for asked in std::iter::once(release).chain(base) {
                 let wanted = Evaluations {
                     app: Some(app.clone()),
