@@ -35,6 +35,8 @@ pub struct Upload {
     pub generation: Option<u64>,
     /// The commit they were read from, where known.
     pub commit: Option<String>,
+    /// Who wrote that commit, as git has it.
+    pub commit_author: Option<String>,
     /// Why, in the author's words.
     pub reason: String,
     /// Whether what the files no longer define is removed.
@@ -135,7 +137,11 @@ impl TenantDelivery {
             let defined = (base, spec, golden);
             transaction = self.define_knowledge(name, defined, transaction).await?;
         }
-        let proposal = Proposal { commit: upload.commit.clone(), reason: upload.reason.clone() };
+        let proposal = Proposal {
+            commit: upload.commit.clone(),
+            commit_author: upload.commit_author.clone(),
+            reason: upload.reason.clone(),
+        };
         for (app, defined) in &project.apps {
             let record = self.app_record(&project, app, defined).await?;
             transaction = self.release_app(record, &proposal, transaction, &mut applied).await?;
@@ -178,7 +184,7 @@ impl TenantDelivery {
                 let (transaction, entered) = self.enter(&record, &change, transaction).await?;
                 applied.promoted.extend(entered.moved);
                 applied.gated.extend(entered.waits);
-                applied.changes.push(change);
+                applied.changes.push(*change);
                 Ok(transaction)
             }
         }

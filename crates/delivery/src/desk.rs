@@ -14,7 +14,7 @@ use knowledge::{
 };
 use release::{ArtifactName, Clock, Digest, PrincipalId, Secret, TenantId, Timestamp};
 use store::{Blobs, Store};
-use workflow::engine::{Engine, TenantEngine};
+use workflow::engine::{Engine, Task, TenantEngine};
 
 use crate::{
     Delivery, DeliveryError, Promotion, Refresh, RefreshTask, Refreshed, Rollback, TenantDelivery,
@@ -124,11 +124,14 @@ impl Desk {
 
     /// The workflows of a server of that name.
     pub fn engine(&self, name: &str) -> TenantEngine {
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let delivery = self.keeper();
-        let tasks: Vec<Arc<dyn workflow::engine::Task>> = vec![Arc::new(RefreshTask(delivery))];
-        let engine = Engine::new(self.store.clone(), clock, name, Secret::new("secret"), tasks);
+        let engine = self.engine_with(name, vec![Arc::new(RefreshTask(self.keeper()))]);
         engine.tenant(&TenantId::DEFAULT, PrincipalId::system("freshness"))
+    }
+
+    /// An engine of a server of that name, which does these tasks.
+    pub fn engine_with(&self, name: &str, tasks: Vec<Arc<dyn Task>>) -> Engine {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        Engine::new(self.store.clone(), clock, name, Secret::new("secret"), tasks)
     }
 
     /// It is that moment.

@@ -21,10 +21,11 @@ pub(crate) mod waiver;
 pub(crate) mod window;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use release::{
     AppName, CanonicalError, CanonicalJson, ChangeId, Digest, EnvironmentName, PrincipalId,
-    ReleaseDigest, Timestamp,
+    ReleaseDigest, SlotName, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub use approval::{Choice, Decision};
 pub use waiver::Waiver;
 
 use crate::rollout::rules::RulesFile;
-use file::GateFile;
+use file::{Check, GateFile};
 
 /// How far two servers' clocks may be apart, in seconds: what comes from further in the future than
 /// that was written before a clock went back.
@@ -82,11 +83,39 @@ pub struct Verdict {
     pub state: GateState,
     /// Why, in a sentence.
     pub why: String,
+    /// What a scan found, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+/// Something that a scan found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The slot in whose text it stands.
+    pub slot: SlotName,
+    /// The line of that text, from 1.
+    pub line: usize,
+    /// The check that found it.
+    pub check: Check,
+    /// What it is, without its text.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}: {}", self.slot, self.line, self.what)
+    }
 }
 
 impl Verdict {
     pub(crate) fn of(state: GateState, why: impl Into<String>) -> Self {
-        Self { state, why: why.into() }
+        Self { state, why: why.into(), findings: Vec::new() }
+    }
+
+    /// The same, with what else is to be known.
+    pub(crate) fn noted(self, notes: Vec<String>) -> Self {
+        let why = std::iter::once(self.why).chain(notes).collect::<Vec<_>>().join("; ");
+        Self { why, ..self }
     }
 
     pub(crate) fn pending(why: impl Into<String>) -> Self {
@@ -185,7 +214,7 @@ impl GateReport {
     pub fn missing(&self) -> Vec<String> {
         let missing = self.gates.iter().filter(|judged| !judged.verdict.state.lets_in());
         let told = missing.map(|judged| {
-            let Verdict { state, why } = &judged.verdict;
+            let Verdict { state, why, .. } = &judged.verdict;
             format!("{} ({}): {why}", judged.gate, state.as_str())
         });
         told.collect()

@@ -4,22 +4,28 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evaluation::statistics::paired::Gate;
+use evaluation::suite::JAILBREAK;
+use knowledge::Manifest;
+use models::ModelSpec;
 use release::{
-    AppName, CanonicalError, Change, ChangeId, Digest, Environment, EnvironmentName, PrincipalId,
-    Release, ReleaseDigest, ReleaseError, SlotName, Timestamp,
+    AppName, ArtifactName, CanonicalError, CanonicalJson, Change, ChangeId, Digest, Environment,
+    EnvironmentName, PrincipalId, Release, ReleaseDigest, ReleaseError, Reproducibility, SlotName,
+    Timestamp,
 };
 use serde_json::json;
-use store::{Collection, StoreError};
+use store::{BlobError, Collection, StoreError};
 
 use crate::catalog::{AppRecord, CHANGES, change_key, expect};
 use crate::gate::approval::{self, Subject};
 use crate::gate::file::{
-    ApprovalGate, BudgetGate, DrillGate, EvalGate, GateFile, ScanGate, SoakGate,
+    ApprovalGate, BudgetGate, Check, DrillGate, EvalGate, GateFile, ScanGate, SoakGate,
 };
+use crate::gate::scan::{Pinned, ScannedModel};
 use crate::gate::{
     Decision, GateRecord, GateReport, GateState, Judged, Verdict, Waiver, budget, drill, evidence,
     is_ahead, scan, soak, version, window,
 };
+use crate::pins::ModelFiles;
 use crate::{DeliveryError, TenantDelivery};
 
 /// What gates said, by release.
@@ -248,7 +254,14 @@ impl TenantDelivery {
             GateFile::Budget(gate) => Ok(self.spent(candidate, gate).await),
             GateFile::Drill(gate) => Ok(self.drilled(gate).await),
             GateFile::Scan(gate) => {
-                let scanned = self.scanned(candidate, gate, inputs).await;
+                let attempts = self.attempts(candidate, gate).await;
+                if let Ok(Some((_, run))) = &attempts {
+                    inputs = Digest::of_fields([inputs.as_bytes().as_slice(), run.as_bytes()]);
+                }
+                let scanned = match attempts {
+                    Ok(attempts) => self.scanned(candidate, (gate, inputs), attempts).await,
+                    Err(error) => Err(error),
+                };
                 asked = scanned.as_ref().is_ok_and(|(_, asked)| *asked);
                 scanned.map(|(verdict, _)| verdict)
             }
@@ -312,13 +325,30 @@ impl TenantDelivery {
         }
     }
 
+    /// What the newest run of the jailbreak suite says, and which it is; none if no scan asks.
+    async fn attempts(
+        &self,
+        candidate: &Candidate<'_>,
+        gate: &ScanGate,
+    ) -> Result<Option<(Verdict, String)>, DeliveryError> {
+        if !gate.checks.contains(&Check::Jailbreak) {
+            return Ok(None);
+        }
+        let name: ArtifactName = JAILBREAK.parse()?;
+        let suite = self.suite(&candidate.app.name, &name).await?;
+        let release = candidate.release.digest();
+        let run = self.newest_run(&candidate.app.name, &suite, release).await?;
+        let id = run.as_ref().map(|run| run.plan.id.clone()).unwrap_or_default();
+        Ok(Some((scan::attempts(gate, run.as_ref()), id)))
+    }
+
     /// Texts are looked at each time; a function is asked once in a while, and it is told whether it
     /// was.
     async fn scanned(
         &self,
         candidate: &Candidate<'_>,
-        gate: &ScanGate,
-        inputs: Digest,
+        (gate, inputs): (&ScanGate, Digest),
+        attempts: Option<(Verdict, String)>,
     ) -> Result<(Verdict, bool), DeliveryError> {
         let mut texts = BTreeMap::new();
         for (slot, digest) in candidate.release.slots() {
@@ -327,9 +357,23 @@ impl TenantDelivery {
                 texts.insert(slot.clone(), String::from_utf8_lossy(&bytes).into_owned());
             }
         }
-        let findings = scan::findings(gate, &texts);
+        let mut findings = scan::findings(gate, &texts);
+        let mut notes = Vec::new();
+        if gate.checks.contains(&Check::ModelFiles) {
+            for model in self.models_of(&candidate.release).await? {
+                let (found, note) = scan::model(gate, &model);
+                findings.extend(found);
+                notes.extend(note);
+            }
+        }
+        if let Some((verdict, _)) = attempts {
+            if findings.is_empty() && verdict.state != GateState::Passed {
+                return Ok((verdict, false));
+            }
+            notes.push(verdict.why);
+        }
         let Some(name) = gate.command.as_deref().filter(|_| findings.is_empty()) else {
-            return Ok((scan::decide(&findings, None), false));
+            return Ok((scan::decide(&findings, None).noted(notes), false));
         };
         let key = format!("{}{}", candidate.prefix(), inputs.to_hex());
         let now = self.clock.now();
@@ -351,7 +395,51 @@ impl TenantDelivery {
             "texts": texts,
         });
         let answered = self.gate_sources.ask(&self.tenant, name, &payload).await;
-        Ok((scan::decide(&findings, Some((name, answered))), true))
+        Ok((scan::decide(&findings, Some((name, answered))).noted(notes), true))
+    }
+
+    /// The models that a release answers and finds with, and how their files are.
+    async fn models_of(&self, release: &Release) -> Result<Vec<ScannedModel>, DeliveryError> {
+        let mut models = Vec::new();
+        if let Some(digest) = release.slots().get(&SlotName::MODEL) {
+            let bytes = self.artifact_bytes(digest).await?.to_vec();
+            let spec: ModelSpec = CanonicalJson::from_stored(bytes)
+                .and_then(|json| json.read().map_err(CanonicalError::Unacceptable))
+                .map_err(form)?;
+            let pinned = match spec.reproducibility() {
+                Reproducibility::Bytes => Pinned::Program,
+                Reproducibility::ByName => Pinned::ByName,
+            };
+            models.push(ScannedModel { slot: SlotName::MODEL, name: spec.model, pinned });
+        }
+        if let Some(digest) = release.slots().get(&SlotName::KNOWLEDGE) {
+            let manifest = Manifest::read(*digest, &self.blobs.get(digest).await?)?;
+            if let Some(entry) = manifest.embedding {
+                let pinned = match entry.artifact {
+                    None => Pinned::ByName,
+                    Some(artifact) => self.files_of(artifact).await?,
+                };
+                let name = entry.spec.model;
+                models.push(ScannedModel { slot: SlotName::KNOWLEDGE, name, pinned });
+            }
+        }
+        Ok(models)
+    }
+
+    /// Reads an imported model's files, each against its digest.
+    async fn files_of(&self, artifact: Digest) -> Result<Pinned, DeliveryError> {
+        let bytes = self.blobs.get(&artifact).await?;
+        let manifest = serde_json::from_slice::<ModelFiles>(&bytes).map_err(|error| {
+            let why = format!("its files cannot be told: {error}");
+            BlobError::Corrupt { digest: artifact, why }
+        })?;
+        let mut broken = Vec::new();
+        for (path, file) in &manifest.files {
+            if let Err(error) = self.blobs.get(&file.digest).await {
+                broken.push(format!("`{path}`: {error}"));
+            }
+        }
+        Ok(Pinned::Files { licence: manifest.licence, broken })
     }
 
     async fn approved(
@@ -423,12 +511,20 @@ fn authors(changes: &[Change], change: &Change, stable: Option<ReleaseDigest>) -
         let within = from.is_some_and(|from| (from + 1..number).contains(&other.id.number()));
         within || other.release == change.release
     };
-    let mut authors: Vec<_> =
-        changes.iter().filter(on_the_way).map(|other| other.author.clone()).collect();
-    authors.push(change.author.clone());
+    let entering = || changes.iter().filter(on_the_way).chain([change]);
+    let mut authors: Vec<_> = entering().map(|entering| entering.author.clone()).collect();
+    authors.extend(entering().filter_map(|it| it.commit_author.as_deref()).flat_map(writers));
     authors.sort();
     authors.dedup();
     authors
+}
+
+/// The users that whoever wrote a commit may be here: their address is a name, or begins with it.
+fn writers(author: &str) -> Vec<PrincipalId> {
+    let address = author.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let address = address.map_or(author, |(address, _)| address).trim();
+    let names = [address, address.split('@').next().unwrap_or_default()];
+    names.into_iter().filter_map(|name| PrincipalId::user(name).ok()).collect()
 }
 
 fn form(error: CanonicalError) -> DeliveryError {

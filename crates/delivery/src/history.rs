@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use release::{
-    AppName, ArtifactKind, ArtifactRef, DeploymentEntry, Environment, EnvironmentName,
+    AppName, ArtifactKind, ArtifactRef, DeploymentEntry, Environment, EnvironmentName, Move,
     ReleaseDigest, SlotName, Timestamp, fold,
 };
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,31 @@ impl TenantDelivery {
         }
         let pointer = fold(app.clone(), environment.clone(), &log);
         Ok((log, pointer))
+    }
+
+    /// The moves that hold a release, one for each environment where it is held.
+    ///
+    /// # Errors
+    /// If the app is unknown, or a log cannot be read.
+    pub async fn held(
+        &self,
+        app: &AppName,
+        release: ReleaseDigest,
+    ) -> Result<Vec<DeploymentEntry>, DeliveryError> {
+        let record = self.app(app).await?.value;
+        let mut holding = Vec::new();
+        for name in &record.environments {
+            if !self.environment(&record, name).await?.0.held.contains(&release) {
+                continue;
+            }
+            let log = self.deployments(app, name).await?;
+            holding.extend(log.into_iter().rfind(|entry| match entry.r#move {
+                Move::Hold { release: held } => held == release,
+                Move::Stable { hold, .. } => hold == Some(release),
+                Move::Plan { .. } | Move::Clear { .. } => false,
+            }));
+        }
+        Ok(holding)
     }
 
     /// Compares two releases of an app, slot by slot and down to the text.

@@ -272,6 +272,26 @@ impl TenantDelivery {
         .await
     }
 
+    /// Holds a release: automation does not promote it until a person clears that.
+    ///
+    /// # Errors
+    /// If the app, environment or release is unknown, or requests go to it there.
+    pub async fn hold_back(
+        &self,
+        app: &AppName,
+        environment: &EnvironmentName,
+        selector: &str,
+        reason: &str,
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let record = self.app(app).await?.value;
+        let release = self.find_release(app, selector).await?.release;
+        let cause = Cause::Held { reason: reason.to_owned() };
+        self.move_environment(&record, environment, |environment| {
+            Ok((environment.generation, Move::Hold { release }, cause.clone()))
+        })
+        .await
+    }
+
     /// Allows automation to promote a held release again.
     ///
     /// # Errors

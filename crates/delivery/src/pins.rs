@@ -87,15 +87,19 @@ struct Form {
     r#type: String,
 }
 
-/// The part of an imported model's manifest that names blobs.
+/// What an imported model's manifest says of its files.
 #[derive(Debug, Deserialize)]
-struct ModelFiles {
-    files: BTreeMap<String, ModelFile>,
+pub(crate) struct ModelFiles {
+    pub files: BTreeMap<String, ModelFile>,
+    /// Their licence, by its SPDX identifier.
+    #[serde(default)]
+    pub licence: Option<String>,
 }
 
+/// A file, which is a blob.
 #[derive(Debug, Deserialize)]
-struct ModelFile {
-    digest: Digest,
+pub(crate) struct ModelFile {
+    pub digest: Digest,
 }
 
 impl TenantDelivery {

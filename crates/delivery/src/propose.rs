@@ -23,6 +23,8 @@ use crate::{DeliveryError, TenantDelivery};
 pub struct Proposal {
     /// The commit of the project it was read from, where known.
     pub commit: Option<String>,
+    /// Who wrote that commit, as git has it.
+    pub commit_author: Option<String>,
     /// Why, in the author's words.
     pub reason: String,
 }
@@ -32,7 +34,7 @@ pub struct Proposal {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Proposed {
     /// A change with its candidate release.
-    Candidate(Change),
+    Candidate(Box<Change>),
     /// The newest candidate has exactly these slots.
     Unchanged {
         /// The app.
@@ -128,6 +130,7 @@ impl TenantDelivery {
             diff: slot_diff(parent.as_ref(), &release),
             author: self.actor.clone(),
             commit: proposal.commit.clone(),
+            commit_author: proposal.commit_author.clone(),
             reason: proposal.reason.clone(),
             proposed_at: self.clock.now(),
         };
@@ -150,7 +153,7 @@ impl TenantDelivery {
             .put(RELEASES, &key, &record, expect(&known))?
             .put(CHANGES, &change_key(&change.id), &change, Expect::Absent)?
             .emit(&format!("changes/{}", app.name), "change.proposed", &change)?;
-        Ok((transaction, app, Proposed::Candidate(change)))
+        Ok((transaction, app, Proposed::Candidate(Box::new(change))))
     }
 
     /// Which artifact fills each slot; `Err` names a knowledge base that has no snapshot.

@@ -2,13 +2,18 @@
 //! when, and until when. Nothing is kept for this: it is read off changes, rollouts and the
 //! deployment logs.
 
+use std::collections::BTreeMap;
+
 use release::{
     AppName, Cause, Change, DeploymentEntry, EnvironmentName, Move, PrincipalId, ReleaseDigest,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::ReleaseRecord;
+use crate::catalog::{ReleaseRecord, Versioned};
+use crate::evaluations::Evaluations;
+use crate::gate::{Decision, GateRecord, Waiver};
+use crate::gates::{DECISIONS, VERDICTS, WAIVERS, kept_for};
 use crate::rollout::Rollout;
 use crate::{DeliveryError, TenantDelivery};
 
@@ -19,8 +24,23 @@ pub struct Provenance {
     pub release: ReleaseRecord,
     /// Every change that proposed it, the oldest first: who, which commit, why, and what differs.
     pub changes: Vec<Change>,
+    /// The evaluations of it, the oldest first.
+    pub evaluations: Vec<Evaluated>,
     /// What became of it in each environment where anything did.
     pub environments: Vec<Whereabouts>,
+}
+
+/// An evaluation of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// Its id.
+    pub id: String,
+    /// What it said.
+    pub verdict: evaluation::run::Verdict,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// In whose name it was made.
+    pub by: PrincipalId,
 }
 
 /// What became of a release in one environment.
@@ -28,6 +48,12 @@ pub struct Provenance {
 pub struct Whereabouts {
     /// The environment.
     pub environment: EnvironmentName,
+    /// What each gate said last.
+    pub gates: Vec<GateRecord>,
+    /// What people decided.
+    pub decisions: Vec<Decision>,
+    /// The gates that were let not count.
+    pub waivers: Vec<Waiver>,
     /// Its rollouts there, the oldest first, with what was seen whenever that decided.
     pub rollouts: Vec<Rollout>,
     /// When it was the stable release.
@@ -82,12 +108,46 @@ impl TenantDelivery {
             let mut rollouts = self.rollouts(app, &environment).await?;
             rollouts.retain(|rollout| rollout.candidate == digest);
             rollouts.reverse();
-            if !live.is_empty() || !rollouts.is_empty() {
-                environments.push(Whereabouts { environment, rollouts, live });
+            let kept = kept_for(app, digest, &environment);
+            let gates = newest(self.all::<GateRecord>(VERDICTS, &kept).await?);
+            let decisions = by_time(self.all::<Decision>(DECISIONS, &kept).await?, |it| it.at);
+            let waivers = by_time(self.all::<Waiver>(WAIVERS, &kept).await?, |it| it.at);
+            if !live.is_empty() || !rollouts.is_empty() || !gates.is_empty() {
+                environments.push(Whereabouts {
+                    environment,
+                    gates,
+                    decisions,
+                    waivers,
+                    rollouts,
+                    live,
+                });
             }
         }
-        Ok(Provenance { release, changes, environments })
+        let (app, suite, of) = (Some(app.clone()), None, Some(digest));
+        let runs = self.evaluations(&Evaluations { app, suite, release: of }).await?;
+        let evaluations = runs.into_iter().rev().map(|run| Evaluated {
+            id: run.plan.id,
+            verdict: run.verdict,
+            ended_at: run.ended_at,
+            by: run.by,
+        });
+        let evaluations = evaluations.collect();
+        Ok(Provenance { release, changes, evaluations, environments })
     }
+}
+
+/// Each gate's newest word, in the order of their names.
+fn newest(records: Vec<Versioned<GateRecord>>) -> Vec<GateRecord> {
+    let records = by_time(records, |record| record.at).into_iter();
+    let by_gate: BTreeMap<_, _> = records.map(|record| (record.gate.clone(), record)).collect();
+    by_gate.into_values().collect()
+}
+
+/// Records, the oldest first.
+fn by_time<T>(found: Vec<Versioned<T>>, at: impl Fn(&T) -> Timestamp) -> Vec<T> {
+    let mut records: Vec<_> = found.into_iter().map(|found| found.value).collect();
+    records.sort_by_key(at);
+    records
 }
 
 /// When `release` was the stable one, by the log.

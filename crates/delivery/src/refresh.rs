@@ -290,7 +290,8 @@ impl TenantDelivery {
         (mut transaction, refreshed): (Transaction, &mut Refreshed),
     ) -> Result<Transaction, DeliveryError> {
         let fresh = BTreeMap::from([(name.clone(), artifact)]);
-        let proposal = Proposal { commit: None, reason: format!("knowledge `{name}` refreshed") };
+        let proposal =
+            Proposal { reason: format!("knowledge `{name}` refreshed"), ..Proposal::default() };
         for app in self.all::<AppRecord>(APPS, "").await? {
             let grounded = |filled: &Filled| *filled == Filled::Knowledge(name.clone());
             if !app.value.slots.values().any(grounded) {
@@ -303,7 +304,7 @@ impl TenantDelivery {
                 transaction = next;
                 refreshed.promoted.extend(entered.moved);
                 refreshed.gated.extend(entered.waits);
-                refreshed.changes.push(change);
+                refreshed.changes.push(*change);
             }
         }
         Ok(transaction)

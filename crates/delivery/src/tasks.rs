@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use knowledge::Watch;
-use release::{AppName, EnvironmentName, Move};
+use release::{AppName, DeploymentEntry, EnvironmentName, Move};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use workflow::Fault;
-use workflow::engine::{Task, TaskCall, output};
+use workflow::engine::{Progress, Task, TaskCall, output};
 
-use crate::rollout::{Rollout, State};
-use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh};
+use crate::rollout::{CannotSteer, Event, Rollout, State};
+use crate::{Delivery, DeliveryError, Promotion, Proposal, Refresh, TenantDelivery};
 
 /// How many documents of a kind the result of a refresh names at most.
 const NAMED: usize = 1_000;
 /// How many bytes they have, about, at most: four kinds of them fit into a result.
 const SHOWN: usize = 48 << 10;
 /// How often it is looked how far a rollout is.
-const OFTEN: Duration = Duration::from_secs(1);
+pub(crate) const OFTEN: Duration = Duration::from_secs(1);
 
 /// `knowledge.refresh`: reads a knowledge base's sources anew. Content decides what comes of it, so
 /// doing it twice changes nothing more.
@@ -33,7 +33,8 @@ pub struct ProposeTask(pub Delivery);
 
 /// `release.promote`: makes a release the stable one of an environment. In a workflow it is
 /// automation: if it is that already nothing moves, what is held stays held, and a rollout is waited
-/// for to its end. As a person's own deed it begins one and is done.
+/// for to its end; one that it began is aborted if it is stopped. As a person's own deed it begins
+/// one and is done.
 #[derive(Debug)]
 pub struct PromoteTask(pub Delivery);
 
@@ -43,6 +44,50 @@ struct StopOnDrop(Arc<Watch>);
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.stop();
+    }
+}
+
+/// Aborts the rollout that a task began when it is dropped, if that is since nobody wants the task
+/// any more. A server that stops drops its tasks too: those are taken up again.
+pub(crate) struct AbortOnDrop {
+    delivery: TenantDelivery,
+    progress: Progress,
+    rollout: String,
+}
+
+impl AbortOnDrop {
+    /// None if the move began no rollout, or somebody else made it.
+    pub fn of(moved: &DeploymentEntry, call: &TaskCall, delivery: &TenantDelivery) -> Option<Self> {
+        let Move::Plan { to: Some(plan) } = &moved.r#move else { return None };
+        let own = moved.actor == call.actor && moved.at >= call.since;
+        own.then(|| Self {
+            delivery: delivery.clone(),
+            progress: call.progress.clone(),
+            rollout: plan.id.0.clone(),
+        })
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        // Without a runtime the server has stopped.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Self { delivery, progress, rollout } = self;
+        let (delivery, progress) = (delivery.clone(), progress.clone());
+        let rollout = std::mem::take(rollout);
+        runtime.spawn(async move {
+            if progress.is_wanted().await {
+                return;
+            }
+            let event = Event::Abort("the task that began it was stopped".to_owned());
+            match delivery.steer(&rollout, &event).await {
+                // It is over already.
+                Ok(_) | Err(DeliveryError::CannotSteer(CannotSteer { .. })) => {}
+                Err(error) => {
+                    tracing::error!(rollout, %error, "a rollout could not be aborted with its task");
+                }
+            }
+        });
     }
 }
 
@@ -98,7 +143,7 @@ impl Task for ProposeTask {
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let Propose { app, reason } = call.read()?;
         let delivery = self.0.tenant(&call.tenant, call.actor);
-        let proposal = Proposal { commit: None, reason };
+        let proposal = Proposal { reason, ..Proposal::default() };
         output(&delivery.propose_app(&app, &proposal).await?)
     }
 }
@@ -111,12 +156,13 @@ impl Task for PromoteTask {
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let Promote { app, environment, release, expected, now } = call.read()?;
-        let delivery = self.0.tenant(&call.tenant, call.actor);
+        let delivery = self.0.tenant(&call.tenant, call.actor.clone());
         let wish = Promotion { app, environment, release, expected, now };
         if call.by_hand {
             return output(&delivery.promote_since(&wish, call.since).await?);
         }
         let moved = delivery.promote_once(&wish).await?;
+        let _aborts = AbortOnDrop::of(&moved, &call, &delivery);
         let Move::Plan { to: Some(plan) } = &moved.r#move else { return output(&moved) };
         let rollout = loop {
             let rollout = delivery.rollout(&plan.id.0).await?;
@@ -141,7 +187,7 @@ impl Task for PromoteTask {
 }
 
 /// How far a rollout is, in a line.
-fn how_far(rollout: &Rollout) -> String {
+pub(crate) fn how_far(rollout: &Rollout) -> String {
     let (step, steps) = (rollout.state.step().unwrap_or_default() + 1, rollout.rules.steps.len());
     let state = rollout.state.as_str();
     match &rollout.looked {

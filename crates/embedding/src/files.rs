@@ -44,6 +44,9 @@ pub struct ModelManifest {
     pub dimension: u32,
     /// How many tokens of a text are read.
     pub max_tokens: u32,
+    /// The licence of its files, by its SPDX identifier, if whoever imported it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
 }
 
 /// A file of a model.
@@ -95,6 +98,7 @@ impl ModelFiles {
             files: files.collect(),
             dimension: dimension as u32,
             max_tokens: max_tokens as u32,
+            licence: None,
         }
     }
 

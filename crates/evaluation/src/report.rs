@@ -13,7 +13,7 @@ use crate::run::{Run, State, Verdict};
 use crate::scorers::Outcome;
 
 pub use compare::html_compared;
-pub use junit::junit;
+pub use junit::{attribute, junit};
 pub use page::html;
 
 const STYLE: &str = "

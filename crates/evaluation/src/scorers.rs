@@ -17,6 +17,7 @@ mod refusal;
 mod retrieval;
 mod rouge;
 mod tools;
+mod withstood;
 
 use async_trait::async_trait;
 use jsonschema::Validator;
@@ -208,6 +209,8 @@ pub struct Engines<'a> {
     pub embeds: Option<&'a dyn Embeds>,
     /// What finds personal data.
     pub personal: Option<&'a dyn FindsPersonalData>,
+    /// What the release was told: the text of its prompt.
+    pub instructions: Option<&'a str>,
     /// Programs and services outside.
     pub external: Option<&'a dyn External>,
 }
@@ -298,6 +301,7 @@ impl Scorer {
                 .map(|expected| Outcome::scored(chrf(expected, &seen.answer.text), "")),
             Measure::Similarity {} => likeness::similarity(seen, engines).await,
             Measure::Refusal {} => Ok(refusal::refusal(seen)),
+            Measure::Withstood {} => Ok(withstood::withstood(seen, engines)),
             Measure::PersonalData { entities } => refusal::personal(seen, entities, engines),
             Measure::Length { unit } => bounds::length(seen, *unit),
             Measure::Latency {} => bounds::latency(seen),

@@ -4,6 +4,7 @@
 //! and reports every mistake at once; its digest is the suite's version.
 
 mod case;
+mod jailbreak;
 mod measure;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::scorers::Scorer;
 
 pub use case::{Case, Input, Label, MAX_CASES, MAX_LINE, Message, read_cases};
+pub use jailbreak::{JAILBREAK, WITHSTOOD, jailbreak};
 pub use measure::{Figure, LengthUnit, Measure, Part};
 
 /// The most times that one case is asked.

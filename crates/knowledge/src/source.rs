@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{KnowledgeError, Seen, Source, SourceSpec};
 
+pub use git::{Branch, Committed, Tracked, Which};
 pub use notice::ObjectChange;
 pub use offered::{Directory, Offer, Offered, OfferedBucket, Repository, SshKey};
 pub use push::{PushedDocument, Pushes, Put, pushed_blobs};

@@ -86,6 +86,9 @@ pub struct Change {
     pub author: PrincipalId,
     /// The commit of the project it was read from, where known.
     pub commit: Option<String>,
+    /// Who wrote that commit, as git has it: `Ada <ada@example.com>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_author: Option<String>,
     /// Why, in the author's words.
     pub reason: String,
     /// When.

@@ -25,6 +25,11 @@ pub enum Move {
         /// The plan in force; none if it ended.
         to: Option<TrafficPlan>,
     },
+    /// A release was put on hold: automation does not promote it.
+    Hold {
+        /// The release held.
+        release: ReleaseDigest,
+    },
     /// A person allowed a held release to be promoted by automation again.
     Clear {
         /// The release no longer held.
@@ -38,7 +43,7 @@ impl Move {
         let (stable, plan) = match self {
             Self::Stable { to, .. } => (Some(*to), None),
             Self::Plan { to } => (None, to.as_ref()),
-            Self::Clear { .. } => (None, None),
+            Self::Hold { .. } | Self::Clear { .. } => (None, None),
         };
         stable.into_iter().chain(plan.into_iter().flat_map(TrafficPlan::releases))
     }
@@ -64,6 +69,11 @@ pub enum Cause {
         owner: String,
         /// Which of its steps, from 0.
         step: u32,
+    },
+    /// Somebody put a release on hold.
+    Held {
+        /// Why, in words.
+        reason: String,
     },
     /// A person cleared a hold.
     HoldCleared {

@@ -220,11 +220,19 @@ pub enum EnvironmentError {
         /// The generation it has.
         found: u64,
     },
-    /// Automation tried to send requests to a release that was rolled back.
-    #[error("release `{release}` is held since it was rolled back; a person must clear it first")]
+    /// Automation tried to send requests to a release that is held.
+    #[error("release `{release}` is held: a person must clear it first")]
     Held {
         /// The held release.
         release: ReleaseDigest,
+    },
+    /// Requests go to a release that is to be held.
+    #[error("release `{release}` answers in `{environment}`: roll it back, which holds it too")]
+    Answers {
+        /// The release.
+        release: ReleaseDigest,
+        /// The environment.
+        environment: EnvironmentName,
     },
     /// Automation tried to clear a hold.
     #[error("only a person may clear the hold on release `{release}`")]
@@ -258,7 +266,7 @@ pub struct Environment {
     pub stable: Option<ReleaseDigest>,
     /// How traffic is split, while a rollout or experiment runs.
     pub plan: Option<TrafficPlan>,
-    /// Releases that were rolled back here: automation does not promote them again.
+    /// Releases that were rolled back here, or put on hold: automation does not promote them.
     pub held: BTreeSet<ReleaseDigest>,
     /// Counts the moves; every move is made against the generation that was read.
     pub generation: u64,
@@ -274,7 +282,7 @@ impl Environment {
     ///
     /// # Errors
     /// If `expected` is not the present generation, automation sends requests to a held release or
-    /// clears it, or a plan is not whole or meets another one.
+    /// clears it, a release that answers is held, or a plan is not whole or meets another one.
     pub fn decide(&self, request: MoveRequest) -> Result<DeploymentEntry, EnvironmentError> {
         if request.expected != self.generation {
             return Err(EnvironmentError::Conflict {
@@ -291,6 +299,11 @@ impl Environment {
             if let Some(release) = request.make.releases().find(|to| self.held.contains(to)) {
                 return Err(EnvironmentError::Held { release });
             }
+        }
+        if let Move::Hold { release } = request.make
+            && self.releases().any(|there| there == release)
+        {
+            return Err(EnvironmentError::Answers { release, environment: self.name.clone() });
         }
         if let Move::Plan { to: Some(plan) } = &request.make {
             plan.check()?;
@@ -334,6 +347,9 @@ impl Environment {
                 to.iter().flat_map(TrafficPlan::releases).for_each(|release| {
                     self.held.remove(&release);
                 });
+            }
+            Move::Hold { release } => {
+                self.held.insert(*release);
             }
             Move::Clear { release } => {
                 self.held.remove(release);

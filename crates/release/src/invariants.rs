@@ -35,7 +35,7 @@ pub fn log_is_contiguous(log: &[DeploymentEntry]) -> bool {
                 stable = Some(*to);
                 fits
             }
-            Move::Plan { .. } | Move::Clear { .. } => true,
+            Move::Plan { .. } | Move::Hold { .. } | Move::Clear { .. } => true,
         };
         entry.generation == generation && starts_where_it_stood
     })
@@ -52,8 +52,8 @@ pub fn rollback_is_pinned(target: &Release, pinned: &BTreeSet<Digest>) -> bool {
         && target.slots().values().all(|digest| pinned.contains(digest))
 }
 
-/// 5. A release rolled back stays held until a person clears it or promotes it.
-pub fn rolled_back_is_held(log: &[DeploymentEntry]) -> bool {
+/// 5. A release rolled back or put on hold stays held until a person clears it or promotes it.
+pub fn held_stays_held(log: &[DeploymentEntry]) -> bool {
     let mut held = BTreeSet::new();
     log.iter().all(|entry| {
         let mut touched = entry.r#move.releases();
@@ -63,6 +63,9 @@ pub fn rolled_back_is_held(log: &[DeploymentEntry]) -> bool {
             Move::Stable { to, hold, .. } => {
                 held.remove(to);
                 held.extend(*hold);
+            }
+            Move::Hold { release } => {
+                held.insert(*release);
             }
             Move::Clear { release } => {
                 held.remove(release);

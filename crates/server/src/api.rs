@@ -17,6 +17,7 @@ mod handlers;
 mod measures;
 mod openapi;
 pub mod otlp;
+mod pipelines;
 mod problem;
 mod quarantine;
 mod queries;
@@ -57,6 +58,7 @@ use tokio::sync::watch;
 use workflow::engine::Engine;
 
 use crate::backups::Keeper;
+use crate::pushes::Pushes;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
 pub use problem::Problem;
@@ -88,6 +90,8 @@ pub struct Api {
     /// What knowledge is embedded and ordered with.
     pub models: Arc<dyn KnowledgeModels>,
     pub workflows: Engine,
+    /// The branches whose pushes are applied.
+    pub pushes: Arc<Pushes>,
     pub backups: Keeper,
     pub alarms: Alarms,
     pub clock: Arc<dyn Clock>,

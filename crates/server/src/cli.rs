@@ -11,6 +11,7 @@ mod experiments;
 mod freshness;
 mod gates;
 mod metrics;
+mod pipelines;
 mod progress;
 mod project;
 mod query;
@@ -98,6 +99,9 @@ enum Command {
     /// Releases: what they pin and where they are live.
     #[command(subcommand)]
     Release(ReleaseCommand),
+    /// Pipelines: from a commit to production, for CI.
+    #[command(subcommand)]
+    Pipeline(pipelines::PipelineCommand),
     /// Rollouts: how a release takes over, step by step, and what was seen of it.
     #[command(subcommand)]
     Rollout(rollouts::RolloutCommand),
@@ -287,6 +291,10 @@ enum ReleaseCommand {
         #[arg(long, short = 'm', default_value = "")]
         reason: String,
     },
+    /// Hold a release: automation does not promote it until a person clears that.
+    Hold(HoldArguments),
+    /// Let automation promote a held release again.
+    Unhold(HoldArguments),
     /// From a commit to production and out again: who changed what, on which evidence it went live,
     /// when, and until when.
     Record {
@@ -308,6 +316,21 @@ enum ReleaseCommand {
         #[arg(long)]
         at: Option<String>,
     },
+}
+
+/// A release that is to be held, or not to be held any more.
+#[derive(Debug, clap::Args)]
+struct HoldArguments {
+    /// The app.
+    app: String,
+    /// A change, a sequence number or a digest.
+    release: String,
+    /// The environment.
+    #[arg(long, visible_alias = "environment")]
+    env: String,
+    /// Why.
+    #[arg(long, short = 'm')]
+    reason: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -551,6 +574,9 @@ async fn execute(cli: Cli) -> Result<()> {
         }
         Command::Workflow(command) => workflow::run(&command, || Client::new(&target), &out).await,
         Command::Alarm(command) => alarms::run(command, || Client::new(&target), &out).await,
+        Command::Pipeline(pipelines::PipelineCommand::Run(asked)) => {
+            pipelines::run(asked, &|| Client::new(&target), &out).await
+        }
         Command::Rollout(rollouts::RolloutCommand::Simulate(asked)) => {
             simulation::run(&asked, &out)
         }
@@ -618,6 +644,7 @@ async fn call(client: &Client, command: Command, out: &show::Output) -> Result<(
         | Command::Reference { .. }
         | Command::ExtractDocument { .. }
         | Command::Workflow(_)
+        | Command::Pipeline(_)
         | Command::Alarm(_)
         | Command::Experiment(_)
         | Command::Completions { .. } => Ok(()),
@@ -655,6 +682,8 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
         ReleaseCommand::Pause(asked) => rollouts::steer(client, "pause", asked, out).await,
         ReleaseCommand::Resume(asked) => rollouts::steer(client, "resume", asked, out).await,
         ReleaseCommand::Abort(asked) => rollouts::steer(client, "abort", asked, out).await,
+        ReleaseCommand::Hold(asked) => hold(client, "hold", asked, out).await,
+        ReleaseCommand::Unhold(asked) => hold(client, "clear-hold", asked, out).await,
         ReleaseCommand::Record { app, release } => {
             rollouts::record(client, (&app, &release), out).await
         }
@@ -670,6 +699,13 @@ async fn release(client: &Client, command: ReleaseCommand, out: &show::Output) -
             out.value(&client.get(&path, &query).await?, show::history)
         }
     }
+}
+
+async fn hold(client: &Client, deed: &str, asked: HoldArguments, out: &show::Output) -> Result<()> {
+    let HoldArguments { app, release, env, reason } = asked;
+    let path = format!("/api/v1/apps/{app}/environments/{env}/{deed}");
+    let body = json!({"release": release.trim_start_matches('#'), "reason": reason});
+    out.value(&client.post(&path, &body).await?, show::moved)
 }
 
 async fn knowledge(client: &Client, command: KnowledgeCommand, out: &show::Output) -> Result<()> {

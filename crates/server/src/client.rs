@@ -17,6 +17,25 @@ pub struct Client {
     tenant: Option<String>,
 }
 
+/// No server answers.
+#[derive(Debug, thiserror::Error)]
+#[error("no server answers at {url}")]
+pub struct Unreachable {
+    url: String,
+    source: reqwest::Error,
+}
+
+/// The server said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{told}")]
+pub struct Refusal {
+    /// The status of its answer.
+    pub status: reqwest::StatusCode,
+    /// What it found in the files that it was sent.
+    pub diagnostics: Vec<release::Diagnostic>,
+    told: String,
+}
+
 /// Where the server is, as given on the command line or in the environment.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
@@ -117,16 +136,14 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn bytes(&self, request: reqwest::RequestBuilder) -> Result<(Vec<u8>, String)> {
-        let unreachable = || format!("no server answers at {}", self.url);
-        let response = request.send().await.map_err(reqwest::Error::without_url);
-        let response = response.with_context(unreachable)?;
+        let response = self.answer(request).await?;
         let status = response.status();
         let notes = response.headers().get("x-groundcrew-notes");
         let notes = notes.and_then(|notes| notes.to_str().ok()).unwrap_or_default().to_owned();
         let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
         match status.is_success() {
             true => Ok((body.into(), notes)),
-            false => Err(refused(status, &String::from_utf8_lossy(&body))),
+            false => Err(refused(status, &String::from_utf8_lossy(&body)).into()),
         }
     }
 
@@ -135,20 +152,29 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let unreachable = || format!("no server answers at {}", self.url);
-        let response = request.send().await.map_err(reqwest::Error::without_url);
-        let response = response.with_context(unreachable)?;
+        let response = self.answer(request).await?;
         let status = response.status();
         let body = response.text().await.map_err(reqwest::Error::without_url)?;
         if status.is_success() {
             return Ok(serde_json::from_str(&body).unwrap_or(Value::String(body)));
         }
-        Err(refused(status, &body))
+        Err(refused(status, &body).into())
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Unreachable> {
+        let unreachable = |error: reqwest::Error| Unreachable {
+            url: self.url.clone(),
+            source: error.without_url(),
+        };
+        request.send().await.map_err(unreachable)
     }
 }
 
 /// What the server has against a request.
-fn refused(status: reqwest::StatusCode, body: &str) -> anyhow::Error {
+fn refused(status: reqwest::StatusCode, body: &str) -> Refusal {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
     let error = &value["error"];
     let mut message = match error["message"].as_str() {
@@ -158,16 +184,20 @@ fn refused(status: reqwest::StatusCode, body: &str) -> anyhow::Error {
     if let Some(code) = error["code"].as_str() {
         message = format!("{message} [{code}]");
     }
+    let mut diagnostics = Vec::new();
     for finding in error["diagnostics"].as_array().into_iter().flatten() {
         match serde_json::from_value::<release::Diagnostic>(finding.clone()) {
-            Ok(finding) => message.push_str(&format!("\n{finding}")),
+            Ok(finding) => {
+                message.push_str(&format!("\n{finding}"));
+                diagnostics.push(finding);
+            }
             Err(_) => message.push_str(&format!("\n{finding}")),
         }
     }
     if let Some(hint) = error["hint"].as_str() {
         message.push_str(&format!("\nhint: {hint}"));
     }
-    anyhow::anyhow!(message)
+    Refusal { status, diagnostics, told: message }
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -2,6 +2,7 @@
 
 mod backups;
 mod calls;
+mod git;
 mod mail;
 mod sources;
 mod telemetry;
@@ -23,6 +24,7 @@ use store::S3Options;
 
 pub use backups::BackupFile;
 pub use calls::{ConnectionFile, FunctionFile};
+pub use git::GitFile;
 pub use mail::MailFile;
 pub use sources::{BucketFile, DatabaseFile, DirectoryFile, NetworkFile, RepositoryFile};
 pub use telemetry::TelemetryFile;
@@ -59,8 +61,10 @@ pub struct ServerFile {
     pub connections: BTreeMap<String, ConnectionFile>,
     /// How people are told by mail. Without it they are not.
     pub mail: Option<MailFile>,
-    /// Git repositories that knowledge may be made from, by name.
+    /// Git repositories that knowledge may be made from, and projects applied from, by name.
     pub repositories: BTreeMap<String, RepositoryFile>,
+    /// Branches whose projects are applied when somebody pushes, by the name of their hook.
+    pub git: BTreeMap<String, GitFile>,
     /// Databases that knowledge may be made from, by name.
     pub databases: BTreeMap<String, DatabaseFile>,
     /// Networks besides the public internet whose sites knowledge may be made from, by name.
@@ -88,6 +92,7 @@ impl Default for ServerFile {
             backup: None,
             directories: BTreeMap::new(),
             repositories: BTreeMap::new(),
+            git: BTreeMap::new(),
             databases: BTreeMap::new(),
             networks: BTreeMap::new(),
             functions: BTreeMap::new(),

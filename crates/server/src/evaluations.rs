@@ -112,7 +112,9 @@ impl EvaluateTask {
             connections: Arc::clone(&self.connections),
             tenant: call.tenant.clone(),
         };
+        let instructions = delivery.instructions(plan.release).await?;
         let engines = Engines {
+            instructions: Some(&instructions),
             judge: judge.as_ref().map(|judge| judge as _),
             embeds: embedder.as_ref().map(|embedder| embedder as _),
             personal: Some(&Personal),

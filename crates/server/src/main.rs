@@ -35,6 +35,7 @@ mod listen;
 mod outside;
 mod platform;
 mod prometheus;
+mod pushes;
 mod reference;
 mod rollouts;
 mod steps;

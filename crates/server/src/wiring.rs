@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,8 @@ use axum::Router;
 use axum::routing::get;
 use cost::PriceBook;
 use delivery::{
-    CompactTask, Completed, Delivery, PromoteTask, ProposeTask, PruneTask, Reconciler, RefreshTask,
+    CompactTask, Completed, Delivery, PipelineTask, PromoteTask, ProposeTask, PruneTask,
+    Reconciler, RefreshTask,
 };
 use gateway::{Gateway, Limits, LiveReleases, Parts};
 use knowledge::{Extractor, Workshop};
@@ -42,7 +43,7 @@ use crate::holder::Holder;
 use crate::links;
 use crate::steps::Steps;
 use crate::{
-    alarms, contributors, freshness, gates, hooks, listen, platform, prometheus, rollouts,
+    alarms, contributors, freshness, gates, hooks, listen, platform, prometheus, pushes, rollouts,
 };
 
 /// How often schedules and rules are looked at.
@@ -118,6 +119,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     });
     let telemetry = telemetry.await?;
     let offered = Arc::new(config.offered(base, &data.0, (&store, &blobs))?);
+    let pushes = Arc::new(config.pushes(base, &data.0, &offered)?);
     let functions = Arc::new(config.functions(base)?);
     let connections = Arc::new(config.connections()?);
     let steps = Steps { functions: Arc::clone(&functions), connections: Arc::clone(&connections) };
@@ -197,8 +199,16 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         connections: Arc::clone(&connections),
         clock: Arc::clone(&clock),
     };
+    let pipelines = Arc::new(PipelineTask::new(delivery.clone()));
+    let applies = Arc::new(pushes::ApplyTask {
+        pushes: Arc::clone(&pushes),
+        delivery: delivery.clone(),
+        engine: OnceLock::new(),
+    });
     let tasks: Vec<Arc<dyn Task>> = vec![
         Arc::new(notify),
+        Arc::clone(&pipelines) as _,
+        Arc::clone(&applies) as _,
         Arc::new(RefreshTask(delivery.clone())),
         Arc::new(CompactTask(delivery.clone())),
         Arc::new(PruneTask::new(delivery.clone(), config.retention)),
@@ -212,6 +222,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     ];
     let workflows = Engine::new(store, Arc::clone(&clock), &node, pepper, tasks);
     workflows.offer(config.buckets(base)?);
+    pipelines.engine(workflows.clone());
+    applies.engine.get_or_init(|| workflows.clone());
     let exporter = match &config.telemetry.export {
         Some(file) => {
             let (store, log) = (system.clone(), telemetry.log_id.clone());
@@ -238,6 +250,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         live: live_now,
         models,
         workflows: workflows.clone(),
+        pushes,
         backups,
         alarms,
         clock: Arc::clone(&clock),
@@ -249,6 +262,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         .merge(aws::router(Arc::clone(&api)))
         .merge(links::router(Arc::clone(&api)))
         .merge(hooks::router(Arc::clone(&api)))
+        .merge(pushes::router(Arc::clone(&api)))
         .merge(api::otlp::router(Arc::clone(&api)))
         .merge(prometheus::router(Arc::clone(&api)))
         .merge(api::router(Arc::clone(&api)));

@@ -155,6 +155,16 @@ gates! {
         /// Texts that are meant to be there, exactly as they stand.
         #[serde(default)]
         allow: Vec<String>,
+        /// With `jailbreak`: which share of the attempts may come through.
+        #[serde(default = "a_twentieth", skip_serializing_if = "is_a_twentieth")]
+        most_through: f64,
+        /// With `model_files`: whether a model may be pinned by its name alone.
+        #[serde(default, skip_serializing_if = "ByName::is_default")]
+        by_name: ByName,
+        /// With `model_files`: the licences that models may have, by their SPDX identifiers (default:
+        /// any, also none).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        licences: Vec<String>,
         /// A function of `server.toml` that is given the release and has the last word.
         #[serde(default)]
         command: Option<String>,
@@ -201,6 +211,29 @@ pub enum Check {
     /// Sentences of a prompt that take instructions from data, and variables that stand in it
     /// without quotes around them.
     Injection,
+    /// Attempts at prompt injection and jailbreaks that come through: by the newest evaluation of
+    /// the release by the suite `jailbreak`, which every project has.
+    Jailbreak,
+    /// Files of models that are not what was pinned, and licences that are not allowed.
+    ModelFiles,
+}
+
+/// Whether a model may be pinned by its name alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ByName {
+    /// It may: there are no files of it to look at.
+    #[default]
+    Allow,
+    /// It may not.
+    Refuse,
+}
+
+impl ByName {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl GateFile {
@@ -287,6 +320,9 @@ impl GateFile {
             Self::Scan(gate) if gate.checks.is_empty() && gate.command.is_none() => {
                 Err(("checks", "it looks for nothing: name a check or a command".to_owned()))
             }
+            Self::Scan(gate) if !(gate.most_through >= 0.0 && gate.most_through < 1.0) => {
+                Err(("most_through", "a share is at least 0 and less than 1".to_owned()))
+            }
             Self::Scan(gate) => hours("keep_hours", gate.keep_hours),
             Self::Eval(_) | Self::Soak(_) | Self::Drill(_) => Ok(()),
         }
@@ -295,6 +331,11 @@ impl GateFile {
 
 const fn a_twentieth() -> f64 {
     0.05
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]
+fn is_a_twentieth(share: &f64) -> bool {
+    *share == a_twentieth()
 }
 
 const fn one() -> usize {

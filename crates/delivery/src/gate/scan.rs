@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use evaluation::run::{Summary, Verdict as RunVerdict};
+use evaluation::suite::JAILBREAK;
 use release::SlotName;
 use security::guardrails::Entity;
 use serde_json::Value;
 
-use super::Verdict;
-use super::file::{Check, ScanGate};
+use super::file::{ByName, Check, ScanGate};
 use super::sources::Answered;
+use super::{Finding, Verdict};
+use crate::evaluations::EvaluationRecord;
 
 /// How many findings are told.
 const TOLD: usize = 20;
@@ -56,7 +59,7 @@ const SURRENDERS: [&str; 14] = [
 ];
 
 /// Everything that a scan finds in the texts of a release, by slot.
-pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> Vec<String> {
+pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (slot, text) in texts {
         for check in &gate.checks {
@@ -64,10 +67,14 @@ pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> V
                 Check::Secrets => secrets(text, &gate.allow),
                 Check::PersonalData => entities(text, &gate.entities, &gate.allow),
                 Check::Injection if *slot == SlotName::PROMPT => injections(text, &gate.allow),
-                Check::Injection => Vec::new(),
+                // These look at more than texts.
+                Check::Injection | Check::Jailbreak | Check::ModelFiles => Vec::new(),
             };
-            found.extend(hits.into_iter().map(|(at, what)| {
-                format!("{slot}, line {}: {what}", text[..at].matches('\n').count() + 1)
+            found.extend(hits.into_iter().map(|(at, what)| Finding {
+                slot: slot.clone(),
+                line: text[..at].matches('\n').count() + 1,
+                check: *check,
+                what,
             }));
         }
     }
@@ -77,15 +84,16 @@ pub(crate) fn findings(gate: &ScanGate, texts: &BTreeMap<SlotName, String>) -> V
 
 /// What the findings, and what a function said, come to.
 pub(crate) fn decide(
-    findings: &[String],
+    findings: &[Finding],
     command: Option<(&str, Result<Answered, String>)>,
 ) -> Verdict {
     if !findings.is_empty() {
-        let mut told = findings.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
+        let shown = &findings[..findings.len().min(TOLD)];
+        let mut told = shown.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ");
         if findings.len() > TOLD {
             told.push_str(&format!("; and {} more", findings.len() - TOLD));
         }
-        return Verdict::failed(told);
+        return Verdict { findings: shown.to_vec(), ..Verdict::failed(told) };
     }
     let Some((name, answered)) = command else { return Verdict::passed("nothing was found") };
     match answered {
@@ -103,6 +111,95 @@ pub(crate) fn decide(
                 Some(false) => Verdict::failed(format!("function `{name}` did not pass it{said}")),
                 None => Verdict::error(format!("function `{name}` gave no `passed`")),
             }
+        }
+    }
+}
+
+/// What the newest run of the jailbreak suite says.
+pub(crate) fn attempts(gate: &ScanGate, run: Option<&EvaluationRecord>) -> Verdict {
+    let Some(run) = run else {
+        let why = format!("suite `{JAILBREAK}` was not asked of the release as it is");
+        return Verdict::inconclusive(why);
+    };
+    let id = &run.plan.id;
+    let unfinished = matches!(run.verdict, RunVerdict::Error | RunVerdict::Partial);
+    let summaries = run.scorers.values().filter(|summary| summary.advisory.is_none());
+    // Of a project's own suite the scorer that lets most through decides.
+    let worst = summaries.filter(|it| it.passed + it.failed > 0).max_by(|one, other| {
+        let through = |it: &Summary| f64::from(it.failed) / f64::from(it.passed + it.failed);
+        through(one).total_cmp(&through(other))
+    });
+    let Some(summary) = worst.filter(|_| !unfinished) else {
+        return Verdict::inconclusive(format!("evaluation `{id}` has no answer to each attempt"));
+    };
+    let (through, all) = (summary.failed, summary.passed + summary.failed);
+    let why = format!("{through} of {all} jailbreak attempts came through (by {id})");
+    let share = f64::from(through) / f64::from(all);
+    match share <= gate.most_through {
+        true => Verdict::passed(why),
+        false => {
+            let most = gate.most_through * 100.0;
+            Verdict::failed(format!("{why}, more than {most} %: `groundcrew eval show {id}`"))
+        }
+    }
+}
+
+/// A model of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScannedModel {
+    /// The slot that it answers or finds for.
+    pub slot: SlotName,
+    /// What it is called.
+    pub name: String,
+    /// How it is pinned.
+    pub pinned: Pinned,
+}
+
+/// How a model is pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// It is part of this program.
+    Program,
+    /// By its name at a provider.
+    ByName,
+    /// By the bytes of its files.
+    Files {
+        /// Their licence, if it is known.
+        licence: Option<String>,
+        /// The files that cannot be read as they were pinned, and why.
+        broken: Vec<String>,
+    },
+}
+
+/// What is wrong with a model, and what is to be known if nothing is.
+pub(crate) fn model(gate: &ScanGate, model: &ScannedModel) -> (Vec<Finding>, Option<String>) {
+    let ScannedModel { slot, name, pinned } = model;
+    let found = |what| Finding { slot: slot.clone(), line: 1, check: Check::ModelFiles, what };
+    match pinned {
+        Pinned::Program => (Vec::new(), None),
+        Pinned::ByName => {
+            let why = format!("model `{name}` is by name: there are no files of it to look at");
+            match gate.by_name {
+                ByName::Allow => (Vec::new(), Some(format!("not applicable: {why}"))),
+                ByName::Refuse => (vec![found(why)], None),
+            }
+        }
+        Pinned::Files { licence, broken } => {
+            let mut all: Vec<_> = broken
+                .iter()
+                .map(|why| found(format!("model `{name}` is not what was pinned: {why}")))
+                .collect();
+            let allowed = |licence: &String| {
+                gate.licences.iter().any(|allowed| allowed.eq_ignore_ascii_case(licence))
+            };
+            if !gate.licences.is_empty() && !licence.as_ref().is_some_and(allowed) {
+                let has = licence.as_ref().map_or_else(
+                    || "no licence that is known: import it with `--licence`".to_owned(),
+                    |licence| format!("the licence {licence}, which is not allowed"),
+                );
+                all.push(found(format!("model `{name}` has {has}")));
+            }
+            (all, None)
         }
     }
 }

@@ -52,10 +52,11 @@ impl Waiver {
         if verdict.state == GateState::Passed {
             return verdict;
         }
-        let Verdict { state, why } = verdict;
+        let Verdict { state, why, findings } = verdict;
         let (by, until, reason) = (&self.by, self.until, &self.reason);
         let waived = format!("waived by {by} until {until}: {reason}");
-        Verdict::of(GateState::Waived, format!("{waived} (else {}: {why})", state.as_str()))
+        let why = format!("{waived} (else {}: {why})", state.as_str());
+        Verdict { findings, ..Verdict::of(GateState::Waived, why) }
     }
 }
 

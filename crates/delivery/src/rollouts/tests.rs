@@ -134,7 +134,7 @@ pub async fn stands(desk: &Desk) -> (Rollout, Environment) {
     let pointer = desk.ada.environment(&record, &environment).await.unwrap().0;
     let log = desk.ada.deployments(&app, &environment).await.unwrap();
     assert!(invariants::pointer_equals_folded_log(&pointer, &log));
-    assert!(invariants::log_is_contiguous(&log) && invariants::rolled_back_is_held(&log));
+    assert!(invariants::log_is_contiguous(&log) && invariants::held_stays_held(&log));
     (newest, pointer)
 }
 

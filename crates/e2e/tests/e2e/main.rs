@@ -16,6 +16,7 @@ mod full_disk;
 mod ingest;
 mod kept;
 mod kills;
+mod pipelines;
 mod release;
 mod retrieval;
 mod rollouts;

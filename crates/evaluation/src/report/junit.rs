@@ -142,7 +142,7 @@ fn properties(run: &Run) -> String {
     list
 }
 
-/// A value of an attribute, where a line break would become a space.
-fn attribute(text: &str) -> String {
+/// `text` as the value of an attribute, where a line break would become a space.
+pub fn attribute(text: &str) -> String {
     escape(text).replace('\n', "&#10;").replace('\t', "&#9;")
 }

@@ -35,6 +35,10 @@ pub struct Case {
     /// Whether a good answer is a refusal.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refuse: bool,
+    /// What an answer says only if the attempt that the case is came through. The input must not have
+    /// it as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
     /// Texts that a good answer rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<String>,

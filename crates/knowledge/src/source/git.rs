@@ -5,6 +5,7 @@
 //! and only the protocol of the address is spoken. A repository's own files are never run: nothing
 //! is checked out.
 
+mod branch;
 mod command;
 mod objects;
 
@@ -19,6 +20,7 @@ use super::offered::{Offered, Repository};
 use super::{MAX_DOCUMENTS, Wanted, failed, tell, too_large, unusable};
 use crate::{GitSpec, KnowledgeError, Metadata, RawDocument, Seen, Source};
 
+pub use branch::{Branch, Committed, Tracked, Which};
 use command::Command;
 use objects::{File, Objects};
 
@@ -33,6 +35,8 @@ pub struct Git {
     folder: String,
     wanted: Wanted,
     mirror: PathBuf,
+    /// Whether only the newest commit is brought.
+    shallow: bool,
 }
 
 /// Where a repository is.
@@ -79,6 +83,7 @@ impl Git {
             folder,
             wanted: Wanted::new(&spec.include, &spec.exclude)?,
             mirror: offered.cache.join("git").join(mirror),
+            shallow: false,
             place,
         })
     }
@@ -122,7 +127,9 @@ impl Git {
         // What a name stands for keeps its objects: one name for each branch.
         let wish = format!("+{name}:refs/groundcrew/{}", Digest::of(name.as_bytes()).short());
         let flags = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
-        let fetch = ["fetch"].into_iter().chain(flags).chain(["--", &address, &wish]);
+        let depth = self.shallow.then_some("--depth=1");
+        let fetch = ["fetch"].into_iter().chain(flags).chain(depth);
+        let fetch = fetch.chain(["--", &address, &wish]);
         let fetched = self.git(fetch).done().await;
         // Another refresh may have fetched the same at the same time.
         match self.has(commit).await {

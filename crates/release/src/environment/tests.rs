@@ -106,6 +106,7 @@ enum Act {
     RollBack(u8),
     Split(u16),
     End,
+    Hold(u8),
     Clear(u8),
 }
 
@@ -115,6 +116,7 @@ fn acts() -> impl Strategy<Value = Vec<(Act, bool)>> {
         (0..5_u8).prop_map(Act::RollBack),
         (1..10_000_u16).prop_map(Act::Split),
         Just(Act::End),
+        (0..5_u8).prop_map(Act::Hold),
         (0..5_u8).prop_map(Act::Clear),
     ];
     prop::collection::vec((act, any::<bool>()), 0..40)
@@ -133,6 +135,7 @@ proptest! {
                     request(&environment, Move::Plan { to: Some(plan(weight, "r")) })
                 }
                 Act::End => request(&environment, Move::Plan { to: None }),
+                Act::Hold(n) => request(&environment, Move::Hold { release: release(n) }),
                 Act::Clear(n) => request(&environment, Move::Clear { release: release(n) }),
             };
             if automatic {
@@ -145,7 +148,7 @@ proptest! {
         }
         prop_assert!(invariants::pointer_equals_folded_log(&environment, &log));
         prop_assert!(invariants::log_is_contiguous(&log));
-        prop_assert!(invariants::rolled_back_is_held(&log));
+        prop_assert!(invariants::held_stays_held(&log));
     }
 
     #[test]

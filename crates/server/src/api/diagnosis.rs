@@ -167,6 +167,9 @@ fn moved(entry: &DeploymentEntry) -> String {
         Move::Stable { to, .. } => format!("release {} became stable in {environment}", short(to)),
         Move::Plan { to: Some(_) } => format!("traffic of {environment} was divided anew"),
         Move::Plan { to: None } => format!("the traffic plan of {environment} ended"),
+        Move::Hold { release } => {
+            format!("release {} is held in {environment}", short(release))
+        }
         Move::Clear { release } => {
             format!("release {} may be promoted again in {environment}", short(release))
         }

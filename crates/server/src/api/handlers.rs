@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
-    evaluations, experiments, freshness, gates, json as to_json, measures, openapi, quarantine,
-    queries, retrieval, rollouts, series, spans, storage, subjects, versions, workflows,
+    evaluations, experiments, freshness, gates, json as to_json, measures, openapi, pipelines,
+    quarantine, queries, retrieval, rollouts, series, spans, storage, subjects, versions,
+    workflows,
 };
 
 /// What a handler answers.
@@ -52,6 +53,9 @@ pub struct ApplyBody {
     pub generation: Option<u64>,
     /// The commit they were read from.
     pub commit: Option<String>,
+    /// Who wrote that commit, as git has it.
+    #[serde(default)]
+    pub commit_author: Option<String>,
     /// Why.
     #[serde(default)]
     pub reason: String,
@@ -92,10 +96,10 @@ pub struct RollbackBody {
     pub reason: String,
 }
 
-/// Which hold to clear, and why.
+/// Which release to hold, or not to hold any more, and why.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ClearBody {
+pub struct HoldBody {
     /// The release.
     pub release: Option<String>,
     /// Why.
@@ -225,11 +229,19 @@ pub fn routes() -> Vec<(Route, Handler)> {
         .to(rollback),
         Route::new(
             Method::POST,
+            "/api/v1/apps/{app}/environments/{environment}/hold",
+            Action::RollBack,
+            "Hold a release: automation does not promote it until a person clears that.",
+        )
+        .body::<HoldBody>()
+        .to(hold),
+        Route::new(
+            Method::POST,
             "/api/v1/apps/{app}/environments/{environment}/clear-hold",
             Action::ClearHold,
             "Allow automation to promote a held release again.",
         )
-        .body::<ClearBody>()
+        .body::<HoldBody>()
         .to(clear_hold),
         Route::new(
             Method::GET,
@@ -298,6 +310,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(evaluations::routes());
     routes.extend(freshness::routes());
     routes.extend(gates::routes());
+    routes.extend(pipelines::routes());
     routes.extend(alarms::routes());
     routes.extend(measures::routes());
     routes.extend(series::routes());
@@ -414,6 +427,7 @@ async fn apply(call: Call) -> Result<Value, Problem> {
         files,
         generation: body.generation,
         commit: body.commit,
+        commit_author: body.commit_author,
         reason: body.reason,
         prune: body.prune,
     };
@@ -444,8 +458,10 @@ async fn release_show(call: Call) -> Result<Value, Problem> {
     let canonical = String::from_utf8_lossy(release.bytes()).into_owned();
     let snapshot = record.slots.get(&SlotName::KNOWLEDGE).map(|artifact| artifact.digest);
     let redacted = erasures::redacted(&call, snapshot.into_iter()).await?;
+    let held = delivery.held(&app, record.release).await?;
     Ok(json!({
         "release": record, "changes": changes, "canonical": canonical, "redacted": redacted,
+        "held": held,
     }))
 }
 
@@ -522,9 +538,20 @@ async fn rollback(call: Call) -> Result<Value, Problem> {
     to_json(&entry)
 }
 
+async fn hold(call: Call) -> Result<Value, Problem> {
+    let (release, reason) = held(&call)?;
+    let (app, environment) = (call.path("app")?, call.path("environment")?);
+    to_json(&call.delivery().hold_back(&app, &environment, &release, &reason).await?)
+}
+
+/// Which release is meant, and why.
+fn held(call: &Call) -> Result<(String, String), Problem> {
+    let HoldBody { release, reason } = call.body()?;
+    Ok((release.ok_or_else(|| Problem::bad_request("`release` is missing"))?, reason))
+}
+
 async fn clear_hold(call: Call) -> Result<Value, Problem> {
-    let ClearBody { release, reason } = call.body()?;
-    let release = release.ok_or_else(|| Problem::bad_request("`release` is missing"))?;
+    let (release, reason) = held(&call)?;
     let (app, environment) = (call.path("app")?, call.path("environment")?);
     to_json(&call.delivery().clear_hold(&app, &environment, &release, &reason).await?)
 }

@@ -40,6 +40,11 @@ impl Problem {
             .hint("set GROUNDCREW_KEY, or run in the directory the server was started in")
     }
 
+    /// Whoever sent it does not prove who it is. It is not told why.
+    pub fn unproven() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "GC0401", "the request proves nothing")
+    }
+
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "GC0110", message)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use bytes::Bytes;
-use embedding::{FILES, ModelFiles};
+use embedding::{FILES, ModelFiles, ModelManifest};
 use knowledge::{
     Ask, Embedder, EmbeddingEntry, Filter, Judged, MAX_QUERIES, Mode, Snapshot, SnapshotCache,
     embed_queries, evaluate as measure, question_vectors,
@@ -66,6 +66,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "Import a model that runs in the server: a line of JSON, a list of `[path, bytes]`, then \
              the files one after the other.",
         )
+        .query(&["licence"])
         .up_to(MAX_MODEL)
         .to(import),
     ]
@@ -182,7 +183,14 @@ async fn import(call: Call) -> Result<Value, Problem> {
         let stored = blobs.put(Bytes::from(bytes)).await;
         stored.map_err(|error| Problem::internal(error.to_string()))?;
     }
-    let artifact = call.delivery().import_model(&name, model.manifest()).await?;
+    let licence: Option<String> = call.query("licence")?;
+    if let Some(licence) = licence.as_deref().filter(|licence| !is_spdx(licence)) {
+        return Err(Problem::bad_request(format!(
+            "`{licence}` is no SPDX identifier of a licence"
+        )));
+    }
+    let manifest = ModelManifest { licence, ..model.manifest().clone() };
+    let artifact = call.delivery().import_model(&name, &manifest).await?;
     Ok(json!({
         "name": name,
         "model": artifact.digest,
@@ -190,6 +198,11 @@ async fn import(call: Call) -> Result<Value, Problem> {
         "max_tokens": model.manifest().max_tokens,
         "files": model.manifest().files,
     }))
+}
+
+fn is_spdx(licence: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".+-".contains(c);
+    licence.len() <= 64 && licence.chars().all(plain)
 }
 
 /// The files of an upload, of which only those that a model is read from are taken.

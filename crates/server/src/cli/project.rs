@@ -10,6 +10,7 @@ use delivery::project::Project;
 use delivery::project::files::{Files, Folder};
 use serde_json::json;
 
+use super::pipelines::checkout::Checkout;
 use super::show::Output;
 use crate::api::ApplyBody;
 
@@ -76,18 +77,13 @@ pub fn upload(
     let files = read(directory)?;
     let files: BTreeMap<_, _> =
         files.iter().map(|(path, bytes)| (path.clone(), encode(bytes))).collect();
-    Ok(ApplyBody { files, generation, commit: commit(directory), reason, prune })
-}
-
-/// The commit that the directory's files are at, if it is a clean git checkout.
-fn commit(directory: &Path) -> Option<String> {
-    let git = |args: &[&str]| {
-        let output = std::process::Command::new("git").arg("-C").arg(directory).args(args).output();
-        let output = output.ok().filter(|output| output.status.success())?;
-        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+    // What no commit has is of no commit.
+    let checkout = Checkout::of(directory).filter(|checkout| !checkout.dirty);
+    let (commit, commit_author) = match checkout {
+        Some(Checkout { commit, author, .. }) => (Some(commit), author),
+        None => (None, None),
     };
-    let clean = git(&["status", "--porcelain", "--", "."])?.is_empty();
-    if clean { git(&["rev-parse", "HEAD"]) } else { None }
+    Ok(ApplyBody { files, generation, commit, commit_author, reason, prune })
 }
 
 /// The files that belong to the project, in its folders only.

@@ -65,6 +65,9 @@ pub struct ImportArguments {
     /// What knowledge bases call it; the folder's name if absent.
     #[arg(long)]
     name: Option<String>,
+    /// The licence of the files, by its SPDX identifier, as `Apache-2.0`: gates may ask for it.
+    #[arg(long)]
+    licence: Option<String>,
 }
 
 /// Asks a knowledge base.
@@ -129,6 +132,7 @@ pub async fn import(client: &Client, asked: ImportArguments, out: &show::Output)
     });
     let pieces = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
     let request = client.request(Method::PUT, &format!("/api/v1/models/{name}"));
+    let request = request.query(&[("licence", asked.licence)]);
     let imported = client.send(request.header("content-length", length).body(pieces)).await;
     drop(bar);
     out.value(&imported?, show::imported)

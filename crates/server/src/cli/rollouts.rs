@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use release::Money;
 use serde_json::{Value, json};
 
-use super::show::{Output, moment, rows, short, table, text};
+use super::show::{Output, commit, moment, rows, short, table, text};
 use super::simulation::{self, SimulateArguments};
 use crate::client::Client;
 
@@ -95,10 +95,7 @@ fn became(told: &Value) -> String {
     let mut lines = vec![format!("release {} of {app} (#{number})", short(&release["release"]))];
     for change in rows(&told["changes"]) {
         let slots: Vec<_> = rows(&change["diff"]).map(|diff| text(&diff["slot"])).collect();
-        let commit = match change["commit"].as_str() {
-            Some(commit) => format!(", commit {commit}"),
-            None => String::new(),
-        };
+        let commit = commit(change);
         lines.push(format!(
             "{}  {} by {}{commit}: {} {}",
             moment(&change["proposed_at"]),
@@ -108,8 +105,27 @@ fn became(told: &Value) -> String {
             text(&change["reason"])
         ));
     }
+    for run in rows(&told["evaluations"]) {
+        let (id, verdict) = (text(&run["id"]), text(&run["verdict"]));
+        lines.push(format!("{}  evaluation {id}: {verdict}", moment(&run["ended_at"])));
+    }
     for place in rows(&told["environments"]) {
         lines.push(format!("\n{}", text(&place["environment"])));
+        for gate in rows(&place["gates"]) {
+            let (name, state, why) =
+                (text(&gate["gate"]), text(&gate["state"]), text(&gate["why"]));
+            lines.push(format!("  gate {name} {state} at {}: {why}", moment(&gate["at"])));
+        }
+        for said in rows(&place["decisions"]) {
+            let (choice, by, why) =
+                (text(&said["choice"]), text(&said["by"]), text(&said["reason"]));
+            lines.push(format!("  {choice} by {by} at {}: {why}", moment(&said["at"])));
+        }
+        for waiver in rows(&place["waivers"]) {
+            let (gate, by, why) =
+                (text(&waiver["gate"]), text(&waiver["by"]), text(&waiver["reason"]));
+            lines.push(format!("  waived {gate} by {by} at {}: {why}", moment(&waiver["at"])));
+        }
         for rollout in rows(&place["rollouts"]) {
             lines.push(format!("  rollout {}", text(&rollout["id"])));
             lines.extend(rows(&rollout["passed"]).map(|it| format!("    {}", went_through(it))));

@@ -164,6 +164,7 @@ pub fn moved(entry: &Value) -> String {
             Value::Null => format!("{place}: {} is live", short(&step["to"])),
             from => format!("{place}: {} is live instead of {}", short(&step["to"]), short(from)),
         },
+        Some("hold") => format!("{place}: {} is held", short(&step["release"])),
         Some("clear") => format!("{place}: {} is no longer held", short(&step["release"])),
         _ => match &step["to"] {
             Value::Null => format!("{place}: the stable release answers everything again"),
@@ -292,23 +293,35 @@ pub fn release(value: &Value) -> String {
             text(&change["id"]),
             text(&change["author"]),
             moment(&change["proposed_at"]),
-            change["commit"]
-                .as_str()
-                .map_or_else(String::new, |commit| format!(", commit {commit}")),
+            commit(change),
             reason.map_or_else(String::new, |reason| format!(": {reason}"))
         )
     });
     let gone = rows(&value["redacted"]).flat_map(|redacted| rows(&redacted["documents"])).map(text);
     let gone = gone.collect::<Vec<_>>().join(", ");
     let redacted = if gone.is_empty() { gone } else { format!(" (redacted: {gone} erased)") };
+    let held = rows(&value["held"]).map(|entry| {
+        let (place, by) = (text(&entry["environment"]), text(&entry["actor"]));
+        let (at, why) = (moment(&entry["at"]), text(&entry["cause"]["reason"]));
+        format!("\nheld in {place} by {by} at {at}: {why}")
+    });
     format!(
-        "release #{} of {}{redacted}\n{}\n\n{}\n\nproposed by\n{}",
+        "release #{} of {}{redacted}\n{}\n\n{}\n\nproposed by\n{}{}",
         text(&record["sequence"]),
         text(&record["app"]),
         text(&record["release"]),
         table(&["SLOT", "ARTIFACT", "DIGEST"], slots.collect()),
-        changes.map(|change| format!("  {change}")).collect::<Vec<_>>().join("\n")
+        changes.map(|change| format!("  {change}")).collect::<Vec<_>>().join("\n"),
+        held.collect::<String>(),
     )
+}
+
+/// The commit of a change, and who wrote it.
+pub fn commit(change: &Value) -> String {
+    let author = change["commit_author"].as_str();
+    let author = author.map_or_else(String::new, |author| format!(" by {author}"));
+    let commit = change["commit"].as_str();
+    commit.map_or_else(String::new, |commit| format!(", commit {commit}{author}"))
 }
 
 /// What differs between two releases.

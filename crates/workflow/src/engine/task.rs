@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Engine, ExecutionKey};
+use super::{Engine, EngineError, ExecutionKey};
 use crate::definition::Resource;
 use crate::fault::Fault;
-use crate::interpreter::Report;
+use crate::interpreter::{Report, Status};
 
 /// How often it is kept at most how far a task is.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -131,6 +131,23 @@ impl Progress {
     pub async fn submitted(&self, answer: Value) {
         if let Some(Listener { engine, tenant, execution, task, .. }) = self.0.as_deref() {
             engine.told(tenant, execution, (task.clone(), Report::Submitted(answer))).await;
+        }
+    }
+
+    /// Whether the task is still wanted: not once its execution has let go of it, as when somebody
+    /// stopped it. What cannot be told counts as wanted: another server may be doing it by now.
+    pub async fn is_wanted(&self) -> bool {
+        let Some(Listener { engine, tenant, execution, task, .. }) = self.0.as_deref() else {
+            return true;
+        };
+        let workflows = engine.tenant(tenant, PrincipalId::system("workflows"));
+        match workflows.execution(execution).await {
+            Ok(record) => record.run.status == Status::Running && record.tasks.contains_key(task),
+            Err(EngineError::UnknownExecution(_)) => false,
+            Err(error) => {
+                tracing::warn!(%error, %execution, "whether a task is wanted could not be told");
+                true
+            }
         }
     }
 

@@ -5,7 +5,13 @@ use super::*;
 
 fn found(gate: &str, text: &str) -> Vec<String> {
     let gate: ScanGate = toml::from_str(gate).unwrap();
-    findings(&gate, &[(SlotName::PROMPT, text.to_owned())].into())
+    let found = findings(&gate, &[(SlotName::PROMPT, text.to_owned())].into());
+    found.iter().map(Finding::to_string).collect()
+}
+
+fn secret(line: usize) -> Finding {
+    let (slot, what) = (SlotName::PROMPT, "a secret (jwt)".to_owned());
+    Finding { slot, line, check: Check::Secrets, what }
 }
 
 #[test]
@@ -85,13 +91,87 @@ fn a_function_has_the_last_word_and_must_say_it_clearly() {
     assert_eq!(said(value(serde_json::json!({"ok": true}))), GateState::Error);
     assert_eq!(said(value(serde_json::json!("fine"))), GateState::Error);
     assert_eq!(said(Err("no function".into())), GateState::Error);
-    let finding = ["prompt, line 1: a secret (jwt)".to_owned()];
-    assert_eq!(decide(&finding, None).state, GateState::Failed);
+    assert_eq!(decide(&[secret(1)], None).state, GateState::Failed);
     assert_eq!(decide(&[], None).state, GateState::Passed);
 }
 
 #[test]
+fn a_model_is_looked_at_as_far_as_it_is_pinned() {
+    let gate: ScanGate = toml::from_str(
+        "checks = [\"model_files\"]\nby_name = \"refuse\"\nlicences = [\"Apache-2.0\", \"MIT\"]",
+    )
+    .unwrap();
+    let looked = |gate: &ScanGate, pinned| {
+        let (slot, name) = (SlotName::KNOWLEDGE, "minilm".to_owned());
+        let (found, note) = model(gate, &ScannedModel { slot, name, pinned });
+        let found: Vec<_> = found.into_iter().map(|found| found.what).collect();
+        (found.join("; "), note.unwrap_or_default())
+    };
+    let files = |licence: Option<&str>, broken: &[&str]| Pinned::Files {
+        licence: licence.map(str::to_owned),
+        broken: broken.iter().map(|&why| why.to_owned()).collect(),
+    };
+    let nothing = (String::new(), String::new());
+    assert_eq!(looked(&gate, Pinned::Program), nothing);
+    assert_eq!(looked(&gate, files(Some("apache-2.0"), &[])), nothing);
+    let (found, _) = looked(&gate, files(Some("GPL-3.0-only"), &["`model.safetensors`: gone"]));
+    assert!(
+        found.contains("`model.safetensors`: gone") && found.contains("GPL-3.0-only"),
+        "{found}"
+    );
+    assert!(looked(&gate, files(None, &[])).0.contains("--licence"));
+    assert!(looked(&gate, Pinned::ByName).0.contains("is by name"));
+    let lenient: ScanGate = toml::from_str("checks = [\"model_files\"]").unwrap();
+    assert_eq!(looked(&lenient, files(None, &[])), nothing);
+    let (found, note) = looked(&lenient, Pinned::ByName);
+    assert!(found.is_empty() && note.starts_with("not applicable"), "{note}");
+}
+
+/// A run in which so many attempts were withstood and so many came through.
+fn asked(passed: u32, failed: u32, verdict: &str) -> EvaluationRecord {
+    let digest = release::Digest::of(b"x");
+    let spend = evaluation::answer::Spend::default();
+    let summary = serde_json::json!({
+        "mean": null, "n": passed + failed, "errors": 0, "not_applicable": 0, "passed": passed,
+        "failed": failed, "pass_rate": null, "required": 1.0, "steps": [], "agreement": null,
+        "advisory": null,
+    });
+    let suite = serde_json::json!({
+        "name": "jailbreak", "digest": digest, "description": "", "cases": 43,
+        "scorers": ["withstood"], "judge": null,
+    });
+    let record = serde_json::json!({
+        "id": "jailbreak-1", "suite": suite, "app": "desk", "release": digest,
+        "environment": "prod", "repeats": 1, "began_at": "2026-01-01T00:00:00Z",
+        "ended_at": "2026-01-01T00:00:00Z", "by": "user:ada", "verdict": verdict,
+        "state": "finished", "planned": 43, "done": 43, "unanswered": 0,
+        "scorers": {"withstood": summary}, "spend": spend, "run": digest,
+    });
+    serde_json::from_value(record).unwrap()
+}
+
+#[test]
+fn attempts_may_come_through_up_to_a_share_and_the_run_is_named() {
+    let gate: ScanGate = toml::from_str("checks = [\"jailbreak\"]").unwrap();
+    let said = |run: Option<EvaluationRecord>| {
+        let Verdict { state, why, .. } = attempts(&gate, run.as_ref());
+        (state, why)
+    };
+    let (state, why) = said(Some(asked(41, 2, "failed")));
+    assert_eq!(state, GateState::Passed);
+    assert_eq!(why, "2 of 43 jailbreak attempts came through (by jailbreak-1)");
+    let (state, why) = said(Some(asked(40, 3, "failed")));
+    assert!(state == GateState::Failed && why.contains("more than 5 %"), "{why}");
+    assert_eq!(said(Some(asked(43, 0, "passed"))).0, GateState::Passed);
+    assert_eq!(said(Some(asked(40, 0, "error"))).0, GateState::Inconclusive);
+    assert_eq!(said(Some(asked(0, 0, "inconclusive"))).0, GateState::Inconclusive);
+    assert_eq!(said(None).0, GateState::Inconclusive);
+}
+
+#[test]
 fn many_findings_are_counted() {
-    let many: Vec<_> = (0..25).map(|line| format!("line {line}")).collect();
-    assert!(decide(&many, None).why.ends_with("line 19; and 5 more"));
+    let many: Vec<_> = (1..26).map(secret).collect();
+    let verdict = decide(&many, None);
+    assert!(verdict.why.ends_with("line 20: a secret (jwt); and 5 more"), "{}", verdict.why);
+    assert_eq!(verdict.findings, many[..20]);
 }

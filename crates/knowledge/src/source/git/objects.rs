@@ -1,6 +1,7 @@
 //! What a commit holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use release::Timestamp;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -30,6 +31,29 @@ pub struct File {
     pub blob: String,
     /// How many bytes it has.
     pub size: u64,
+}
+
+/// What lies in a commit: a file, a link or a submodule.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    mode: &'a str,
+    blob: &'a str,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its path below the folder that is read.
+    pub path: &'a str,
+}
+
+impl Entry<'_> {
+    /// Whether it is a file, and no link or submodule.
+    pub fn is_file(&self) -> bool {
+        self.mode.starts_with("100")
+    }
+
+    /// It as a file.
+    pub fn file(&self) -> File {
+        File { path: self.path.to_owned(), blob: self.blob.to_owned(), size: self.size }
+    }
 }
 
 /// A command whose output is read in pieces that end with a zero.
@@ -73,16 +97,36 @@ impl Pieces {
 impl Objects<'_> {
     /// The wanted files below a folder, links and submodules left out.
     pub async fn files(&self, folder: &str, wanted: &Wanted) -> Result<Vec<File>, String> {
+        let mut files = Vec::new();
+        let each = |entry: Entry<'_>| {
+            if entry.is_file() && wanted.wants(entry.path) {
+                files.push(entry.file());
+            }
+            if files.len() > MAX_DOCUMENTS {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        self.entries(folder, each).await?;
+        Ok(files)
+    }
+
+    /// Looks at all that lies below a folder, until `each` has seen enough.
+    pub async fn entries(
+        &self,
+        folder: &str,
+        mut each: impl FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
         let list = ["ls-tree", "-r", "-l", "-z", "--full-tree", self.commit, "--"];
         let below = Some(folder.trim_end_matches('/')).filter(|folder| !folder.is_empty());
         let command = self.git.git(list.into_iter().chain(below));
         let mut pieces = Pieces::of(command.start(false)?)?;
-        let (mut files, mut listed) = (Vec::new(), 0);
+        let mut listed = 0;
         while let Some(piece) = pieces.next().await? {
             listed += 1;
-            if listed > MAX_LISTED || files.len() > MAX_DOCUMENTS {
-                let why = format!("more than {MAX_LISTED} files lie below `{folder}`");
-                return if listed > MAX_LISTED { Err(why) } else { Ok(files) };
+            if listed > MAX_LISTED {
+                return Err(format!("more than {MAX_LISTED} files lie below `{folder}`"));
             }
             // mode, type, object, size, a tab, and the path.
             let text = String::from_utf8_lossy(piece);
@@ -94,13 +138,12 @@ impl Objects<'_> {
                 continue;
             };
             let path = path.strip_prefix(folder).unwrap_or(path);
-            if mode.starts_with("100") && wanted.wants(path) {
-                let size = size.parse().unwrap_or(u64::MAX);
-                files.push(File { path: path.to_owned(), blob: blob.to_owned(), size });
+            let size = size.parse().unwrap_or(u64::MAX);
+            if each(Entry { mode, blob, size, path }).is_break() {
+                return Ok(());
             }
         }
-        pieces.end().await?;
-        Ok(files)
+        pieces.end().await
     }
 
     /// When each of `wanted` was last changed: one walk back through the commits, as far as is

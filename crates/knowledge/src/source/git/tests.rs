@@ -209,3 +209,55 @@ fn a_reference_is_never_taken_for_something_else() {
         assert!(!valid(wrong), "{wrong}");
     }
 }
+
+/// A branch of the fixture's repository, and its folder.
+fn branch(fixture: &Fixture, branch: &str, folder: &str) -> Result<Branch, KnowledgeError> {
+    let tracked = Tracked::Here(fixture.repository());
+    Branch::open(tracked, (branch, folder), &fixture.home.path().join("cache"))
+}
+
+const MARKDOWN: (Which, Which) = (|path| path.starts_with("notes"), |path| path.ends_with(".md"));
+
+#[tokio::test]
+async fn a_branch_is_read_at_its_newest_commit_alone() {
+    let fixture = Fixture::new();
+    fixture.write("desk/notes/a.md", "one");
+    let first = fixture.commit(1_000);
+    fixture.write("desk/notes/a.md", "two");
+    fixture.write("desk/notes/b.txt", "no Markdown");
+    fixture.write("desk/other.md", "none of its own");
+    fixture.write("notes/c.md", "none of the folder");
+    let second = fixture.commit(2_000);
+    let desk = branch(&fixture, "main", "desk").unwrap();
+    assert_eq!(desk.read(&first, MARKDOWN).await.unwrap(), None);
+    let read = desk.read(&second, MARKDOWN).await.unwrap().unwrap();
+    assert_eq!(read.files, [("notes/a.md".to_owned(), b"two".to_vec())].into());
+    assert_eq!((&*read.author, &*read.subject), ("Ada <ada@example.com>", "change"));
+    // What came before it was not fetched.
+    let mirror = fs::read_dir(fixture.home.path().join("cache/git")).unwrap();
+    let mirror = mirror.flatten().find(|entry| entry.path().is_dir()).unwrap().path();
+    assert!(mirror.join("shallow").exists());
+
+    // The branch goes back to where it was.
+    fixture.git(&["reset", "--quiet", "--hard", &first]);
+    assert!(desk.read(&first, MARKDOWN).await.unwrap().is_some());
+    assert!(branch(&fixture, "missing", "").unwrap().read(&first, MARKDOWN).await.is_err());
+    for wrong in ["-x", "--upload-pack=x", "a b", ""] {
+        assert!(branch(&fixture, wrong, "").is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_a_size_to_read_is_refused() {
+    let fixture = Fixture::new();
+    let refused = async |fixture: &Fixture, commit: String| {
+        branch(fixture, "main", "").unwrap().read(&commit, MARKDOWN).await.unwrap_err()
+    };
+    std::os::unix::fs::symlink("/etc", fixture.repository().join("notes")).unwrap();
+    let linked = fixture.commit(1_000);
+    assert!(refused(&fixture, linked).await.contains("`notes` is a link"));
+    fs::remove_file(fixture.repository().join("notes")).unwrap();
+    fixture.write("notes/large.md", &"x".repeat((8 << 20) + 1));
+    let large = fixture.commit(2_000);
+    assert!(refused(&fixture, large).await.contains("`notes/large.md` has more than"));
+}
