@@ -61,6 +61,7 @@ impl StoredLedger {
         if documents.is_empty() {
             return Ok(());
         }
+        let mut taken = false;
         for row in self.delivery.store.all(PAID, &format!("{}/", self.id)).await? {
             let (record, expect): (Record, _) = (row.read()?, Expect::Version(row.version));
             let transaction = self.delivery.transaction();
@@ -69,11 +70,15 @@ impl StoredLedger {
                 Some(left) => transaction.put(PAID, &row.key, &left, expect)?,
                 None => transaction.delete(PAID, &row.key, expect),
             };
+            taken = true;
             match self.delivery.store.commit(transaction).await {
                 // Another took it out.
                 Ok(_) | Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        if taken {
+            self.delivery.system.scrub().await?;
         }
         Ok(())
     }

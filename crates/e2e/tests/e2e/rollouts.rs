@@ -107,8 +107,8 @@ async fn a_bad_prompt_is_taken_back_without_a_person_and_a_good_one_is_promoted(
 }
 
 const DRAFT: &str = "name = \"calm\"\nhypothesis = \"a calm prompt fails less often\"\ndays = 1\n\
-    variants = [{ name = \"control\", release = \"1\", weight = 50 }, \
-    { name = \"calm\", release = \"2\", weight = 50 }]\n\
+    variants = [{ name = \"control\", release = \"STABLE\", weight = 50 }, \
+    { name = \"calm\", release = \"NEWEST\", weight = 50 }]\n\
     primary = { measure = \"failures\", margin = 0.05 }\n\
     guardrails = [{ measure = \"latency\", margin = 10 }]\n";
 
@@ -122,7 +122,13 @@ async fn an_experiment_finds_the_better_prompt_and_a_person_adopts_it() {
     stage.groundcrew(&["release", "promote", "moody", "--env", "prod", "--now"]).unwrap();
     stage.write("prompts/plain.md", "You are helpful: fail 5 % of the time.\n").unwrap();
     stage.groundcrew(&["apply"]).unwrap();
-    stage.write("calm.toml", DRAFT).unwrap();
+    let status = stage.json(&["release", "history", "moody", "--env", "prod"]).unwrap();
+    let stable = status["pointer"]["stable"].as_str().unwrap();
+    let listed = stage.json(&["release", "list", "moody"]).unwrap();
+    let sequences = listed.as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap());
+    let newest = sequences.max().unwrap().to_string();
+    let draft = DRAFT.replace("STABLE", stable).replace("NEWEST", &newest);
+    stage.write("calm.toml", &draft).unwrap();
     let file = stage.path().join("calm.toml");
     let file = file.to_str().unwrap();
     let drafted = stage.groundcrew(&["experiment", "draft", "moody", "--env", "prod", file]);
