@@ -282,6 +282,18 @@ impl TenantDelivery {
         Ok(found.map(versioned).collect::<Result<_, _>>()?)
     }
 
+    /// Every record of `collection` that is kept for an app's environment, in key order.
+    pub(crate) async fn all_in<T: serde::de::DeserializeOwned>(
+        &self,
+        collection: Collection,
+        (app, environment): (&AppName, &EnvironmentName),
+    ) -> Result<Vec<T>, DeliveryError> {
+        let record = self.app(app).await?.value;
+        self.environment(&record, environment).await?;
+        let found = self.all(collection, &format!("{app}/{environment}/")).await?.into_iter();
+        Ok(found.map(|found| found.value).collect())
+    }
+
     /// Every record of `collection` with its key, in key order.
     pub(crate) async fn all_keyed<T: serde::de::DeserializeOwned>(
         &self,

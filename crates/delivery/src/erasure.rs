@@ -539,7 +539,7 @@ impl TenantDelivery {
     }
 
     /// Does what only one may do at a time: what is kept beside a blob is read, changed and written.
-    async fn alone<T>(
+    pub(crate) async fn alone<T>(
         &self,
         work: impl Future<Output = Result<T, DeliveryError>>,
     ) -> Result<T, DeliveryError> {

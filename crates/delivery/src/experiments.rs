@@ -12,8 +12,8 @@ use std::time::Duration;
 use evaluation::statistics::means::Moments;
 use monitoring::arms::ArmMeasure;
 use release::{
-    AppName, Cause, DeploymentEntry, Environment, EnvironmentName, Move, PlanId, PlanOwner,
-    PrincipalId, TenantId, Timestamp,
+    AppName, Cause, Change, DeploymentEntry, Environment, EnvironmentName, Move, MoveRequest,
+    PlanId, PlanOwner, PrincipalId, ReleaseDigest, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::{Collection, Expect, List, Transaction};
@@ -176,11 +176,7 @@ impl TenantDelivery {
         app: &AppName,
         environment: &EnvironmentName,
     ) -> Result<Vec<ExperimentRecord>, DeliveryError> {
-        let record = self.app(app).await?.value;
-        self.environment(&record, environment).await?;
-        let prefix = format!("{app}/{environment}/");
-        let found = self.all::<ExperimentRecord>(EXPERIMENTS, &prefix).await?.into_iter();
-        let mut found: Vec<_> = found.map(|found| found.value).collect();
+        let mut found = self.all_in::<ExperimentRecord>(EXPERIMENTS, (app, environment)).await?;
         found.sort_by_key(|record| std::cmp::Reverse(record.drafted_at));
         Ok(found)
     }
@@ -259,16 +255,15 @@ impl TenantDelivery {
 
     /// What is known of an experiment now.
     async fn look_at_experiment(&self, record: &ExperimentRecord, observed: &dyn Observed) -> Look {
-        let at = self.clock.now();
-        let design = &record.experiment.design;
-        match self.see(&record.experiment, observed).await {
-            Ok(seen) => Look { at, judged: judge(design, &seen), seen, trouble: None },
+        let (seen, trouble) = match self.see(&record.experiment, observed).await {
+            Ok(seen) => (seen, None),
             Err(why) => {
-                let seen = record.looked.as_ref().map(|looked| looked.seen.clone());
-                let seen = seen.unwrap_or_default();
-                Look { at, judged: judge(design, &seen), seen, trouble: Some(why) }
+                let before = record.looked.as_ref().map(|looked| looked.seen.clone());
+                (before.unwrap_or_default(), Some(why))
             }
-        }
+        };
+        let judged = judge(&record.experiment.design, &seen);
+        Look { at: self.clock.now(), seen, judged, trouble }
     }
 
     /// What came of an experiment's variants since it was started.
@@ -309,16 +304,13 @@ impl TenantDelivery {
     ) -> Result<(ExperimentRecord, Option<DeploymentEntry>), DeliveryError> {
         let expect = stored.expect();
         let mut record = stored.value;
-        let before = std::mem::replace(&mut record.experiment.state, state);
+        record.experiment.state = state;
         let (at, by) = (self.clock.now(), self.actor.clone());
         record.passed.push(Step { at, by, state, why });
         let transaction = self.transaction();
         let (transaction, moved) = match command {
             None => (transaction, None),
-            Some(command) => {
-                let run = before.under_way().map_or(0, |(_, run)| run);
-                self.effect(&record.experiment, (command, run), transaction).await?
-            }
+            Some(command) => self.effect(&record.experiment, command, transaction).await?,
         };
         let transaction = record_experiment(transaction, &record, expect)?;
         self.store.commit(transaction).await?;
@@ -331,52 +323,52 @@ impl TenantDelivery {
     async fn effect(
         &self,
         experiment: &Experiment,
-        (command, run): (Command, u32),
+        command: Command,
         transaction: Transaction,
     ) -> Result<(Transaction, Option<DeploymentEntry>), DeliveryError> {
         let app = self.app(&experiment.app).await?.value;
-        let (environment, expect) = self.environment(&app, &experiment.environment).await?;
+        let read = self.environment(&app, &experiment.environment).await?;
         let owner = experiment.id.clone();
         let (make, step) = match command {
             Command::Split => {
-                self.admit_variants(experiment, (&app, &environment)).await?;
+                self.admit_variants(experiment, (&app, &read.0)).await?;
                 let plan = experiment.plan();
                 let step = plan.step;
                 (Move::Plan { to: Some(plan) }, step)
             }
-            // What took the plan away has done it already.
-            Command::Unsplit if split_by(&environment) != Some(&owner) => {
-                return Ok((transaction, None));
-            }
-            Command::Unsplit => (Move::Plan { to: None }, run),
+            Command::Unsplit => match read.0.plan.as_ref() {
+                Some(plan) if split_by(&read.0) == Some(&owner) => {
+                    (Move::Plan { to: None }, plan.step)
+                }
+                // What took the plan away has done it already.
+                _ => return Ok((transaction, None)),
+            },
             Command::RollOut(release) => {
-                let release = self.find_release(&app.name, &release.to_string()).await?;
-                self.check_usable(&release).await?;
-                let change = self.change(&release.change).await?;
-                self.eligible((&app, &environment), &change).await?;
+                let change = self.admitted((&app, &read.0), release).await?;
                 let rules = Self::rules(&app, &experiment.environment);
-                let read = (environment, expect);
                 let (transaction, entry) =
                     self.bring_in(read, &change, (rules, None), transaction)?;
                 return Ok((transaction, Some(entry)));
             }
         };
-        let cause = Cause::Step { owner, step };
-        let (transaction, entry) = self.moved((environment, expect), (make, cause), transaction)?;
+        let (expected, cause) = (read.0.generation, Cause::Step { owner, step });
+        let (actor, at) = (self.actor.clone(), self.clock.now());
+        let request = MoveRequest { expected, make, cause, actor, at };
+        let (transaction, entry) = record_move(transaction, read, request)?;
         Ok((transaction, Some(entry)))
     }
 
-    /// Adds one move of an environment as it was read.
-    fn moved(
+    /// The change of a release that may be used, and that gates let in.
+    async fn admitted(
         &self,
-        (environment, expect): (Environment, Expect),
-        (make, cause): (Move, Cause),
-        transaction: Transaction,
-    ) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
-        let (actor, at, expected) = (self.actor.clone(), self.clock.now(), environment.generation);
-        let request = release::MoveRequest { expected, make, cause, actor, at };
-        let entry = environment.decide(request)?;
-        Ok((record_move(transaction, environment, expect, &entry)?, entry))
+        (app, environment): (&AppRecord, &Environment),
+        release: ReleaseDigest,
+    ) -> Result<Change, DeliveryError> {
+        let release = self.find_release(&app.name, &release.to_string()).await?;
+        self.check_usable(&release).await?;
+        let change = self.change(&release.change).await?;
+        self.eligible((app, environment), &change).await?;
+        Ok(change)
     }
 
     /// Variants answer people, so they pass what every release must that does.
@@ -402,10 +394,7 @@ impl TenantDelivery {
                     variant.name
                 ));
             }
-            let release = self.find_release(&app.name, &variant.release.to_string()).await?;
-            self.check_usable(&release).await?;
-            let change = self.change(&release.change).await?;
-            self.eligible((app, environment), &change).await?;
+            self.admitted((app, environment), variant.release).await?;
         }
         Ok(())
     }

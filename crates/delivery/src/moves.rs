@@ -117,15 +117,16 @@ impl TenantDelivery {
     /// there are rules, and something to roll it out over, else the move itself.
     pub(crate) fn bring_in(
         &self,
-        (environment, expect): (Environment, Expect),
+        read: (Environment, Expect),
         change: &Change,
         (rules, expected): (Option<Rules>, Option<u64>),
         transaction: Transaction,
     ) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
+        let environment = &read.0;
         let (from, to) = (environment.stable, change.release);
         let at = self.clock.now();
         let over = rules.zip(from.filter(|stable| *stable != to));
-        let rollout = over.map(|over| self.new_rollout(&environment, change, over, at));
+        let rollout = over.map(|over| self.new_rollout(environment, change, over, at));
         let make = match &rollout {
             Some(rollout) => Move::Plan { to: Some(rollout.plan(0)) },
             None => Move::Stable { from, to, hold: None },
@@ -137,8 +138,7 @@ impl TenantDelivery {
             actor: self.actor.clone(),
             at,
         };
-        let entry = environment.decide(request)?;
-        let mut transaction = record_move(transaction, environment, expect, &entry)?;
+        let (mut transaction, entry) = record_move(transaction, read, request)?;
         if let Some(rollout) = &rollout {
             transaction = record_rollout(transaction, rollout, Expect::Absent)?;
         }
@@ -283,13 +283,8 @@ impl TenantDelivery {
         selector: &str,
         reason: &str,
     ) -> Result<DeploymentEntry, DeliveryError> {
-        let record = self.app(app).await?.value;
-        let release = self.find_release(app, selector).await?.release;
         let cause = Cause::Held { reason: reason.to_owned() };
-        self.move_environment(&record, environment, |environment| {
-            Ok((environment.generation, Move::Hold { release }, cause.clone()))
-        })
-        .await
+        self.mark((app, environment), selector, |release| Move::Hold { release }, cause).await
     }
 
     /// Allows automation to promote a held release again.
@@ -303,13 +298,39 @@ impl TenantDelivery {
         selector: &str,
         reason: &str,
     ) -> Result<DeploymentEntry, DeliveryError> {
+        let cause = Cause::HoldCleared { reason: reason.to_owned() };
+        self.mark((app, environment), selector, |release| Move::Clear { release }, cause).await
+    }
+
+    /// Makes a move that is about a release and moves no request.
+    async fn mark(
+        &self,
+        (app, environment): (&AppName, &EnvironmentName),
+        selector: &str,
+        make: fn(ReleaseDigest) -> Move,
+        cause: Cause,
+    ) -> Result<DeploymentEntry, DeliveryError> {
         let record = self.app(app).await?.value;
         let release = self.find_release(app, selector).await?.release;
-        let cause = Cause::HoldCleared { reason: reason.to_owned() };
-        self.move_environment(&record, environment, |environment| {
-            Ok((environment.generation, Move::Clear { release }, cause.clone()))
+        undisturbed(|| async {
+            let read = self.environment(&record, environment).await?;
+            let decided = (read.0.generation, make(release), cause.clone());
+            self.make_move(read, decided).await
         })
         .await
+    }
+
+    /// Commits one move, unless somebody else was faster.
+    async fn make_move(
+        &self,
+        read: (Environment, Expect),
+        (expected, make, cause): (u64, Move, Cause),
+    ) -> Result<DeploymentEntry, DeliveryError> {
+        let (actor, at) = (self.actor.clone(), self.clock.now());
+        let request = MoveRequest { expected, make, cause, actor, at };
+        let (transaction, entry) = record_move(self.transaction(), read, request)?;
+        self.store.commit(transaction).await?;
+        Ok(entry)
     }
 
     /// Adds the promotion of a change just proposed to `transaction`, where the app's policy lets it in
@@ -343,34 +364,6 @@ impl TenantDelivery {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Decides a move of one environment and commits it, deciding anew when somebody was faster.
-    async fn move_environment(
-        &self,
-        app: &AppRecord,
-        name: &EnvironmentName,
-        decide: impl Fn(&Environment) -> Result<(u64, Move, Cause), DeliveryError>,
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        undisturbed(|| async {
-            let read = self.environment(app, name).await?;
-            let decided = decide(&read.0)?;
-            self.make_move(read, decided).await
-        })
-        .await
-    }
-
-    /// Commits one move, unless somebody else was faster.
-    async fn make_move(
-        &self,
-        (environment, expect): (Environment, Expect),
-        (expected, make, cause): (u64, Move, Cause),
-    ) -> Result<DeploymentEntry, DeliveryError> {
-        let (actor, at) = (self.actor.clone(), self.clock.now());
-        let entry = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
-        let transaction = record_move(self.transaction(), environment, expect, &entry)?;
-        self.store.commit(transaction).await?;
-        Ok(entry)
     }
 
     /// Every slot must resolve to an artifact that may be used.
@@ -438,21 +431,18 @@ fn promotes(entry: &DeploymentEntry, release: ReleaseDigest) -> bool {
     begins || makes_stable(entry, release)
 }
 
-/// The pointer and its log row, in one transaction.
+/// Decides a move of an environment as it was read: the pointer and its log row, in one transaction.
 pub(crate) fn record_move(
     transaction: Transaction,
-    mut environment: Environment,
-    expect: Expect,
-    entry: &DeploymentEntry,
-) -> Result<Transaction, StoreError> {
-    environment.apply(entry);
+    (mut environment, expect): (Environment, Expect),
+    request: MoveRequest,
+) -> Result<(Transaction, DeploymentEntry), DeliveryError> {
+    let entry = environment.decide(request)?;
+    environment.apply(&entry);
     let key = environment_key(&environment.app, &environment.name);
     let stream = deployments(&environment.app, &environment.name);
-    transaction.put(ENVIRONMENTS, &key, &environment, expect)?.emit(
-        &stream,
-        "deployment.moved",
-        entry,
-    )
+    let transaction = transaction.put(ENVIRONMENTS, &key, &environment, expect)?;
+    Ok((transaction.emit(&stream, "deployment.moved", &entry)?, entry))
 }
 
 /// The release that was stable before the present one was promoted. A rollback takes the

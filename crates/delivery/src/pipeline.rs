@@ -153,8 +153,8 @@ impl PipelineTask {
                     stage.why = how_far(&rollout);
                     OFTEN
                 }
-                Standing::Occupied(id) => {
-                    stage.why = format!("rollout `{id}` of another release is under way");
+                Standing::Occupied(why) => {
+                    stage.why = why;
                     LOOK
                 }
                 Standing::Before(looked, missing) => {
@@ -219,17 +219,8 @@ impl PipelineTask {
             "suite": suite, "app": run.app.name, "release": release, "environment": environment,
         });
         let broken = |error: EngineError| failed(error.to_string());
-        let begun = match engine.do_task_once("eval.run", name, input).await {
-            Err(EngineError::Exists(key)) => {
-                let known = engine.execution(&key).await.map_err(broken)?;
-                match known.run.status {
-                    Status::Running | Status::Succeeded => known,
-                    // It goes on with what was paid for.
-                    _ => engine.redrive(&key).await.map_err(broken)?,
-                }
-            }
-            begun => begun.map_err(broken)?,
-        };
+        // What was paid for is not paid for again.
+        let begun = engine.do_task_or_go_on("eval.run", name, input).await.map_err(broken)?;
         let ended = async {
             let ended = engine.ended(&begun.key).await.map_err(broken)?;
             let outcome = ended.run.outcome.as_ref();
@@ -293,6 +284,7 @@ impl Run<'_> {
             Err(
                 DeliveryError::NotEligible { .. }
                 | DeliveryError::RolloutUnderWay(_)
+                | DeliveryError::ExperimentUnderWay(_)
                 | DeliveryError::Environment(
                     EnvironmentError::Held { .. } | EnvironmentError::Occupied { .. },
                 ),

@@ -163,10 +163,8 @@ impl TenantDelivery {
         app: &AppName,
         environment: &EnvironmentName,
     ) -> Result<Vec<Rollout>, DeliveryError> {
-        let record = self.app(app).await?.value;
-        self.environment(&record, environment).await?;
-        let found = self.all::<Rollout>(ROLLOUTS, &format!("{app}/{environment}/")).await?;
-        Ok(found.into_iter().rev().map(|found| found.value).collect())
+        let found = self.all_in::<Rollout>(ROLLOUTS, (app, environment)).await?;
+        Ok(found.into_iter().rev().collect())
     }
 
     async fn stored_rollout(&self, id: &str) -> Result<Versioned<Rollout>, DeliveryError> {
@@ -302,12 +300,12 @@ impl TenantDelivery {
         let mut entry = None;
         if let Some(command) = command {
             let app = self.app(&rollout.app).await?.value;
-            let (environment, expect) = self.environment(&app, &rollout.environment).await?;
+            let read = self.environment(&app, &rollout.environment).await?;
             let (make, cause) = effect(&rollout, command, why);
-            let (expected, actor) = (environment.generation, self.actor.clone());
-            let moved = environment.decide(MoveRequest { expected, make, cause, actor, at })?;
-            transaction = record_move(transaction, environment, expect, &moved)?;
-            entry = Some(moved);
+            let (expected, actor) = (read.0.generation, self.actor.clone());
+            let request = MoveRequest { expected, make, cause, actor, at };
+            let moved = record_move(transaction, read, request)?;
+            (transaction, entry) = (moved.0, Some(moved.1));
         }
         let transaction = record_rollout(transaction, &rollout, Expect::Version(version))?;
         self.store.commit(transaction).await?;

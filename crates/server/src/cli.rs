@@ -8,6 +8,7 @@ mod documents;
 mod erasures;
 mod evaluations;
 mod experiments;
+mod files;
 mod freshness;
 mod gates;
 mod metrics;
@@ -36,6 +37,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
+use self::pipelines::checkout::Checkout;
 use self::progress::Bar;
 pub use self::workflow::seconds;
 use crate::backups::restore;
@@ -589,17 +591,15 @@ async fn execute(cli: Cli) -> Result<()> {
 }
 
 fn server_file(target: &Target) -> Result<config::ServerFile> {
-    config::read(&target.config).map_err(|found| {
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{}", found.join("\n"))
-    })
+    config::read(&target.config).map_err(files::mistakes)
 }
 
 /// The commands that ask the server.
 async fn call(client: &Client, command: Command, out: &show::Output) -> Result<()> {
     match command {
         Command::Apply { directory, prune, reason, generation, .. } => {
-            let body = project::upload(&directory, generation, reason, prune)?;
+            let checkout = Checkout::of(&directory);
+            let body = project::upload(&directory, checkout.as_ref(), (generation, reason, prune))?;
             let applied = client.post("/api/v1/projects", &body).await?;
             out.value(&applied, show::applied)
         }

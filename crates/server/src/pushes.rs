@@ -28,8 +28,8 @@ use knowledge::source::{Branch, Committed};
 use release::{Digest, EnvironmentName, PrincipalId, Secret, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workflow::engine::{Engine, EngineError, Task, TaskCall, output};
-use workflow::{Fault, Status};
+use workflow::Fault;
+use workflow::engine::{Engine, Task, TaskCall, output};
 
 use crate::api::{Api, Problem};
 pub use proof::Forge;
@@ -141,17 +141,8 @@ async fn begin(api: &Api, name: &str, headers: &HeaderMap, body: Body) -> Result
     let shown = name.get(..SHOWN).unwrap_or(name);
     let execution = format!("{shown}-{}-{which}", after.get(..12).unwrap_or(&after));
     let input = json!({"name": name, "commit": after});
-    let begun = match engine.do_task_once(APPLY, execution, input).await {
-        Err(EngineError::Exists(key)) => {
-            let known = engine.execution(&key).await?;
-            match known.run.status {
-                Status::Running | Status::Succeeded => known,
-                // Whoever sends it again wants it tried again.
-                _ => engine.redrive(&key).await?,
-            }
-        }
-        begun => begun?,
-    };
+    // Whoever sends it again wants it tried again.
+    let begun = engine.do_task_or_go_on(APPLY, execution, input).await?;
     Ok(json!({"execution": begun.key}))
 }
 

@@ -203,10 +203,7 @@ impl TenantDelivery {
                     }
                 }
                 self.rewrite_ledgers(&erasure).await?;
-                for run in self.quoting_runs(work.gone()).await? {
-                    let new = self.rewrite_run(&run, work.gone()).await?;
-                    self.alone(async { Ok(self.blobs.succeed(&run, new).await?) }).await?;
-                }
+                self.rewrite_runs(work.gone()).await?;
             }
             Step::Forget => {
                 self.embedding_cache().forget(&work.texts).await?;

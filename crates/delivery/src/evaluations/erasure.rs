@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use evaluation::run::Run;
 use release::{Digest, SlotName};
 use store::BlobError;
 
@@ -39,26 +40,33 @@ impl TenantDelivery {
     pub(crate) async fn quoting_runs(&self, gone: Gone<'_>) -> Result<Vec<Digest>, DeliveryError> {
         let mut quoting = Vec::new();
         for found in self.all::<EvaluationRecord>(EVALUATIONS, "").await? {
-            let EvaluationRecord { plan, run, .. } = found.value;
-            if self.may_quote(&plan, gone).await? {
-                let standing = self.blobs.standing(&run).await?;
-                if self.run_in(&standing).await?.without(gone.documents) {
-                    quoting.push(standing);
-                }
-            }
+            quoting.extend(self.quoting(&found.value, gone).await?.map(|(blob, _)| blob));
         }
         Ok(quoting)
     }
 
-    /// A run without what is gone, as a blob that is to stand for the one it is in.
-    pub(crate) async fn rewrite_run(
+    /// Has every such run stood for by itself without what is gone.
+    pub(crate) async fn rewrite_runs(&self, gone: Gone<'_>) -> Result<(), DeliveryError> {
+        for found in self.all::<EvaluationRecord>(EVALUATIONS, "").await? {
+            let Some((blob, left)) = self.quoting(&found.value, gone).await? else { continue };
+            let left = self.put_run(&left).await?;
+            self.alone(async { Ok(self.blobs.succeed(&blob, left).await?) }).await?;
+        }
+        Ok(())
+    }
+
+    /// The blob that a run is in, and what is left of the run; none if it quotes nothing of it.
+    async fn quoting(
         &self,
-        standing: &Digest,
+        record: &EvaluationRecord,
         gone: Gone<'_>,
-    ) -> Result<Digest, DeliveryError> {
-        let mut run = self.run_in(standing).await?;
-        run.without(gone.documents);
-        self.put_run(&run).await
+    ) -> Result<Option<(Digest, Run)>, DeliveryError> {
+        if !self.may_quote(&record.plan, gone).await? {
+            return Ok(None);
+        }
+        let blob = self.blobs.standing(&record.run).await?;
+        let mut run = self.run_in(&blob).await?;
+        Ok(run.without(gone.documents).then_some((blob, run)))
     }
 
     /// Whether a run's release answers from a snapshot that had any of the documents. One whose

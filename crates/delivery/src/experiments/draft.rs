@@ -3,12 +3,11 @@
 use evaluation::statistics::means::Sequence;
 use evaluation::statistics::{Direction, Scale};
 use monitoring::arms::{MEASURES, SCORE, is_measure};
-use release::{ArtifactName, BUCKETS, BasisPoints, Diagnostic};
+use release::{ArtifactName, BUCKETS, BasisPoints};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::design::{Design, Metric, Variant};
-use crate::project::document::Document;
 
 /// What an experiment is to find out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,14 +74,6 @@ impl NewVariant {
 }
 
 impl NewExperiment {
-    /// Reads a draft, as TOML. What it says of releases is looked at by the server alone.
-    ///
-    /// # Errors
-    /// Every mistake, each at its place.
-    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        Document::parse(file, text)?.read()
-    }
-
     /// The design over these variants, or what is wrong with it.
     pub(super) fn design(&self, variants: Vec<Variant>) -> Result<Design, String> {
         let known = Sequence::default();

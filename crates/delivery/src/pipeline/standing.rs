@@ -5,6 +5,7 @@ use release::{ArtifactName, Digest, EnvironmentName, ReleaseDigest, Timestamp};
 
 use super::{Run, StageState};
 use crate::evaluations::{EvaluationRecord, Evaluations};
+use crate::experiments::split_by;
 use crate::gate::file::{Check, GateFile};
 use crate::gates::Looked;
 use crate::moves::makes_stable;
@@ -30,7 +31,7 @@ pub enum Standing {
     },
     /// It is being rolled out.
     RollingOut(Box<Rollout>),
-    /// Another release is.
+    /// Something else has the traffic: what.
     Occupied(String),
     /// It stands before the gates, for which these runs are missing.
     Before(Box<Looked>, Vec<MissingRun>),
@@ -72,7 +73,9 @@ impl TenantDelivery {
         let number = release.short();
         if let Some(id) = under_way(&environment) {
             return Ok(match newest.filter(|rollout| rollout.id == id) {
-                None => Standing::Occupied(id.to_owned()),
+                None => {
+                    Standing::Occupied(format!("rollout `{id}` of another release is under way"))
+                }
                 Some(rollout) if matches!(rollout.state, State::Paused { .. }) => {
                     let why = rollout.passed.last().map(|passed| passed.why.clone());
                     let why = format!("rollout `{id}` is paused: {}", why.unwrap_or_default());
@@ -82,11 +85,14 @@ impl TenantDelivery {
                 Some(rollout) => Standing::RollingOut(Box::new(rollout)),
             });
         }
+        if let Some(id) = split_by(&environment) {
+            return Ok(Standing::Occupied(format!("experiment `{id}` splits the traffic")));
+        }
         let held = environment.held.contains(&release);
+        let unhold = format!("groundcrew release unhold {app} {number} --env {name} -m REASON");
         if let Some(rollout) = &newest {
             let why = rollout.passed.last().map_or("", |passed| passed.why.as_str());
             let why = format!("rollout `{}` is {}: {why}", rollout.id, rollout.state.as_str());
-            let unhold = format!("groundcrew release unhold {app} {number} --env {name} -m REASON");
             let ended = |next| Standing::Ended { state: StageState::TakenBack, why, next };
             match rollout.state {
                 State::RolledBack if held => return Ok(ended(Some(unhold))),
@@ -103,9 +109,7 @@ impl TenantDelivery {
             return Ok(Standing::Ended {
                 state: StageState::Waiting,
                 why: format!("release {number} is held in `{name}`"),
-                next: Some(format!(
-                    "groundcrew release unhold {app} {number} --env {name} -m REASON"
-                )),
+                next: Some(unhold),
             });
         }
         if let Some(stable) = environment.stable {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::handlers::Handler;
-use super::rollouts::SteerBody;
+use super::rollouts::{SteerBody, steer_route};
 use super::{Call, Problem, Route, json as to_json};
 
 /// What follows from an experiment.
@@ -23,8 +23,6 @@ pub struct ConcludeBody {
 
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
-    let steer =
-        |path, action, about| Route::new(Method::POST, path, action, about).body::<SteerBody>();
     vec![
         Route::new(
             Method::GET,
@@ -48,25 +46,25 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "One experiment: what it is to find out, what was seen of it, and what it went through.",
         )
         .to(show),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/experiments/{name}/start",
             Action::Promote,
             "Split the environment's traffic among an experiment's variants.",
         )
         .to(start),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/experiments/{name}/pause",
             Action::RollBack,
             "Let the stable release answer everything until the experiment is resumed.",
         )
         .to(pause),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/experiments/{name}/resume",
             Action::Promote,
             "Let a paused experiment go on.",
         )
         .to(resume),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/experiments/{name}/stop",
             Action::RollBack,
             "End an experiment: it says what was seen last.",

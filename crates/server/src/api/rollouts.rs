@@ -20,10 +20,13 @@ pub struct SteerBody {
     pub reason: String,
 }
 
+/// A route by which something under way is steered.
+pub fn steer_route(path: &'static str, action: Action, about: &'static str) -> Route {
+    Route::new(Method::POST, path, action, about).body::<SteerBody>()
+}
+
 /// The routes.
 pub fn routes() -> Vec<(Route, Handler)> {
-    let steer =
-        |path, action, about| Route::new(Method::POST, path, action, about).body::<SteerBody>();
     vec![
         Route::new(
             Method::GET,
@@ -39,19 +42,19 @@ pub fn routes() -> Vec<(Route, Handler)> {
             "One rollout: how far it is, what was seen of it, and what it went through.",
         )
         .to(show),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/rollouts/{number}/pause",
             Action::RollBack,
             "Keep a rollout's weights as they are.",
         )
         .to(pause),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/rollouts/{number}/resume",
             Action::Promote,
             "Let a paused rollout go on.",
         )
         .to(resume),
-        steer(
+        steer_route(
             "/api/v1/apps/{app}/environments/{environment}/rollouts/{number}/abort",
             Action::RollBack,
             "Stop a rollout. The stable release answers everything again; the candidate is not held.",

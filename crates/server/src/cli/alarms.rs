@@ -13,6 +13,7 @@ use monitoring::alarm::{AlarmError, State};
 use release::{Diagnostic, Place, Timestamp};
 use serde_json::{Value, json};
 
+use super::files::mistakes;
 use super::show::{Output, moment, rows, table, text};
 use crate::client::Client;
 
@@ -115,22 +116,18 @@ fn simulated(asked: &SimulateArguments, out: &Output) -> Result<()> {
 /// Reads an alarm's file; every mistake is told at its place.
 fn alarm(file: &Path) -> Result<monitoring::alarm::spec::Alarm> {
     let (name, text) = (file.display().to_string(), read(file)?);
-    let told = |found: Vec<Diagnostic>| {
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        anyhow!("{}", found.join("\n"))
-    };
     let wrong = |document: Option<&Document>, error: AlarmError| match (document, error) {
         (Some(document), AlarmError::Invalid(wrong)) => {
             let found = |wrong: &monitoring::alarm::spec::Wrong| {
                 Diagnostic::error(BAD_VALUE, document.place(&wrong.pointer), &wrong.message)
             };
-            told(wrong.iter().map(found).collect())
+            mistakes(wrong.iter().map(found).collect())
         }
         (None, AlarmError::Invalid(wrong)) => {
             let found = |wrong: &monitoring::alarm::spec::Wrong| {
                 Diagnostic::error(BAD_VALUE, Place::start_of(&name), wrong.to_string())
             };
-            told(wrong.iter().map(found).collect())
+            mistakes(wrong.iter().map(found).collect())
         }
         (_, other) => anyhow!("{other}"),
     };
@@ -139,12 +136,12 @@ fn alarm(file: &Path) -> Result<monitoring::alarm::spec::Alarm> {
         let file = AlarmFile::from_value(value).map_err(|error| wrong(None, error))?;
         return file.compile().map_err(|found| wrong(None, AlarmError::Invalid(found)));
     }
-    let document = Document::parse(&name, &text).map_err(told)?;
+    let document = Document::parse(&name, &text).map_err(mistakes)?;
     let file = if AlarmFile::is_foreign(document.value()) {
         let value = document.value().clone();
         AlarmFile::from_value(value).map_err(|error| wrong(Some(&document), error))?
     } else {
-        document.read::<AlarmFile>().map_err(told)?
+        document.read::<AlarmFile>().map_err(mistakes)?
     };
     file.compile().map_err(|found| wrong(Some(&document), AlarmError::Invalid(found)))
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use self::view::{listed, shown};
 use super::Refused;
+use super::files::document;
 use super::rollouts::Place;
 use super::show::Output;
 use crate::client::Client;
@@ -170,7 +171,7 @@ pub async fn run(
         }
         ExperimentCommand::Plan(asked) => plan(&asked, out),
         ExperimentCommand::Draft { place, file } => {
-            let wish = read(&file)?;
+            let wish: NewExperiment = document(&file)?;
             let drafted = client()?.post(&all(&place), &json!(wish)).await?;
             out.value(&drafted, shown)
         }
@@ -205,16 +206,6 @@ fn path(Named { id }: &Named) -> Result<String> {
         [app, env, name] => Ok(format!("/api/v1/apps/{app}/environments/{env}/experiments/{name}")),
         _ => bail!("`{id}` is no experiment: write app/environment/name, as `support/prod/short`"),
     }
-}
-
-/// A draft, every mistake of which is told at its place.
-fn read(file: &Path) -> Result<NewExperiment> {
-    let named = file.display().to_string();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {named}"))?;
-    NewExperiment::read(&named, &text).map_err(|found| {
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        anyhow!("{}", found.join("\n"))
-    })
 }
 
 fn plan(asked: &PlanArguments, out: &Output) -> Result<()> {

@@ -155,7 +155,11 @@ async fn carry_out(
     out: &Output,
     told: &mut Told,
 ) -> Result<()> {
-    let mut body = project::upload(&asked.directory, None, asked.reason.clone(), false)?;
+    let mut body = project::upload(
+        &asked.directory,
+        told.checkout.as_ref(),
+        (None, asked.reason.clone(), false),
+    )?;
     match &told.checkout {
         Some(checkout) if checkout.dirty && asked.commit.is_none() => {
             say(out, "the directory has changes that no commit has: no commit is recorded")?;

@@ -69,20 +69,17 @@ pub fn check(directory: &Path, out: &Output) -> Result<()> {
 /// The project's files as `apply` sends them.
 pub fn upload(
     directory: &Path,
-    generation: Option<u64>,
-    reason: String,
-    prune: bool,
+    checkout: Option<&Checkout>,
+    (generation, reason, prune): (Option<u64>, String, bool),
 ) -> Result<ApplyBody> {
     let encode = |bytes: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(bytes);
     let files = read(directory)?;
     let files: BTreeMap<_, _> =
         files.iter().map(|(path, bytes)| (path.clone(), encode(bytes))).collect();
     // What no commit has is of no commit.
-    let checkout = Checkout::of(directory).filter(|checkout| !checkout.dirty);
-    let (commit, commit_author) = match checkout {
-        Some(Checkout { commit, author, .. }) => (Some(commit), author),
-        None => (None, None),
-    };
+    let checkout = checkout.filter(|checkout| !checkout.dirty);
+    let commit = checkout.map(|checkout| checkout.commit.clone());
+    let commit_author = checkout.and_then(|checkout| checkout.author.clone());
     Ok(ApplyBody { files, generation, commit, commit_author, reason, prune })
 }
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use delivery::simulate::{Report, Runs, Scenario, simulate};
-use release::Diagnostic;
 
+use super::files::mistakes;
 use super::show::Output;
 
 #[derive(Debug, Args)]
@@ -32,11 +32,7 @@ fn simulated(asked: &SimulateArguments) -> Result<Report> {
     let named = asked.scenario.display().to_string();
     let text =
         fs::read_to_string(&asked.scenario).with_context(|| format!("cannot read {named}"))?;
-    let told = |found: Vec<Diagnostic>| {
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        anyhow!("{}", found.join("\n"))
-    };
-    let scenario = Scenario::read(&named, &text).map_err(told)?;
+    let scenario = Scenario::read(&named, &text).map_err(mistakes)?;
     Ok(simulate(&scenario, Runs { count: asked.runs, seed: asked.seed }))
 }
 

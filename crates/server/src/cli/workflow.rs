@@ -8,11 +8,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use delivery::project::document::Document;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use workflow::cases::Score;
 use workflow::definition::{Finding, Severity};
@@ -22,6 +19,7 @@ use workflow::rule::RuleSpec;
 use workflow::simulate::{Mocks, Setting, simulate};
 use workflow::{Machine, portable};
 
+use super::files::{document, read};
 use super::show::{Output, text};
 use crate::client::Client;
 
@@ -403,15 +401,6 @@ pub fn seconds(text: &str) -> Result<u32, String> {
     known.ok_or_else(|| format!("`{text}` is no length of time: write 30m, 24h or 7d"))
 }
 
-/// A TOML file, or every mistake in it.
-fn document<T: DeserializeOwned + JsonSchema>(file: &Path) -> Result<T> {
-    let document = Document::parse(&file.display().to_string(), &read(file)?);
-    document.and_then(|document| document.read()).map_err(|found| {
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-        anyhow!("{}", found.join("\n"))
-    })
-}
-
 /// JSON, or `@FILE`.
 fn given(input: &str) -> Result<Value> {
     let input = match input.strip_prefix('@') {
@@ -467,10 +456,6 @@ fn ended(told: &Value) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
 }
 
 fn validate(file: &Path, out: &Output) -> Result<()> {

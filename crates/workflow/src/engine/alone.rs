@@ -14,6 +14,7 @@ use super::webhook::{self, WEBHOOK};
 use super::{
     ACCOUNT, EngineError, ExecutionKey, ExecutionRecord, MachineRecord, Origin, TenantEngine,
 };
+use crate::Status;
 
 impl TenantEngine {
     /// Has a task done in an execution of its own, by hand: it is the deed of whoever asks, and not
@@ -40,6 +41,29 @@ impl TenantEngine {
     ) -> Result<ExecutionRecord, EngineError> {
         let key = ExecutionKey { machine: format!("{OWN}{task}"), name };
         self.begin(&key, input, Origin::default()).await
+    }
+
+    /// Has a task done in an execution of that name. Asked for again it is the same execution, whether
+    /// it is under way or done; one that was given up goes on.
+    ///
+    /// # Errors
+    /// If nothing here does it, or the input is too large.
+    pub async fn do_task_or_go_on(
+        &self,
+        task: &str,
+        name: String,
+        input: Value,
+    ) -> Result<ExecutionRecord, EngineError> {
+        match self.do_task_once(task, name, input).await {
+            Err(EngineError::Exists(key)) => {
+                let known = self.execution(&key).await?;
+                match known.run.status {
+                    Status::Running | Status::Succeeded => Ok(known),
+                    _ => self.redrive(&key).await,
+                }
+            }
+            begun => begun,
+        }
     }
 
     /// The names of the workflows that every tenant has.
