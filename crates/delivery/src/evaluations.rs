@@ -5,8 +5,10 @@
 //! it, so that one that is begun again after a crash is the same run, with the same plan and what it
 //! has paid for.
 
+mod drawn;
 mod erasure;
 mod ledger;
+mod online;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use evaluation::answer::Spend;
 use evaluation::run::{Run, State, Summary, Verdict};
-use evaluation::suite::{BadSuite, JAILBREAK, Suite, jailbreak};
+use evaluation::suite::{BadSuite, JAILBREAK, OnlineSpec, Suite, jailbreak};
 use release::{
     AppName, ArtifactName, ArtifactRef, Digest, EnvironmentName, PrincipalId, ReleaseDigest,
     SlotName, Timestamp,
@@ -25,8 +27,10 @@ use store::{Collection, Expect, StoreError};
 
 use crate::{DeliveryError, TenantDelivery};
 
+pub use drawn::{Draw, DrawnCases, FromTraces};
 pub(crate) use erasure::Gone;
 pub use ledger::StoredLedger;
+pub use online::{OnlineAnswer, OnlineScores};
 pub use verdict::EvaluationVerdict;
 
 /// A project's suites are one record, named as the project is.
@@ -39,7 +43,7 @@ const UNDER_WAY: Collection = Collection("evaluations.under_way");
 const DIGITS: usize = 12;
 
 /// A suite of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedSuite {
     /// Its name.
     pub name: ArtifactName,
@@ -53,6 +57,9 @@ pub struct SavedSuite {
     pub scorers: Vec<String>,
     /// The model that judges, as applied with it.
     pub judge: Option<ArtifactRef>,
+    /// Which answers of production are scored, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineSpec>,
 }
 
 /// A suite to run.
@@ -72,10 +79,16 @@ pub struct NewEvaluation {
     /// How often each case is asked; as the suite says if absent.
     #[serde(default)]
     pub repeats: Option<u32>,
+    /// Recorded requests to ask instead of the suite's cases.
+    #[serde(default)]
+    pub traces: Option<FromTraces>,
+    /// An evaluation whose drawn requests are asked, instead of the suite's cases.
+    #[serde(default)]
+    pub cases_of: Option<String>,
 }
 
 /// What is run: decided when a run begins, and the same when it goes on after a crash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationPlan {
     /// The run's name.
     pub id: String,
@@ -89,6 +102,9 @@ pub struct EvaluationPlan {
     pub environment: EnvironmentName,
     /// How often each case is asked.
     pub repeats: u32,
+    /// The cases that were drawn from traces, where the suite's own are not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<DrawnCases>,
     /// When it began.
     pub began_at: Timestamp,
     /// Documents that were erased while it was under way: what it found is kept without them.
@@ -191,13 +207,15 @@ impl TenantDelivery {
         }
     }
 
-    /// Begins a run; `key` names it, however often it is begun. `None` if it is over already.
+    /// Begins a run; `key` names it, however often it is begun. `None` if it is over already. `draw`
+    /// is what was drawn from traces, where that is wanted.
     ///
     /// # Errors
     /// If there is no such app, suite, release or environment, or nothing can be read.
     pub async fn begin_evaluation(
         &self,
         wish: &NewEvaluation,
+        draw: Option<Draw>,
         (key, since): (&str, Timestamp),
     ) -> Result<Option<EvaluationPlan>, DeliveryError> {
         let id = run_name(&wish.suite, key);
@@ -216,12 +234,19 @@ impl TenantDelivery {
             DeliveryError::Evaluation(why)
         };
         let release = self.find_release(&app.name, &selector.ok_or_else(none)?).await?.release;
-        let first = app.environments.first().cloned();
-        let environment = wish.environment.clone().or(first).ok_or_else(none)?;
-        self.environment(&app, &environment).await?;
+        let environment = self.place_of(&app.name, wish.environment.clone()).await?;
         let opened = self.open_suite(suite.digest).await?;
         // A later version of the product may have another suite of that name.
         self.blobs.put(Bytes::copy_from_slice(opened.bytes())).await?;
+        let drawn = match (draw, &wish.cases_of) {
+            (Some(draw), _) => Some(self.keep_draw(draw).await?),
+            (None, Some(other)) => Some(self.drawn_for(other).await?),
+            (None, None) => None,
+        };
+        let opened = match &drawn {
+            Some(drawn) => self.with_drawn(opened, drawn).await?,
+            None => opened,
+        };
         let repeats = wish.repeats.unwrap_or(opened.file.repeats);
         opened
             .with_repeats(repeats)
@@ -229,8 +254,17 @@ impl TenantDelivery {
         let app = app.name;
         let began_at = since;
         let erased = BTreeSet::new();
-        let plan =
-            EvaluationPlan { id, suite, app, release, environment, repeats, began_at, erased };
+        let plan = EvaluationPlan {
+            id,
+            suite,
+            app,
+            release,
+            environment,
+            repeats,
+            drawn,
+            began_at,
+            erased,
+        };
         self.forget_abandoned_ledgers().await?;
         let transaction = self.transaction().put(UNDER_WAY, &plan.id, &plan, Expect::Absent)?;
         self.store.commit(transaction).await?;
@@ -375,13 +409,19 @@ impl TenantDelivery {
                 suite(format!("the suite {} of project {project}", one.name), one);
             }
         }
-        for found in self.all::<EvaluationPlan>(UNDER_WAY, "").await? {
-            suite(format!("the evaluation {}", found.value.id), &found.value.suite);
-        }
         let mut runs = Vec::new();
+        let mut plan = |plan: &EvaluationPlan, runs: &mut Vec<(String, Digest)>| {
+            suite(format!("the evaluation {}", plan.id), &plan.suite);
+            let drawn = plan.drawn.as_ref();
+            let why = || format!("what the evaluation {} asked", plan.id);
+            runs.extend(drawn.map(|drawn| (why(), drawn.cases)));
+        };
+        for found in self.all::<EvaluationPlan>(UNDER_WAY, "").await? {
+            plan(&found.value, &mut runs);
+        }
         for found in self.all::<EvaluationRecord>(EVALUATIONS, "").await? {
             let record = found.value;
-            suite(format!("the evaluation {}", record.plan.id), &record.plan.suite);
+            plan(&record.plan, &mut runs);
             runs.push((format!("what the evaluation {} found", record.plan.id), record.run));
         }
         named.extend(runs);
@@ -399,6 +439,7 @@ fn own(name: &ArtifactName) -> Option<SavedSuite> {
         cases: suite.cases.len(),
         scorers: suite.scorers.iter().map(|scorer| scorer.name.clone()).collect(),
         judge: None,
+        online: None,
     })
 }
 

@@ -80,8 +80,8 @@ pub use decisions::{Approval, Waiving};
 pub use erasure::{Completed, Erase, ErasureRecord, Reach, ReachedRelease};
 pub use error::DeliveryError;
 pub use evaluations::{
-    EvaluationPlan, EvaluationRecord, EvaluationVerdict, Evaluations, NewEvaluation, SavedSuite,
-    StoredLedger,
+    Draw, DrawnCases, EvaluationPlan, EvaluationRecord, EvaluationVerdict, Evaluations, FromTraces,
+    NewEvaluation, OnlineAnswer, OnlineScores, SavedSuite, StoredLedger,
 };
 pub use experiments::{ExperimentRecord, NewExperiment, NewMetric, NewVariant};
 pub use freshness::{KnowledgeFreshness, ServingFreshness, SourceFreshness};

@@ -179,7 +179,8 @@ impl Loader {
         let environment = project.as_ref().and_then(|file: &ProjectFile| file.environments.last());
         let names: Vec<AppName> = apps.keys().cloned().collect();
         let monitors = self.resolve_monitors(&names, environment);
-        let (suites, of_suites) = self.resolve_suites();
+        let environments = project.as_ref().map(|file| file.environments.as_slice());
+        let (suites, of_suites) = self.resolve_suites(&names, environments.unwrap_or_default());
         let artifacts = [&self.models, &self.prompts, &self.guardrails];
         let artifacts = artifacts.into_iter().flat_map(BTreeMap::values).cloned();
         let configs = apps.values().filter_map(|(_, config)| config.clone());

@@ -81,6 +81,9 @@ fn incomparable(suite: &Suite, base: &Run, candidate: &Run) -> Option<&'static s
     if base.suite != suite.digest || candidate.suite != suite.digest {
         return Some("the runs are of different versions of the suite");
     }
+    if base.drawn != candidate.drawn {
+        return Some("the runs asked different cases");
+    }
     if base.judge != candidate.judge {
         return Some("the runs had different judges or prompts");
     }

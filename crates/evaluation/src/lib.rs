@@ -38,6 +38,7 @@ pub mod answer;
 pub mod comparison;
 pub mod judge;
 pub mod online;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scorers;

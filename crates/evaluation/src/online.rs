@@ -1,108 +1,122 @@
-//! Online scoring: a sample of what is answered in production, within a budget for each scorer.
+//! Online scoring: a share of what is answered in production, within a budget for each day.
 //!
-//! Whether a trace is scored is decided purely, by [`decide`]; [`score`] then acts. The day's
-//! [`Budget`] is the caller's to keep, one for each scorer: it also tells how the scorer fares, so
-//! that an alarm can watch it.
+//! Whether an answer is scored, and whether a scorer may cost anything, is decided purely; whoever
+//! scores keeps the [`Day`], which also tells how each scorer fares.
+
+use std::collections::BTreeMap;
 
 use release::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Spend;
-use crate::scorers::{Engines, Outcome, Scorer, Seen};
-use crate::suite::{CostCap, OnlineSpec};
+use crate::scorers::{Outcome, Scorer};
+use crate::suite::OnlineSpec;
 
-/// What a scorer has done and spent on one day (UTC).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
+/// What was scored and spent on one day (UTC).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Day {
     /// The day, counted from 1970-01-01.
     pub day: i64,
-    /// What it spent.
+    /// What scoring cost.
     pub spend: Spend,
-    /// How many traces it scored.
+    /// How many answers were looked at.
+    pub answers: u64,
+    /// How many of them could not be: their content was not recorded, or is gone.
+    pub unreadable: u64,
+    /// What each scorer found.
+    pub scorers: BTreeMap<String, Tally>,
+}
+
+/// What one scorer found on one day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many answers it scored.
     pub scored: u64,
-    /// How many it said nothing about.
+    /// How many scores pass.
+    pub passed: u64,
+    /// How many do not.
+    pub failed: u64,
+    /// How many answers it said nothing about.
     pub not_applicable: u64,
     /// How many it could not score.
     pub errors: u64,
-    /// How many were sampled when nothing was left to spend.
+    /// How many were left out since nothing was left to spend.
     pub over_budget: u64,
+    /// How many were left out since the server was stopped while it was asked: it may have been paid
+    /// already, and is not paid twice.
+    pub interrupted: u64,
+    /// The last error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
-/// Whether a trace is scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// It is.
-    Score,
-    /// It is not in the sample.
-    NotSampled,
-    /// It is in the sample, and nothing is left to spend today.
+/// What became of a scorer and an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// It was asked, and what it found is not known.
+    Begun,
+    /// It was asked when the server was stopped.
+    Interrupted,
+    /// Nothing was left to spend.
     OverBudget,
+    /// It found something.
+    Found(Outcome),
 }
 
-impl Budget {
-    /// The budget at `now`: this one, or an untouched one if its day is over. A clock that goes
-    /// back opens no new budget.
+impl Day {
+    /// The day at `now`: this one, or an untouched one if it is over. A clock that goes back opens
+    /// no new budget.
+    #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         let day = now.as_second().div_euclid(86_400);
         if day > self.day { Self { day, ..Self::default() } } else { self }
     }
 
-    /// The budget after a decision was carried out. `found` is there if the trace was scored.
-    #[must_use]
-    pub fn after(mut self, decision: Decision, found: Option<(&Outcome, &Spend)>) -> Self {
-        self.over_budget += u64::from(decision == Decision::OverBudget);
-        if let Some((outcome, spend)) = found {
-            self.spend.add(spend);
-            match outcome {
-                Outcome::Scored(_) => self.scored += 1,
-                Outcome::NotApplicable { .. } => self.not_applicable += 1,
-                Outcome::Error { .. } => self.errors += 1,
+    /// Whether a scorer may be asked: those that cost nothing always, others while something is left.
+    /// With a cap, a call whose price is not known ends it: nobody could say what is left.
+    pub fn allows(&self, spec: &OnlineSpec, scorer: &Scorer) -> bool {
+        let cap = spec.daily_cap.as_ref().map(|cap| cap.money());
+        !scorer.spec.measure.costs()
+            || match cap {
+                None => true,
+                Some(Ok(cap)) => !self.spend.reaches(cap) && self.spend.unpriced == 0,
+                // A suite was checked when it was read; a cap that is none allows nothing.
+                Some(Err(_)) => false,
+            }
+    }
+
+    /// Notes what became of a scorer and an answer, and what that cost.
+    pub fn note(&mut self, scorer: &str, step: &Step, spend: &Spend) {
+        self.spend.add(spend);
+        let tally = self.scorers.entry(scorer.to_owned()).or_default();
+        match step {
+            Step::Begun => {}
+            Step::Interrupted => tally.interrupted += 1,
+            Step::OverBudget => tally.over_budget += 1,
+            Step::Found(Outcome::NotApplicable { .. }) => tally.not_applicable += 1,
+            Step::Found(Outcome::Error { reason, .. }) => {
+                tally.errors += 1;
+                tally.last_error = Some(reason.clone());
+            }
+            Step::Found(Outcome::Scored(score)) => {
+                tally.scored += 1;
+                tally.passed += u64::from(score.pass == Some(true));
+                tally.failed += u64::from(score.pass == Some(false));
             }
         }
-        self
     }
 }
 
-/// Whether `scorer` scores the trace of that id, with `budget` as it is today. The same trace is
-/// always in or out of a scorer's sample, whoever decides; a larger share keeps what was in.
-pub fn decide(scorer: &Scorer, trace: &str, budget: &Budget) -> Decision {
-    let Some(OnlineSpec { sample, daily_cap }) = &scorer.spec.online else {
-        return Decision::NotSampled;
-    };
-    if place(&scorer.name, trace) >= *sample {
-        return Decision::NotSampled;
-    }
-    let cap = daily_cap.as_ref().map(CostCap::money);
-    match cap {
-        // A suite was checked when it was read, so a cap that is none spends nothing.
-        Some(Err(_)) => Decision::OverBudget,
-        Some(Ok(cap)) if budget.spend.reaches(cap) => Decision::OverBudget,
-        _ => Decision::Score,
-    }
+/// Whether the answer of that trace is in a suite's sample. The same is always in or out, whoever
+/// asks; a larger share keeps what was in.
+pub fn is_sampled(spec: &OnlineSpec, suite: &str, trace: &str) -> bool {
+    place(suite, trace) < spec.sample
 }
 
-/// Scores one answer that was given in production, if [`decide`] says so: what was found, and the
-/// budget after.
-pub async fn score(
-    scorer: &Scorer,
-    trace: &str,
-    seen: Seen<'_>,
-    engines: Engines<'_>,
-    budget: Budget,
-) -> (Option<Outcome>, Budget) {
-    let decision = decide(scorer, trace, &budget);
-    if decision != Decision::Score {
-        return (None, budget.after(decision, None));
-    }
-    let mut spend = Spend::default();
-    let outcome = scorer.score(seen, engines, &mut spend).await;
-    let budget = budget.after(decision, Some((&outcome, &spend)));
-    (Some(outcome), budget)
-}
-
-/// Where in [0, 1) a trace stands for a scorer.
-fn place(scorer: &str, trace: &str) -> f64 {
-    let digest = Digest::of_fields([scorer.as_bytes(), trace.as_bytes()]);
+/// Where in [0, 1) a trace stands for a suite.
+fn place(suite: &str, trace: &str) -> f64 {
+    let digest = Digest::of_fields([suite.as_bytes(), trace.as_bytes()]);
     let [a, b, c, d, e, f, ..] = *digest.as_bytes();
     // 48 bits are exact in a float.
     let number = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);

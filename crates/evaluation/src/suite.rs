@@ -9,7 +9,10 @@ mod measure;
 
 use std::collections::BTreeMap;
 
-use release::{ArtifactName, CanonicalError, CanonicalJson, Currency, Diagnostic, Digest, Money};
+use release::{
+    AppName, ArtifactName, CanonicalError, CanonicalJson, Currency, Diagnostic, Digest,
+    EnvironmentName, Money,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +58,9 @@ pub struct SuiteFile {
     /// Who turns texts into vectors. Nobody by default: then no scorer may need that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedder: Option<EmbedderSpec>,
+    /// Which answers of production are scored, too. None by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineSpec>,
     /// By what answers are measured, each by its own name.
     pub scorers: BTreeMap<ArtifactName, ScorerSpec>,
 }
@@ -152,20 +158,23 @@ pub struct ScorerSpec {
     /// The share of scores that must pass for the suite to pass, 0 to 1. All of them by default.
     #[serde(default = "all")]
     pub pass_rate: f64,
-    /// How it scores what is answered in production. By default it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub online: Option<OnlineSpec>,
 }
 
-/// How a scorer scores what is answered in production.
+/// Which answers of production a suite's scorers score, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineSpec {
-    /// The share of traces that are scored, above 0 and up to 1. All of them by default.
+    /// The app.
+    #[schemars(with = "String")]
+    pub app: AppName,
+    /// The environment.
+    #[schemars(with = "String")]
+    pub environment: EnvironmentName,
+    /// The share of its answers that are scored, above 0 and up to 1. All of them by default.
     #[serde(default = "all")]
     pub sample: f64,
-    /// The most that it may cost in a day (UTC). No limit by default. What is under way when it is
-    /// reached is still paid.
+    /// The most that scoring may cost in a day (UTC). No limit by default. What is under way when it
+    /// is reached is still paid; scorers that cost nothing go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_cap: Option<CostCap>,
 }
@@ -208,6 +217,8 @@ pub struct Suite {
     pub scorers: Vec<Scorer>,
     /// The most that a run may cost.
     pub cost_cap: Option<Money>,
+    /// The digest of the cases that were drawn from traces, where they are not its own.
+    pub drawn: Option<Digest>,
     bytes: Vec<u8>,
 }
 
@@ -276,7 +287,15 @@ impl Suite {
         let stored = Stored { r#type: FORM.to_owned(), suite: file, cases };
         let bytes = CanonicalJson::of(&stored).map_err(BadSuite::Form)?.into_bytes();
         let Stored { suite: file, cases, .. } = stored;
-        Ok(Self { digest: Digest::of(&bytes), file, cases, scorers, cost_cap, bytes })
+        let (digest, drawn) = (Digest::of(&bytes), None);
+        Ok(Self { digest, file, cases, scorers, cost_cap, drawn, bytes })
+    }
+
+    /// The same suite with cases that were drawn from traces, of that digest, in place of its own.
+    /// It stays the version that it is.
+    #[must_use]
+    pub fn with_drawn(self, (digest, cases): (Digest, Vec<Case>)) -> Self {
+        Self { cases, drawn: Some(digest), ..self }
     }
 
     /// The same suite with each case asked so often. It stays the version that it is.
@@ -338,8 +357,23 @@ impl SuiteFile {
             wrong.push(found.within("/cost_cap"));
             None
         });
+        if let Some(online) = &self.online {
+            if !(online.sample > 0.0 && online.sample <= 1.0) {
+                let why = format!("{} is not above 0 and up to 1", online.sample);
+                wrong.push(Wrong::new("/online/sample", why));
+            }
+            let cap = online.daily_cap.as_ref().map(CostCap::money).transpose();
+            wrong.extend(cap.err().map(|found| found.within("/online/daily_cap")));
+        }
         let mut scorers = Vec::new();
         for (name, spec) in &self.scorers {
+            let unwritten =
+                matches!(&spec.measure, Measure::Criteria { steps, .. } if steps.is_empty());
+            if self.online.is_some() && unwritten {
+                // Written anew for each answer they would cost twice, and no two scores would compare.
+                let why = "criteria need their steps written down to score online";
+                wrong.push(Wrong::new(&format!("/scorers/{name}/measure/steps"), why));
+            }
             if spec.measure.needs_judge() && self.judge.is_none() {
                 let why = format!("scorer `{name}` needs a judge, and the suite has none");
                 wrong.push(Wrong::new(&format!("/scorers/{name}/measure"), why));

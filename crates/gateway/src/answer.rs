@@ -7,7 +7,8 @@
 mod client;
 mod mirror;
 mod output;
-mod passages;
+pub mod passages;
+mod settings;
 mod trail;
 mod trial;
 
@@ -30,8 +31,9 @@ use tracing::Instrument;
 
 pub use client::{Client, Out, Responding};
 pub use mirror::Copies;
+pub use settings::Settings;
 pub use trail::Trail;
-pub use trial::{Trial, Tried};
+pub use trial::{Asked, KnownVector, Trial, Tried};
 
 use output::Output;
 
@@ -90,6 +92,8 @@ pub struct Bound {
     pub request: ChatRequest,
     /// The request fields that the client set itself.
     pub set: Vec<(RequestField, String)>,
+    /// The question's vector, where it was made before.
+    pub vector: Option<KnownVector>,
 }
 
 /// A request with the passages that ground it.
@@ -208,8 +212,21 @@ fn bind(gateway: &Gateway, admitted: Admitted) -> Result<Bound, GatewayError> {
     let loaded = live.release(&tenant, release);
     let loaded = loaded.map_err(|why| GatewayError::NotLoaded { release, why })?;
     let (request, set) = (arrived.request, arrived.set);
-    let (aside, copy_dropped) = (None, None);
-    Ok(Bound { trace, principal, aside, copy_dropped, tenant, app, binding, loaded, request, set })
+    let (aside, copy_dropped, vector) = (None, None, None);
+    let bound = Bound {
+        trace,
+        principal,
+        aside,
+        copy_dropped,
+        tenant,
+        app,
+        binding,
+        loaded,
+        request,
+        set,
+        vector,
+    };
+    Ok(bound)
 }
 
 /// With the passages that fit the question, from the snapshot the release pins.
@@ -234,8 +251,15 @@ async fn ground(
         && ask.needs_vector()
     {
         let by = (embedder.as_ref(), &entry.spec);
-        ask.vector = Some(gateway.questions.get(&bound.tenant, by, &question).await?);
-        trail.step("embed", begin);
+        let known = bound.vector.as_ref().filter(|known| known.embedder == entry.identity);
+        ask.vector = Some(match known {
+            Some(known) => Arc::clone(&known.values),
+            None => {
+                let made = gateway.questions.get(&bound.tenant, by, &question).await?;
+                trail.step("embed", begin);
+                made
+            }
+        });
     }
     let vector = ask.vector.clone();
     let mut found = {

@@ -29,7 +29,7 @@ use release::{Clock, EnvironmentName};
 use security::KeyRing;
 use tokio::sync::{Semaphore, watch};
 
-pub use answer::{Trial, Tried};
+pub use answer::{Asked, KnownVector, Settings, Trial, Tried};
 pub use dialect::key;
 pub use error::GatewayError;
 pub use live::{Live, LiveReleases, Loaded, Loader};

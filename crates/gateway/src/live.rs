@@ -7,14 +7,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use knowledge::{Embedder, KnowledgeModels, NoModels, Reranker, Snapshot, SnapshotCache};
-use models::{AppConfig, ModelSpec};
+use knowledge::{
+    Embedder, KnowledgeError, KnowledgeModels, NoModels, Reranker, Snapshot, SnapshotCache,
+};
+use models::{AppConfig, ModelSpec, Passage};
+use monitoring::Retrieval;
 use prompts::Prompt;
 use release::{CanonicalJson, Digest, Release, ReleaseDigest, RoutingTable, SlotName, TenantId};
 use security::guardrails::{Guardrails, GuardrailsSpec};
 use serde::de::DeserializeOwned;
 use store::{Blobs, TenantBlobs};
 use tokio::sync::watch;
+
+use crate::answer::passages;
 
 /// How long after a failure a release is loaded again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -40,7 +45,21 @@ pub struct Loaded {
     pub config: AppConfig,
 }
 
-type Asked = (Option<Arc<dyn Embedder>>, Option<Arc<dyn Reranker>>);
+impl Loaded {
+    /// The passages that an answer of this release was given, by what is recorded of its retrieval.
+    /// Those of documents that were erased since are gone.
+    ///
+    /// # Errors
+    /// If the snapshot cannot be read.
+    pub fn given(&self, retrieval: &Retrieval) -> Result<Vec<Passage>, KnowledgeError> {
+        let Some(snapshot) = &self.snapshot else { return Ok(Vec::new()) };
+        let ids = retrieval.chunks.iter().filter_map(|chunk| chunk.id.parse().ok());
+        let found = snapshot.find(&ids.collect::<Vec<_>>())?;
+        Ok(passages::given(found, self.config.max_passage_tokens))
+    }
+}
+
+type Models = (Option<Arc<dyn Embedder>>, Option<Arc<dyn Reranker>>);
 type LoadedOrNot = Result<Arc<Loaded>, String>;
 
 /// A routing table and the releases it names.
@@ -208,7 +227,7 @@ impl Loader {
     }
 
     /// The models that a snapshot is asked with.
-    async fn models(&self, tenant: &TenantId, snapshot: &Snapshot) -> Result<Asked, String> {
+    async fn models(&self, tenant: &TenantId, snapshot: &Snapshot) -> Result<Models, String> {
         let manifest = &snapshot.manifest;
         let embedder = match &manifest.embedding {
             Some(entry) if snapshot.ask("a question", 1).needs_vector() => {

@@ -17,6 +17,7 @@ mod fuse;
 mod rerank;
 mod rows;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use release::Digest;
@@ -185,6 +186,26 @@ impl Snapshot {
         Ok(Found { passages, considered, reranked: None })
     }
 
+    /// The passages of these ids, in their order, without scores. Those of documents that do not
+    /// count, since they were erased, are left out.
+    ///
+    /// # Errors
+    /// If the snapshot is unreadable.
+    pub fn find(&self, ids: &[Digest]) -> Result<Vec<Retrieved>, KnowledgeError> {
+        let mut places = HashMap::new();
+        for (part, rows) in self.counting(&[]).iter().enumerate() {
+            let segment = &self.parts()[part].segment;
+            rows.each(|row| {
+                let id = segment.id(row);
+                if ids.contains(&id) {
+                    places.entry(id).or_insert((part, row));
+                }
+            });
+        }
+        let places = ids.iter().filter_map(|id| places.get(id));
+        places.map(|(part, row)| self.stored((*part, *row, 0.0), &[])).collect()
+    }
+
     /// The vector that the ask's mode needs.
     fn vector<'a>(&self, ask: &'a Ask) -> Result<Option<&'a [f32]>, KnowledgeError> {
         if !ask.needs_vector() || self.parts().is_empty() {
@@ -213,10 +234,18 @@ impl Snapshot {
     }
 
     fn passage(&self, hit: &Fused, filters: &[Filter]) -> Result<Retrieved, KnowledgeError> {
-        let segment = &self.parts()[hit.part].segment;
-        let chunk = segment.chunk(hit.row)?;
+        self.stored((hit.part, hit.row, hit.score as f32), filters)
+    }
+
+    fn stored(
+        &self,
+        (part, row, score): (usize, u32, f32),
+        filters: &[Filter],
+    ) -> Result<Retrieved, KnowledgeError> {
+        let segment = &self.parts()[part].segment;
+        let chunk = segment.chunk(row)?;
         let parent = match chunk.parent {
-            Some(_) => segment.parent(hit.row)?,
+            Some(_) => segment.parent(row)?,
             None => None,
         };
         Ok(Retrieved {
@@ -226,7 +255,7 @@ impl Snapshot {
             parent,
             title: chunk.title,
             headings: chunk.headings,
-            score: hit.score as f32,
+            score,
             start: chunk.start,
             end: chunk.start + chunk.text.len(),
             start_char: chunk.start_char,

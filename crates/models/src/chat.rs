@@ -23,7 +23,7 @@ pub enum Dialect {
 }
 
 /// A request for an answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
     /// The dialect it came in.
     pub dialect: Dialect,
@@ -61,6 +61,23 @@ impl ChatRequest {
             stream: false,
             metadata: Map::new(),
             rest: Map::new(),
+        }
+    }
+
+    /// What it asks beside the conversation: the same request without its messages.
+    #[must_use]
+    pub fn settings(&self) -> Self {
+        Self {
+            dialect: self.dialect,
+            messages: Vec::new(),
+            tools: self.tools.clone(),
+            tool_choice: self.tool_choice.clone(),
+            parallel_tool_calls: self.parallel_tool_calls,
+            response_format: self.response_format.clone(),
+            sampling: self.sampling.clone(),
+            stream: self.stream,
+            metadata: self.metadata.clone(),
+            rest: self.rest.clone(),
         }
     }
 

@@ -44,6 +44,7 @@ pub use chat::{
 };
 pub use error::{ProviderError, Refusal, RefusalKind, Stage};
 pub use extractive::NO_ANSWER;
+pub use openai::openai_messages;
 pub use provider::{
     Bound, Call, EventStream, Provider, ProviderBinding, ProviderEntry, ProviderKind, Providers,
     Timers, TokenLimitField,

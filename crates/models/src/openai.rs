@@ -213,6 +213,19 @@ fn tool(tool: &Tool) -> Value {
     }
 }
 
+/// A request's conversation in the form of OpenAI's chat completions.
+///
+/// # Errors
+/// The name of the first piece that has no place there.
+pub fn openai_messages(request: &ChatRequest) -> Result<Vec<Value>, String> {
+    let request = request.crossing(Dialect::OpenAi)?;
+    let mut all = Vec::with_capacity(request.messages.len());
+    for message in &request.messages {
+        all.extend(messages(message)?);
+    }
+    Ok(all)
+}
+
 /// One of our messages as OpenAI's: tool results become messages of their own.
 fn messages(message: &Message) -> Result<Vec<Value>, String> {
     let mut content = Vec::new();

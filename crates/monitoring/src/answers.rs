@@ -15,11 +15,14 @@ use crate::query::{Queries, QueryError};
 use crate::record::{
     AnswerRecord, Aside, Captured, Generation, Outcome, Retrieval, RetrievedChunk, Step, TraceId,
 };
-use crate::rows::{RetrievalEdge, Span};
+use crate::rows::{RetrievalEdge, Score, Span};
 use crate::tables::{self, TIMESTAMP, Table, back};
 
 /// The name of the span that is a request as a whole.
 pub(crate) const ROOT: &str = "answer";
+
+/// How many answers are read at once.
+const TOGETHER: usize = 100;
 
 /// A record in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,9 +139,23 @@ pub async fn spans(
     tenant: &TenantId,
     trace: TraceId,
 ) -> Result<Vec<Span>, QueryError> {
-    let plan = of_trace(Table::Spans, trace);
+    let plan = of_traces(Table::Spans, &[trace]);
     let answer = queries.ask(tenant, tables::Span::ALL, plan).await?;
     Ok(answer.batches.iter().flat_map(back::spans).collect())
+}
+
+/// What was thought of a trace's answers, oldest first, whoever thought it.
+///
+/// # Errors
+/// If the query fails.
+pub async fn scores(
+    queries: &Queries,
+    tenant: &TenantId,
+    trace: TraceId,
+) -> Result<Vec<Score>, QueryError> {
+    let plan = of_traces(Table::Scores, &[trace]);
+    let answer = queries.ask(tenant, tables::Span::ALL, plan).await?;
+    Ok(answer.batches.iter().flat_map(back::scores).collect())
 }
 
 /// The spans of some answers as a whole, of those that there are.
@@ -177,18 +194,57 @@ pub async fn answer(
     else {
         return Ok(None);
     };
-    let plan = of_trace(Table::RetrievalEdges, trace);
+    let plan = of_traces(Table::RetrievalEdges, &[trace]);
     let edges = queries.ask(tenant, tables::Span::ALL, plan).await?;
     let edges: Vec<_> = edges.batches.iter().flat_map(back::retrieval_edges).collect();
-    let vector = Found(root).parse(name::RETRIEVAL_VECTOR);
-    let wanted = root.input.iter().chain(&root.output).chain(&vector);
-    let texts = texts(queries, tenant, wanted).await?;
+    let texts = texts(queries, tenant, kept(root).iter()).await?;
     Ok(record(tenant, (spans, &edges), &texts))
 }
 
-fn of_trace(
+/// The records of several answers, of those that there are, by their traces: for each what
+/// [`answer`] gives.
+///
+/// # Errors
+/// If a query fails.
+pub async fn records(
+    queries: &Queries,
+    tenant: &TenantId,
+    traces: &[TraceId],
+) -> Result<BTreeMap<TraceId, AnswerRecord>, QueryError> {
+    let mut records = BTreeMap::new();
+    for traces in traces.chunks(TOGETHER) {
+        let spans = queries.ask(tenant, tables::Span::ALL, of_traces(Table::Spans, traces)).await?;
+        let edges = of_traces(Table::RetrievalEdges, traces);
+        let edges = queries.ask(tenant, tables::Span::ALL, edges).await?;
+        let mut of: BTreeMap<String, (Vec<Span>, Vec<RetrievalEdge>)> = BTreeMap::new();
+        for span in spans.batches.iter().flat_map(back::spans) {
+            of.entry(span.trace_id.clone()).or_default().0.push(span);
+        }
+        for edge in edges.batches.iter().flat_map(back::retrieval_edges) {
+            of.entry(edge.trace_id.clone()).or_default().1.push(edge);
+        }
+        let roots = of.values().filter_map(|(spans, _)| spans.iter().find(|span| is_answer(span)));
+        let wanted: Vec<Digest> = roots.flat_map(kept).collect();
+        let texts = texts(queries, tenant, wanted.iter()).await?;
+        for (spans, edges) in of.values() {
+            let found = record(tenant, (spans, edges), &texts);
+            records.extend(found.map(|record| (record.trace, record)));
+        }
+    }
+    Ok(records)
+}
+
+/// The payloads that the record of a request as a whole rests on.
+fn kept(root: &Span) -> Vec<Digest> {
+    let found = Found(root);
+    let named = [name::RETRIEVAL_VECTOR, name::SETTINGS].map(|name| found.parse(name));
+    let named = named.into_iter().flatten();
+    root.input.iter().chain(&root.output).copied().chain(named).collect()
+}
+
+fn of_traces(
     table: Table,
-    trace: TraceId,
+    traces: &[TraceId],
 ) -> impl Fn(
     SessionContext,
 ) -> futures::future::BoxFuture<
@@ -197,11 +253,13 @@ fn of_trace(
 > + Send
 + Sync
 + 'static {
+    let wanted: Vec<Expr> = traces.iter().map(|trace| lit(trace.to_string())).collect();
     move |session| {
+        let wanted = wanted.clone();
         Box::pin(async move {
             let rows = session.table(table.as_str()).await?;
-            let rows = rows.filter(col("trace_id").eq(lit(trace.to_string())))?;
-            rows.sort(vec![col(TIMESTAMP).sort(true, false)])
+            rows.filter(in_list(col("trace_id"), wanted, false))?
+                .sort(vec![col(TIMESTAMP).sort(true, false)])
         })
     }
 }
@@ -330,6 +388,7 @@ pub fn record(
         generation: generation(root),
         findings: found.json(name::FINDINGS),
         overrides: found.json(name::OVERRIDES),
+        settings: found.parse(name::SETTINGS).and_then(|text| texts.get(&text)).cloned(),
         outcome,
         input: found.captured([name::INPUT_DIGEST, name::INPUT_BYTES], || {
             all(&root.input).map(|messages| format!("[{}]", messages.join(",")))

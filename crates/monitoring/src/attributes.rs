@@ -97,6 +97,8 @@ pub const OVERRIDES: &str = "groundcrew.overrides";
 pub const INPUT_DIGEST: &str = "groundcrew.input.digest";
 /// The digest of an answer that is not kept.
 pub const OUTPUT_DIGEST: &str = "groundcrew.output.digest";
+/// What the client asked beside the conversation, as JSON.
+pub const SETTINGS: &str = "groundcrew.request.settings";
 /// The length of the input in bytes.
 pub const INPUT_BYTES: &str = "groundcrew.input.bytes";
 /// The length of the output in bytes.

@@ -28,6 +28,7 @@ pub mod attributes;
 pub mod blast;
 pub mod contributors;
 pub mod diagnose;
+pub mod draw;
 pub mod export;
 mod frame;
 pub mod insights;

@@ -137,6 +137,7 @@ fn root_attributes(record: &AnswerRecord) -> Attributes {
     }
     let input = [name::INPUT_MESSAGES, name::INPUT_DIGEST, name::INPUT_BYTES];
     captured(&mut root, &record.input, input);
+    root.maybe(name::SETTINGS, record.settings.as_ref());
     let output = [name::OUTPUT_MESSAGES, name::OUTPUT_DIGEST, name::OUTPUT_BYTES];
     captured(&mut root, &record.output, output);
     // The outcome of retrieval and generation also stands on the root, so that a step that never

@@ -110,6 +110,10 @@ pub struct AnswerRecord {
     pub findings: Vec<Finding>,
     /// The request fields that the client set itself.
     pub overrides: Vec<String>,
+    /// What the client asked beside the conversation, as JSON: where it asked anything, and the
+    /// conversation itself is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// What was asked.
@@ -126,7 +130,7 @@ impl AnswerRecord {
         // The question's vector tells about as much as the question.
         let retrieval = self.retrieval.clone();
         let retrieval = retrieval.map(|retrieval| Retrieval { vector: None, ..retrieval });
-        Self { input, output, retrieval, ..self.clone() }
+        Self { input, output, retrieval, settings: None, ..self.clone() }
     }
 }
 

@@ -21,9 +21,10 @@ mod pipelines;
 mod problem;
 mod quarantine;
 mod queries;
+mod replays;
 mod retrieval;
 mod rollouts;
-mod series;
+pub mod series;
 mod spans;
 mod storage;
 mod subjects;
@@ -58,6 +59,7 @@ use tokio::sync::watch;
 use workflow::engine::Engine;
 
 use crate::backups::Keeper;
+use crate::evaluations::Evaluations;
 use crate::pushes::Pushes;
 use handlers::Answer;
 pub use handlers::{ApplyBody, openapi_document};
@@ -94,6 +96,8 @@ pub struct Api {
     pub pushes: Arc<Pushes>,
     pub backups: Keeper,
     pub alarms: Alarms,
+    /// Who asks releases by hand.
+    pub evaluations: Arc<Evaluations>,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -16,6 +16,7 @@ mod pipelines;
 mod progress;
 mod project;
 mod query;
+mod replays;
 mod report;
 mod retrieval;
 mod rollouts;
@@ -37,7 +38,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
-use self::pipelines::checkout::Checkout;
 use self::progress::Bar;
 pub use self::workflow::seconds;
 use crate::backups::restore;
@@ -445,6 +445,8 @@ enum TraceCommand {
         /// The trace's id, from the header `x-groundcrew-trace`.
         trace: String,
     },
+    /// Answer a recorded request again by a release, and show both answers side by side.
+    Replay(replays::ReplayArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -598,10 +600,7 @@ fn server_file(target: &Target) -> Result<config::ServerFile> {
 async fn call(client: &Client, command: Command, out: &show::Output) -> Result<()> {
     match command {
         Command::Apply { directory, prune, reason, generation, .. } => {
-            let checkout = Checkout::of(&directory);
-            let body = project::upload(&directory, checkout.as_ref(), (generation, reason, prune))?;
-            let applied = client.post("/api/v1/projects", &body).await?;
-            out.value(&applied, show::applied)
+            project::apply(client, &directory, (generation, reason, prune), out).await
         }
         Command::Ask { app, question } => ask(client, &app, &question, out).await,
         Command::Status => out.value(&client.get("/api/v1/status", &[]).await?, show::status),
@@ -757,6 +756,7 @@ async fn trace(client: &Client, command: TraceCommand, out: &show::Output) -> Re
         TraceCommand::Show { trace } => {
             out.value(&client.get(&format!("/api/v1/traces/{trace}"), &[]).await?, show::trace)
         }
+        TraceCommand::Replay(asked) => replays::replay(client, asked, out).await,
     }
 }
 

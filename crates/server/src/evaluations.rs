@@ -5,10 +5,15 @@
 //!                                                          ├─► Judging, Embedding, Personal, Outside
 //!                                                          └─► record, blob (delivery)
 //! ```
+//!
+//! A [`replay`] asks one recorded request again, with the same parts.
 
 mod answerer;
+mod draw;
 mod engines;
 mod judge;
+pub mod recorded;
+pub mod replay;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,14 +21,17 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use cost::PriceBook;
-use delivery::{Delivery, EvaluationPlan, EvaluationRecord, NewEvaluation, TenantDelivery};
+use delivery::{
+    Delivery, EvaluationPlan, EvaluationRecord, NewEvaluation, SavedSuite, TenantDelivery,
+};
 use evaluation::run::{Handles, Plan, Progress, run};
 use evaluation::scorers::Engines;
-use evaluation::suite::EmbedderSpec;
-use gateway::{Gateway, Loader};
+use evaluation::suite::{EmbedderSpec, Suite};
+use gateway::{Gateway, Loaded, Loader};
 use knowledge::{EmbeddingSpec, KnowledgeModels};
 use models::{ModelSpec, Providers};
-use release::{ArtifactRef, CanonicalJson, Clock};
+use monitoring::query::Queries;
+use release::{ArtifactRef, CanonicalJson, Clock, EnvironmentName, ReleaseDigest, TenantId};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use workflow::Fault;
@@ -35,9 +43,8 @@ use answerer::Candidate;
 use engines::{Embedding, Outside, Personal};
 use judge::Judging;
 
-/// `eval.run`: asks a suite of a release and keeps what comes of it. Begun again after a crash it
-/// goes on with what was not paid for yet.
-pub struct EvaluateTask {
+/// Who answers and who scores, for evaluations and replays.
+pub struct Evaluations {
     /// Where suites, ledgers and results are kept.
     pub delivery: Delivery,
     /// Answers.
@@ -54,13 +61,40 @@ pub struct EvaluateTask {
     pub functions: Arc<Functions>,
     /// Scorers outside, as connections.
     pub connections: Arc<Connections>,
+    /// Where answers are recorded.
+    pub queries: Queries,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-impl fmt::Debug for EvaluateTask {
+impl fmt::Debug for Evaluations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EvaluateTask").finish_non_exhaustive()
+        f.debug_struct("Evaluations").finish_non_exhaustive()
+    }
+}
+
+/// `eval.run`: asks a suite of a release and keeps what comes of it. Begun again after a crash it
+/// goes on with what was not paid for yet.
+#[derive(Debug)]
+pub struct EvaluateTask(pub Arc<Evaluations>);
+
+/// What the scorers of a suite ask, ready.
+pub struct Bench {
+    judge: Option<Judging>,
+    embedder: Option<Embedding>,
+    outside: Outside,
+}
+
+impl Bench {
+    /// As scorers see it, of a release that was told these instructions.
+    pub fn engines<'a>(&'a self, instructions: &'a str) -> Engines<'a> {
+        Engines {
+            judge: self.judge.as_ref().map(|judge| judge as _),
+            embeds: self.embedder.as_ref().map(|embedder| embedder as _),
+            personal: Some(&Personal),
+            external: Some(&self.outside),
+            instructions: Some(instructions),
+        }
     }
 }
 
@@ -72,9 +106,17 @@ impl Task for EvaluateTask {
 
     async fn run(&self, call: TaskCall) -> Result<Value, Fault> {
         let wish: NewEvaluation = call.read()?;
-        let delivery = self.delivery.tenant(&call.tenant, call.actor.clone());
-        let record = match delivery.begin_evaluation(&wish, (&call.key, call.since)).await? {
-            Some(plan) => self.evaluate(&call, &delivery, &plan).await?,
+        let delivery = self.0.delivery.tenant(&call.tenant, call.actor.clone());
+        let draw = match &wish.traces {
+            Some(from) if !delivery.has_begun(&wish, &call.key).await? => {
+                let environment = delivery.place_of(&wish.app, wish.environment.clone()).await?;
+                let place = (&call.tenant, &wish.app, &environment);
+                Some(self.0.draw(place, (from, call.since)).await?)
+            }
+            _ => None,
+        };
+        let record = match delivery.begin_evaluation(&wish, draw, (&call.key, call.since)).await? {
+            Some(plan) => self.0.evaluate(&call, &delivery, &plan).await?,
             // It was over, and the server was stopped before that was told.
             None => delivery.evaluation_of(&wish.suite, &call.key).await?,
         };
@@ -82,44 +124,21 @@ impl Task for EvaluateTask {
     }
 }
 
-impl EvaluateTask {
+impl Evaluations {
     async fn evaluate(
         &self,
         call: &TaskCall,
         delivery: &TenantDelivery,
         plan: &EvaluationPlan,
     ) -> Result<EvaluationRecord, Fault> {
-        let suite = delivery.open_suite(plan.suite.digest).await?;
-        let suite = suite.with_repeats(plan.repeats).map_err(|wrong| bad(wrong.message))?;
+        let suite = delivery.planned_suite(plan).await?;
         // Whoever is missing is told before anything is paid for.
-        let judge = match &plan.suite.judge {
-            Some(artifact) => Some(self.judge(delivery, (plan, call), artifact).await?),
-            None => None,
-        };
-        let embedder = match &suite.file.embedder {
-            Some(spec) => Some(self.embedder(call, spec).await?),
-            None => None,
-        };
-        let loaded = self.loader.load(&call.tenant, plan.release).await;
-        let loaded = loaded.map_err(|why| {
-            let why = format!("release `{}` cannot answer: {why}", plan.release);
-            Fault::new("Groundcrew.Unusable", why)
-        })?;
+        let place = (&call.tenant, &plan.environment);
+        let bench = self.bench(delivery, place, (&plan.suite, &suite)).await?;
+        let loaded = self.load(&call.tenant, plan.release).await?;
         let asking = (Arc::clone(&self.gateway), self.loader.clone());
         let answerer = Candidate::new(asking, plan, (&call.tenant, &call.actor), loaded);
-        let outside = Outside {
-            functions: Arc::clone(&self.functions),
-            connections: Arc::clone(&self.connections),
-            tenant: call.tenant.clone(),
-        };
         let instructions = delivery.instructions(plan.release).await?;
-        let engines = Engines {
-            instructions: Some(&instructions),
-            judge: judge.as_ref().map(|judge| judge as _),
-            embeds: embedder.as_ref().map(|embedder| embedder as _),
-            personal: Some(&Personal),
-            external: Some(&outside),
-        };
         let ledger = delivery.evaluation_ledger(plan);
         let (told, far) = watch::channel(None);
         let progress = |progress: Progress| {
@@ -127,7 +146,7 @@ impl EvaluateTask {
         };
         let handles = Handles {
             answerer: &answerer,
-            engines,
+            engines: bench.engines(&instructions),
             ledger: &ledger,
             progress: &progress,
             // Whoever does not want it any more drops this future.
@@ -139,10 +158,48 @@ impl EvaluateTask {
         Ok(delivery.keep_evaluation(plan, found).await?)
     }
 
+    /// A release, ready to answer.
+    ///
+    /// # Errors
+    /// If something of it cannot be had.
+    pub async fn load(&self, tenant: &TenantId, release: ReleaseDigest) -> Result<Loaded, Fault> {
+        let loaded = self.loader.load(tenant, release).await;
+        loaded.map_err(|why| {
+            let why = format!("release `{release}` cannot answer: {why}");
+            Fault::new("Groundcrew.Unusable", why)
+        })
+    }
+
+    /// What the scorers of a suite ask; the judge by the providers of `environment`.
+    ///
+    /// # Errors
+    /// If the judge or the embedder is not there.
+    pub async fn bench(
+        &self,
+        delivery: &TenantDelivery,
+        (tenant, environment): (&TenantId, &EnvironmentName),
+        (saved, suite): (&SavedSuite, &Suite),
+    ) -> Result<Bench, Fault> {
+        let judge = match &saved.judge {
+            Some(judge) => Some(self.judge(delivery, (tenant, environment), judge).await?),
+            None => None,
+        };
+        let embedder = match &suite.file.embedder {
+            Some(spec) => Some(self.embedder(tenant, spec).await?),
+            None => None,
+        };
+        let outside = Outside {
+            functions: Arc::clone(&self.functions),
+            connections: Arc::clone(&self.connections),
+            tenant: tenant.clone(),
+        };
+        Ok(Bench { judge, embedder, outside })
+    }
+
     async fn judge(
         &self,
         delivery: &TenantDelivery,
-        (plan, call): (&EvaluationPlan, &TaskCall),
+        (tenant, environment): (&TenantId, &EnvironmentName),
         artifact: &ArtifactRef,
     ) -> Result<Judging, Fault> {
         let bytes = delivery.artifact_bytes(&artifact.digest).await?;
@@ -151,18 +208,18 @@ impl EvaluateTask {
             spec.and_then(|json| json.read::<ModelSpec>().map_err(|error| error.to_string()));
         let spec = spec.map_err(|why| bad(format!("the judge `{artifact}`: {why}")))?;
         let provider = spec.provider.as_str();
-        let bound = self.providers.resolve(&call.tenant, &plan.environment, provider);
+        let bound = self.providers.resolve(tenant, environment, provider);
         let bound = bound.map_err(|error| bad(format!("the judge: {error}")))?;
         Ok(Judging::new(bound, spec, artifact, (self.prices.clone(), Arc::clone(&self.clock))))
     }
 
-    async fn embedder(&self, call: &TaskCall, spec: &EmbedderSpec) -> Result<Embedding, Fault> {
+    async fn embedder(&self, tenant: &TenantId, spec: &EmbedderSpec) -> Result<Embedding, Fault> {
         let EmbedderSpec { provider, model } = spec;
         let spec: EmbeddingSpec = serde_json::from_value(json!({
             "provider": provider, "model": model,
         }))
         .map_err(|error| bad(format!("the embedder: {error}")))?;
-        let opened = self.models.embedder(&call.tenant, &spec, None).await;
+        let opened = self.models.embedder(tenant, &spec, None).await;
         let opened = opened.map_err(|error| bad(format!("the embedder: {error}")))?;
         Ok(Embedding(opened.embedder))
     }

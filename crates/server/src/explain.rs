@@ -29,6 +29,7 @@ const PAGES: &[(&str, &str)] = &[
     ("GC0305", include_str!("../../../docs/errors/GC0305.md")),
     ("GC0306", include_str!("../../../docs/errors/GC0306.md")),
     ("GC0307", include_str!("../../../docs/errors/GC0307.md")),
+    ("GC0308", include_str!("../../../docs/errors/GC0308.md")),
     ("GC0401", include_str!("../../../docs/errors/GC0401.md")),
     ("GC0403", include_str!("../../../docs/errors/GC0403.md")),
     ("GC0404", include_str!("../../../docs/errors/GC0404.md")),

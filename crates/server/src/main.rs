@@ -32,6 +32,7 @@ mod hooks;
 mod knowledge_models;
 mod links;
 mod listen;
+mod online;
 mod outside;
 mod platform;
 mod prometheus;

@@ -38,12 +38,13 @@ use crate::aws;
 use crate::backups::{self, DrillTask, Keeper, TakeTask};
 use crate::clock::SystemClock;
 use crate::config::{ServerFile, StoreFile};
-use crate::evaluations::EvaluateTask;
+use crate::evaluations::{EvaluateTask, Evaluations};
 use crate::holder::Holder;
 use crate::links;
 use crate::steps::Steps;
 use crate::{
-    alarms, contributors, freshness, gates, hooks, listen, platform, prometheus, pushes, rollouts,
+    alarms, contributors, freshness, gates, hooks, listen, online, platform, prometheus, pushes,
+    rollouts,
 };
 
 /// How often schedules and rules are looked at.
@@ -188,7 +189,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         environment: config.environment.clone(),
         limits: Limits::default(),
     });
-    let evaluate = EvaluateTask {
+    let evaluations = Arc::new(Evaluations {
         delivery: delivery.clone(),
         gateway: Arc::clone(&gateway),
         loader: live.loader(),
@@ -197,8 +198,9 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         models: Arc::clone(&models),
         functions: Arc::clone(&functions),
         connections: Arc::clone(&connections),
+        queries: telemetry.queries.clone(),
         clock: Arc::clone(&clock),
-    };
+    });
     let pipelines = Arc::new(PipelineTask::new(delivery.clone()));
     let applies = Arc::new(pushes::ApplyTask {
         pushes: Arc::clone(&pushes),
@@ -216,7 +218,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         Arc::new(PromoteTask(delivery.clone())),
         Arc::new(TakeTask(backups.clone())),
         Arc::new(DrillTask(backups.clone())),
-        Arc::new(evaluate),
+        Arc::new(EvaluateTask(Arc::clone(&evaluations))),
         functions,
         connections,
     ];
@@ -236,6 +238,8 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     let known = rollouts::Known { queries: telemetry.queries.clone(), alarms: alarms.clone() };
     let (rolled, gated) = (delivery.clone(), delivery.clone());
     let alarmed = alarms.clone();
+    let (scoring, receiver) =
+        (Arc::clone(&evaluations), Receiver::new(telemetry.log.clone(), Arc::clone(&clock)));
     let followed = (Arc::clone(&watched), delivery.clone(), Arc::clone(&clock));
     let api = Api {
         keys: Arc::clone(&keys),
@@ -243,7 +247,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         store: stored_all,
         blobs,
         exporter: exporter.clone(),
-        receiver: Receiver::new(telemetry.log.clone(), Arc::clone(&clock)),
+        receiver: Arc::clone(&receiver),
         telemetry: telemetry.clone(),
         rollups,
         contributors: watched,
@@ -253,6 +257,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
         pushes,
         backups,
         alarms,
+        evaluations,
         clock: Arc::clone(&clock),
     };
     let api = Arc::new(api);
@@ -290,6 +295,7 @@ pub async fn up(config: ServerFile, base: &Path, insecure: bool) -> Result<()> {
     background.spawn(freshness::tell(told, Arc::clone(&keys)));
     background.spawn(rollouts::keep(rolled, known, holder.clone()));
     background.spawn(gates::keep(gated, holder.clone()));
+    background.spawn(online::keep(scoring, receiver, holder.clone()));
     background.spawn(alarms::keep(alarmed, workflows.clone(), holder));
     background.spawn(keep_tables(
         telemetry.clone(),

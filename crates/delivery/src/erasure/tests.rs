@@ -194,8 +194,16 @@ impl Desk {
 
     async fn plan(&self, ada: &TenantDelivery, key: &str) -> EvaluationPlan {
         let (suite, app) = ("birds".parse().unwrap(), "support".parse().unwrap());
-        let wish = NewEvaluation { suite, app, release: None, environment: None, repeats: None };
-        ada.begin_evaluation(&wish, (key, ada.clock.now())).await.unwrap().unwrap()
+        let wish = NewEvaluation {
+            suite,
+            app,
+            release: None,
+            environment: None,
+            repeats: None,
+            traces: None,
+            cases_of: None,
+        };
+        ada.begin_evaluation(&wish, None, (key, ada.clock.now())).await.unwrap().unwrap()
     }
 
     /// What an evaluation of the newest release finds, all paid for.

@@ -56,7 +56,15 @@ impl Answerer for Until {
 
 fn wish() -> NewEvaluation {
     let (suite, app) = ("yes".parse().unwrap(), "support".parse().unwrap());
-    NewEvaluation { suite, app, release: None, environment: None, repeats: None }
+    NewEvaluation {
+        suite,
+        app,
+        release: None,
+        environment: None,
+        repeats: None,
+        traces: None,
+        cases_of: None,
+    }
 }
 
 async fn ran(desk: &Desk, plan: &EvaluationPlan, answerer: &Until, most: usize) -> Run {
@@ -80,7 +88,7 @@ async fn ran(desk: &Desk, plan: &EvaluationPlan, answerer: &Until, most: usize) 
 
 /// A run of the newest candidate that answers the first so many cases right.
 async fn evaluated(desk: &Desk, key: &str, right: usize) -> EvaluationRecord {
-    let plan = desk.ada.begin_evaluation(&wish(), (key, desk.now())).await.unwrap().unwrap();
+    let plan = desk.ada.begin_evaluation(&wish(), None, (key, desk.now())).await.unwrap().unwrap();
     let run = ran(desk, &plan, &Until(right, Mutex::default()), usize::MAX).await;
     desk.pass(1);
     desk.ada.keep_evaluation(&plan, run).await.unwrap()
@@ -91,7 +99,7 @@ async fn a_run_that_was_cut_goes_on_with_its_plan_and_pays_for_nothing_twice() {
     let desk = Desk::new(NO_SOURCES).await;
     apply(&desk, "One.\n", 6).await;
     let key = ("execution/task/1", desk.now());
-    let plan = desk.ada.begin_evaluation(&wish(), key).await.unwrap().unwrap();
+    let plan = desk.ada.begin_evaluation(&wish(), None, key).await.unwrap().unwrap();
     let first = Until(9, Mutex::default());
     let cut = ran(&desk, &plan, &first, 3).await;
     assert_eq!(cut.verdict(), Verdict::Partial);
@@ -99,7 +107,7 @@ async fn a_run_that_was_cut_goes_on_with_its_plan_and_pays_for_nothing_twice() {
 
     // Meanwhile there is another candidate, and another version of the suite.
     apply(&desk, "Two.\n", 7).await;
-    let again = desk.ada.begin_evaluation(&wish(), key).await.unwrap().unwrap();
+    let again = desk.ada.begin_evaluation(&wish(), None, key).await.unwrap().unwrap();
     assert_eq!(again, plan);
     let second = Until(9, Mutex::default());
     let whole = ran(&desk, &again, &second, usize::MAX).await;
@@ -110,7 +118,7 @@ async fn a_run_that_was_cut_goes_on_with_its_plan_and_pays_for_nothing_twice() {
     assert_eq!((record.verdict, record.done), (Verdict::Passed, 6));
 
     // It is over: beginning or keeping it again changes nothing, and nothing of its ledger is left.
-    assert_eq!(desk.ada.begin_evaluation(&wish(), key).await.unwrap(), None);
+    assert_eq!(desk.ada.begin_evaluation(&wish(), None, key).await.unwrap(), None);
     assert_eq!(desk.ada.keep_evaluation(&again, cut).await.unwrap(), record);
     assert_eq!(desk.ada.evaluation_of(&wish().suite, key.0).await.unwrap(), record);
     assert_eq!(desk.ada.evaluation_run(&record).await.unwrap(), whole);
@@ -127,10 +135,10 @@ async fn a_run_that_was_cut_goes_on_with_its_plan_and_pays_for_nothing_twice() {
 async fn a_ledger_that_was_given_up_is_dropped_after_a_week() {
     let desk = Desk::new(NO_SOURCES).await;
     apply(&desk, "One.\n", 6).await;
-    let plan = desk.ada.begin_evaluation(&wish(), ("a", desk.now())).await.unwrap().unwrap();
+    let plan = desk.ada.begin_evaluation(&wish(), None, ("a", desk.now())).await.unwrap().unwrap();
     ran(&desk, &plan, &Until(9, Mutex::default()), 2).await;
     desk.pass(8 * 86_400);
-    desk.ada.begin_evaluation(&wish(), ("b", desk.now())).await.unwrap().unwrap();
+    desk.ada.begin_evaluation(&wish(), None, ("b", desk.now())).await.unwrap().unwrap();
     let left = desk.ada.all::<EvaluationPlan>(UNDER_WAY, "").await.unwrap();
     assert_eq!(left.len(), 1);
     assert_ne!(left[0].value.id, plan.id);
@@ -149,7 +157,7 @@ async fn what_cannot_be_run_is_told_before_it_begins() {
         NewEvaluation { environment: Some("moon".parse().unwrap()), ..wish() },
         NewEvaluation { repeats: Some(0), ..wish() },
     ] {
-        let error = desk.ada.begin_evaluation(&changed, ("k", desk.now())).await.unwrap_err();
+        let error = desk.ada.begin_evaluation(&changed, None, ("k", desk.now())).await.unwrap_err();
         told.push(format!("{}: {error}", error.name()));
     }
     insta::assert_snapshot!(told.join("\n"));
@@ -230,4 +238,58 @@ async fn a_gate_lets_in_what_runs_say_is_good_and_nothing_that_was_not_run() {
     assert!(worse[0].starts_with("eval (failed):"), "{worse:?}");
     evaluated(&desk, "c", 300).await;
     assert_eq!(promote(&desk).await, Vec::<String>::new(), "a newer run decides anew");
+}
+
+#[tokio::test]
+async fn drawn_cases_are_kept_with_their_run_asked_again_by_another_and_decide_no_gate() {
+    let desk = Desk::new(NO_SOURCES).await;
+    apply(&desk, "One.\n", 6).await;
+    let case = |id: &str| -> Case {
+        serde_json::from_value(serde_json::json!({"id": id, "input": "Q?", "recorded": true}))
+            .unwrap()
+    };
+    let draw = Draw {
+        cases: vec![case("1"), case("2")],
+        wanted: 3,
+        seed: 0,
+        since: desk.now(),
+        until: desk.now(),
+        left_out: 1,
+    };
+    let key = ("drawn", desk.now());
+    let plan = desk.ada.begin_evaluation(&wish(), Some(draw.clone()), key).await.unwrap().unwrap();
+    // Begun again it asks what it has drawn, whatever is drawn by then.
+    assert!(desk.ada.has_begun(&wish(), "drawn").await.unwrap());
+    let other = Draw { cases: vec![case("9")], ..draw };
+    let again = desk.ada.begin_evaluation(&wish(), Some(other), key).await.unwrap().unwrap();
+    assert_eq!(again, plan);
+    let suite = desk.ada.planned_suite(&plan).await.unwrap();
+    let asked: Vec<_> = suite.cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!((asked, suite.digest), (vec!["1", "2"], plan.suite.digest));
+    let drawn = plan.drawn.clone().unwrap();
+    let named = desk.ada.evaluation_blobs().await.unwrap();
+    assert!(named.iter().any(|(_, digest)| *digest == drawn.cases), "{named:?}");
+
+    let answerer = Until(9, Mutex::default());
+    let cancelled = AtomicBool::new(false);
+    let handles = Handles {
+        answerer: &answerer,
+        engines: Engines::default(),
+        ledger: &desk.ada.evaluation_ledger(&plan),
+        progress: &|_| {},
+        cancelled: &cancelled,
+    };
+    let run = run(Plan { name: "yes", suite: &suite, subject: &plan.release }, handles).await;
+    assert_eq!((run.drawn, run.summaries["right"].not_applicable), (Some(drawn.cases), 2));
+    let record = desk.ada.keep_evaluation(&plan, run).await.unwrap();
+    let newest = desk.ada.newest_run(&plan.app, &plan.suite, plan.release).await.unwrap();
+    assert_eq!(newest, None, "the suite's own cases were not asked");
+
+    let same = NewEvaluation { cases_of: Some(record.plan.id), ..wish() };
+    let same = desk.ada.begin_evaluation(&same, None, ("same", desk.now())).await.unwrap().unwrap();
+    assert_eq!(same.drawn, Some(drawn));
+    let own = evaluated(&desk, "own", 6).await;
+    let wrong = NewEvaluation { cases_of: Some(own.plan.id), ..wish() };
+    let wrong = desk.ada.begin_evaluation(&wrong, None, ("wrong", desk.now())).await.unwrap_err();
+    assert!(wrong.to_string().contains("drew none"), "{wrong}");
 }

@@ -83,7 +83,7 @@ impl TenantDelivery {
         Ok(compare(&suite, &before, &after, &rule))
     }
 
-    /// The newest run of this version of a suite by a release.
+    /// The newest run of this version of a suite, with its own cases, by a release.
     ///
     /// # Errors
     /// If the records cannot be read.
@@ -96,7 +96,8 @@ impl TenantDelivery {
         let (app, name) = (Some(app.clone()), Some(suite.name.clone()));
         let wanted = Evaluations { app, suite: name, release: Some(release) };
         let mut runs = self.evaluations(&wanted).await?.into_iter();
-        Ok(runs.find(|run| run.plan.suite.digest == suite.digest))
+        let fits = |run: &EvaluationRecord| run.plan.suite.digest == suite.digest;
+        Ok(runs.find(|run| fits(run) && run.plan.drawn.is_none()))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use evaluation::suite::{BadSuite, Suite, SuiteFile, Wrong, read_cases};
-use release::{ArtifactKind, ArtifactName, ArtifactRef, Diagnostic, Reproducibility};
+use evaluation::suite::{BadSuite, OnlineSpec, Suite, SuiteFile, Wrong, read_cases};
+use release::{
+    AppName, ArtifactKind, ArtifactName, ArtifactRef, Diagnostic, EnvironmentName, Reproducibility,
+};
 
 use super::document::{BAD_VALUE, Document, suggestion};
 use super::files::Folder;
@@ -48,9 +50,6 @@ impl Loader {
                 None
             }
         };
-        if let Some(suite) = &suite {
-            self.unbuilt(&document, suite);
-        }
         self.suites.push(Read { name, document, judge, suite });
     }
 
@@ -86,12 +85,19 @@ impl Loader {
         self.found.extend(wrong.into_iter().map(finding));
     }
 
-    /// Looks up the judges of all suites; each suite becomes an artifact.
-    pub(super) fn resolve_suites(&mut self) -> (BTreeMap<ArtifactName, SavedSuite>, Vec<Prepared>) {
+    /// Looks up the judges of all suites, and whose answers they score; each suite becomes an artifact.
+    pub(super) fn resolve_suites(
+        &mut self,
+        apps: &[AppName],
+        environments: &[EnvironmentName],
+    ) -> (BTreeMap<ArtifactName, SavedSuite>, Vec<Prepared>) {
         let (mut saved, mut artifacts) = (BTreeMap::new(), Vec::new());
         for Read { name, document, judge, suite } in std::mem::take(&mut self.suites) {
             let judge = judge.and_then(|model| self.judge(&document, &model));
             let Some(suite) = suite else { continue };
+            if let Some(online) = &suite.file.online {
+                self.place(&document, online, (apps, environments));
+            }
             let (kind, digest) = (ArtifactKind::EvalSuite, suite.digest);
             let of_suite = SavedSuite {
                 name: name.clone(),
@@ -100,6 +106,7 @@ impl Loader {
                 cases: suite.cases.len(),
                 scorers: suite.scorers.iter().map(|scorer| scorer.name.clone()).collect(),
                 judge,
+                online: suite.file.online.clone(),
             };
             saved.insert(name.clone(), of_suite);
             let artifact = ArtifactRef { kind, name, digest };
@@ -109,13 +116,25 @@ impl Loader {
         (saved, artifacts)
     }
 
-    /// Says of what is read that it does nothing yet.
-    fn unbuilt(&mut self, document: &Document, suite: &Suite) {
-        for scorer in suite.scorers.iter().filter(|scorer| scorer.spec.online.is_some()) {
-            let place = document.key_place(&format!("/scorers/{}/online", scorer.name));
-            let message = "production is not scored yet: this is left out";
-            self.found.push(Diagnostic::warning(BAD_VALUE, place, message));
-        }
+    /// Findings where there is no such app or environment.
+    fn place(
+        &mut self,
+        document: &Document,
+        online: &OnlineSpec,
+        (apps, environments): (&[AppName], &[EnvironmentName]),
+    ) {
+        let mut known = |what: &str, name: &str, names: Vec<String>| {
+            if names.iter().any(|known| known == name) {
+                return;
+            }
+            let message = format!("the project has no {what} `{name}`");
+            let place = document.place(&format!("/online/{what}"));
+            let finding = Diagnostic::error(DANGLING, place, message);
+            self.found.push(finding.hint(suggestion(name, &names)));
+        };
+        known("app", online.app.as_str(), apps.iter().map(ToString::to_string).collect());
+        let names = environments.iter().map(ToString::to_string).collect();
+        known("environment", online.environment.as_str(), names);
     }
 
     /// The model that judges, or a finding.

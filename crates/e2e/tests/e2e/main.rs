@@ -18,6 +18,7 @@ mod kept;
 mod kills;
 mod pipelines;
 mod release;
+mod replays;
 mod retrieval;
 mod rollouts;
 mod sdks;

@@ -4,15 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use similar::{ChangeTag, TextDiff};
-
 use super::page::{facts, question, title};
 use super::{escape, number, outcome, shell, why};
+use crate::replay::{self, Piece};
 use crate::run::{Answered, CaseResult, Run};
 use crate::scorers::Outcome;
-
-/// The most bytes of a text whose words are compared.
-const MAX_DIFF: usize = 20_000;
 
 /// A page about `candidate` beside `base`.
 pub fn html_compared(base: &Run, candidate: &Run) -> String {
@@ -166,19 +162,18 @@ fn text(answered: &Answered) -> &str {
 
 /// Both texts escaped, with the words that differ marked.
 fn marked(old: &str, new: &str) -> (String, String) {
-    if old == new || old.len().max(new.len()) > MAX_DIFF {
+    let Some(pieces) = replay::words(old, new) else {
         return (escape(old), escape(new));
-    }
+    };
     let (mut before, mut after) = (String::new(), String::new());
-    for change in TextDiff::from_words(old, new).iter_all_changes() {
-        let word = escape(change.value());
-        match change.tag() {
-            ChangeTag::Equal => {
-                before.push_str(&word);
-                after.push_str(&word);
+    for piece in pieces {
+        match piece {
+            Piece::Same(words) => {
+                before.push_str(&escape(&words));
+                after.push_str(&escape(&words));
             }
-            ChangeTag::Delete => before.push_str(&format!("<del>{word}</del>")),
-            ChangeTag::Insert => after.push_str(&format!("<ins>{word}</ins>")),
+            Piece::Lost(words) => before.push_str(&format!("<del>{}</del>", escape(&words))),
+            Piece::Gained(words) => after.push_str(&format!("<ins>{}</ins>", escape(&words))),
         }
     }
     (before, after)

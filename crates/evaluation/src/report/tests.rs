@@ -32,6 +32,7 @@ fn finished(release: &str, results: Vec<CaseResult>, summaries: &[(&str, Summary
     Run {
         name: "support".to_owned(),
         suite: Digest::of(b"suite"),
+        drawn: None,
         subject: ReleaseDigest::new(Digest::of(release.as_bytes())),
         judge: None,
         embedder: None,

@@ -23,6 +23,9 @@ pub struct Run {
     pub name: String,
     /// The suite's version.
     pub suite: Digest,
+    /// The digest of the cases that were drawn from traces, where the suite's own were not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Digest>,
     /// The release that answered.
     pub subject: ReleaseDigest,
     /// Who judged.
@@ -263,6 +266,7 @@ impl Run {
         Self {
             name: plan.name.to_owned(),
             suite: suite.digest,
+            drawn: suite.drawn,
             subject: *plan.subject,
             judge,
             embedder: engines.embeds.filter(|_| embeds).map(|embeds| embeds.digest()),

@@ -1,7 +1,7 @@
 //! What passes, and measures that are numbers already: length, latency and cost.
 
 use super::{Outcome, Score, Seen};
-use crate::suite::{CostCap, LengthUnit, Measure, ScorerSpec, Wrong};
+use crate::suite::{LengthUnit, Measure, ScorerSpec, Wrong};
 
 /// What is wrong with a scorer's bounds and parameters.
 pub(super) fn wrong(spec: &ScorerSpec) -> Vec<Wrong> {
@@ -19,19 +19,6 @@ pub(super) fn wrong(spec: &ScorerSpec) -> Vec<Wrong> {
     }
     if !(0.0..=1.0).contains(&spec.pass_rate) {
         wrong.push(Wrong::new("/pass_rate", format!("{} is not between 0 and 1", spec.pass_rate)));
-    }
-    if let Some(online) = &spec.online {
-        if !(online.sample > 0.0 && online.sample <= 1.0) {
-            let why = format!("{} is not above 0 and up to 1", online.sample);
-            wrong.push(Wrong::new("/online/sample", why));
-        }
-        if matches!(&spec.measure, Measure::Criteria { steps, .. } if steps.is_empty()) {
-            // Written anew for each trace they would cost twice, and no two scores would compare.
-            let why = "criteria need their steps written down to score online";
-            wrong.push(Wrong::new("/measure/steps", why));
-        }
-        let cap = online.daily_cap.as_ref().map(CostCap::money).transpose();
-        wrong.extend(cap.err().map(|found| found.within("/online/daily_cap")));
     }
     let mut within = |key: &str, value: usize, most: usize| {
         if value == 0 || value > most {

@@ -39,6 +39,10 @@ pub struct Case {
     /// it as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
+    /// Whether it was drawn from a trace, and nobody has said what a good answer is: then whether to
+    /// refuse is not known either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
     /// Texts that a good answer rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<String>,
@@ -95,7 +99,7 @@ impl<'de> Deserialize<'de> for Input {
 
 impl Input {
     /// What is wrong with it.
-    fn wrong(&self) -> Option<&'static str> {
+    pub fn wrong(&self) -> Option<&'static str> {
         match self {
             Self::Text(text) if text.trim().is_empty() => Some("the input is empty"),
             Self::Messages(list) if !list.iter().any(|message| message.role() == "user") => {
@@ -171,6 +175,24 @@ impl Message {
 }
 
 impl Case {
+    /// A case that was drawn from a trace.
+    pub fn recorded(id: String, input: Input, metadata: BTreeMap<String, Value>) -> Self {
+        Self {
+            id,
+            input,
+            recorded: true,
+            canary: None,
+            expected: None,
+            expected_tool_calls: None,
+            refuse: false,
+            context: Vec::new(),
+            relevant: Vec::new(),
+            answer: None,
+            labels: Vec::new(),
+            metadata,
+        }
+    }
+
     /// The digest of all that it holds.
     pub fn digest(&self) -> Digest {
         // A case was read from JSON, so it can be written.

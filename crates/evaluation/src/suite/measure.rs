@@ -215,6 +215,11 @@ impl Measure {
         )
     }
 
+    /// Whether asking it may cost something: it asks a model, or somebody outside.
+    pub fn costs(&self) -> bool {
+        self.needs_judge() || self.needs_embedder() || matches!(self, Self::External { .. })
+    }
+
     /// Whether it asks an embedder.
     pub fn needs_embedder(&self) -> bool {
         matches!(self, Self::Similarity {} | Self::AnswerRelevancy { .. })

@@ -69,6 +69,7 @@ pub(super) fn mirror(gateway: &Arc<Gateway>, bound: &mut Bound) {
         loaded,
         request: bound.request.clone(),
         set: bound.set.clone(),
+        vector: None,
     };
     tokio::spawn(copying.ask(copy));
 }

@@ -14,7 +14,7 @@ use monitoring::{
 use release::Digest;
 use security::guardrails::{Hit, RuleAction};
 
-use super::Bound;
+use super::{Bound, Settings};
 use crate::{Gateway, GatewayError};
 
 /// A record in the making.
@@ -61,6 +61,7 @@ impl Trail {
             generation: None,
             findings: Vec::new(),
             overrides: bound.set.iter().map(|(_, name)| name.clone()).collect(),
+            settings: Settings::kept(capture, bound),
             outcome: Outcome::Answered,
             input: keep(capture, input),
             output: Captured::Length { bytes: 0 },

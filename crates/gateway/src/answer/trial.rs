@@ -1,13 +1,15 @@
-//! Asking a release that need not be live, as evaluations do.
+//! Asking a release that need not be live, as evaluations and replays do.
 //!
 //! It is bound by hand; from there on it goes the way of every request, and leaves the same record,
-//! marked with the evaluation that asked.
+//! marked with the evaluation or the replay that asked.
 
 use std::sync::Arc;
 
-use models::{Answer, Passage};
+use models::{Answer, ChatRequest, Passage, RequestField};
 use monitoring::{AnswerRecord, Aside};
-use release::{AppName, Binding, EnvironmentName, PrincipalId, ReleaseDigest, TenantId, Unit};
+use release::{
+    AppName, Binding, Digest, EnvironmentName, PrincipalId, ReleaseDigest, TenantId, Unit,
+};
 use serde_json::{Map, Value};
 
 use super::{Bound, Client, Out, answer_bound};
@@ -26,10 +28,35 @@ pub struct Trial {
     pub environment: EnvironmentName,
     /// The release.
     pub loaded: Arc<Loaded>,
-    /// The evaluation that asks.
+    /// The evaluation or the replay that asks.
     pub evaluation: String,
-    /// The question, as a request of OpenAI's Chat Completions without its `model`.
-    pub body: Map<String, Value>,
+    /// The question.
+    pub asked: Asked,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    /// A request of OpenAI's Chat Completions without its `model`.
+    Body(Map<String, Value>),
+    /// A request that was recorded.
+    Recorded {
+        /// The request.
+        request: Box<ChatRequest>,
+        /// The request fields that the client set itself.
+        set: Vec<(RequestField, String)>,
+        /// Its question's vector, where that is known.
+        vector: Option<KnownVector>,
+    },
+}
+
+/// A question's vector that was made before.
+#[derive(Debug, Clone)]
+pub struct KnownVector {
+    /// The identity of the embedder that made it: it says nothing to another's passages.
+    pub embedder: Digest,
+    /// Its numbers.
+    pub values: Arc<[f32]>,
 }
 
 /// What came of a question.
@@ -73,16 +100,21 @@ impl Gateway {
     }
 
     fn bind_by_hand(&self, trial: Trial) -> Result<Bound, GatewayError> {
-        let Trial { tenant, principal, environment, loaded, evaluation, mut body } = trial;
+        let Trial { tenant, principal, environment, loaded, evaluation, asked } = trial;
         self.parts.traces.admits().map_err(GatewayError::Unrecorded)?;
         let app: AppName = loaded.release.app().clone();
-        body.insert("model".to_owned(), app.to_string().into());
-        let parsed = OpenAi::parse(body)?;
+        let (request, set, vector) = match asked {
+            Asked::Body(mut body) => {
+                body.insert("model".to_owned(), app.to_string().into());
+                let parsed = OpenAi::parse(body)?;
+                (parsed.request, parsed.set, None)
+            }
+            Asked::Recorded { request, set, vector } => (*request, set, vector),
+        };
         let trace = (self.parts.trace_ids)();
         let release: ReleaseDigest = loaded.release.digest();
         let unit = Unit::Unstuck(trace.to_string());
         let binding = Binding { release, environment, plan: None, step: None, arm: None, unit };
-        let (request, set) = (parsed.request, parsed.set);
         let (aside, copy_dropped) = (Some(Aside::Evaluation(evaluation)), None);
         Ok(Bound {
             trace,
@@ -95,6 +127,7 @@ impl Gateway {
             loaded,
             request,
             set,
+            vector,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::body::Body;
 use cost::{PriceBook, PriceRow};
-use gateway::{Gateway, Limits, LiveReleases, Parts};
+use gateway::{Gateway, Limits, Live, LiveReleases, Parts};
 use http::{Request, Response, StatusCode};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Providers, Timers, TokenLimitField};
 use monitoring::{AnswerRecord, LogOptions, TelemetryLog, TraceId, answers, receive};
@@ -85,6 +85,7 @@ impl App {
 pub struct Served {
     pub gateway: Arc<Gateway>,
     pub router: axum::Router,
+    pub live: watch::Receiver<Arc<Live>>,
     pub traces: TelemetryLog,
     pub key: String,
     pub blobs: Blobs,
@@ -125,10 +126,11 @@ pub async fn serve(app: App) -> Served {
     let trace = AtomicU8::new(7);
     // Without copies every request is told by the same trace.
     let apart = u8::from(app.shadow.is_some());
+    let live_now = live.watch();
     let traces = TelemetryLog::open(&directory.path().join("traces"), app.traces).unwrap();
     let gateway = Gateway::new(Parts {
         keys,
-        live: live.watch(),
+        live: live_now.clone(),
         providers: Arc::new(providers(&app)),
         prices: PriceBook::new(prices.into_iter().collect()),
         traces: traces.clone(),
@@ -140,7 +142,7 @@ pub async fn serve(app: App) -> Served {
         limits: Limits { body_bytes: 1 << 20, json_values: 10_000, ..Limits::default() },
     });
     let router = gateway.router();
-    Served { gateway, router, traces, key, blobs, _directory: directory }
+    Served { router, gateway, live: live_now, traces, key, blobs, _directory: directory }
 }
 
 async fn keys(directory: &Path, clock: &Arc<dyn Clock>) -> (Arc<KeyRing>, String) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use gateway::{Asked, KnownVector, Settings, Trial};
 use http::StatusCode;
 use knowledge::source::{Directory, Offer};
 use knowledge::{
@@ -175,6 +176,42 @@ async fn a_question_is_embedded_once_and_its_vector_stands_in_the_record() {
     let recorded: Vec<_> =
         retrieval.chunks.into_iter().map(|chunk| (chunk.id, chunk.score)).collect();
     assert_eq!(scores, recorded);
+}
+
+#[tokio::test]
+async fn a_recorded_request_is_asked_again_with_its_vector_unless_another_embedder_made_it() {
+    let (_server, served, words) = served(json!({}), json!({"top_k": 2})).await;
+    let mut body = ask("A helmet?");
+    body["metadata"] = json!({"language": "French"});
+    assert_eq!(served.post(CHAT, &body).await.0, StatusCode::OK);
+    let record = served.records().remove(0);
+    let settings = Settings::of(&record).unwrap().unwrap();
+    assert_eq!(settings.request.metadata["language"], "French");
+    let loaded = served.live.borrow().release(&TenantId::DEFAULT, record.release).unwrap();
+    let embedder = loaded.snapshot.as_ref().unwrap().manifest.embedding.as_ref().unwrap().identity;
+    let found = record.retrieval.unwrap();
+    let values: Arc<[f32]> = vector_from_hex(&found.vector.clone().unwrap()).unwrap().into();
+    let given = loaded.given(&found).unwrap();
+    let given: Vec<_> = given.iter().map(|passage| passage.id.clone()).collect();
+    let chunks: Vec<_> = found.chunks.iter().map(|chunk| chunk.id.clone()).collect();
+    assert_eq!(given, chunks);
+    for (embedder, asked) in [(embedder, 0), (Digest::of(b"another"), 1)] {
+        words.asked.store(0, Ordering::SeqCst);
+        let messages = vec![models::Message::text_of(models::Role::User, "A lamp?")];
+        let request = Box::new(models::ChatRequest { messages, ..settings.request.clone() });
+        let vector = Some(KnownVector { embedder, values: Arc::clone(&values) });
+        let trial = Trial {
+            tenant: TenantId::DEFAULT,
+            principal: record.principal.clone(),
+            environment: "prod".parse().unwrap(),
+            loaded: Arc::clone(&loaded),
+            evaluation: "replay/1".to_owned(),
+            asked: Asked::Recorded { request, set: settings.set.clone(), vector },
+        };
+        let tried = served.gateway.try_release(trial).await.unwrap();
+        assert_eq!(tried.record.aside, Some(monitoring::Aside::Evaluation("replay/1".to_owned())));
+        assert_eq!(words.asked.load(Ordering::SeqCst), asked);
+    }
 }
 
 #[tokio::test]

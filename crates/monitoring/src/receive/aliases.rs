@@ -58,11 +58,12 @@ pub enum Field {
     Query,
     Documents,
     Vector,
+    Settings,
 }
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = Self::Vector as usize + 1;
+    pub const COUNT: usize = Self::Settings as usize + 1;
 
     /// What it is called first.
     pub fn name(self) -> &'static str {
@@ -82,6 +83,7 @@ impl Field {
                 | Self::Query
                 | Self::Documents
                 | Self::Vector
+                | Self::Settings
         )
     }
 }
@@ -237,6 +239,8 @@ const TABLE: &[(Field, &[&str])] = &[
     (Field::Documents, &[name::RETRIEVAL_DOCUMENTS]),
     // A question's vector tells about as much as the question.
     (Field::Vector, &[name::RETRIEVAL_VECTOR]),
+    // Variables of a prompt and tools tell of whoever asks.
+    (Field::Settings, &[name::SETTINGS]),
 ];
 
 static NAMES: LazyLock<HashMap<&'static str, (Field, u8)>> = LazyLock::new(|| {

@@ -56,6 +56,7 @@ pub fn record(trace: u8) -> AnswerRecord {
         }),
         findings: vec![Finding { rule: "pii".into(), on: "input".into(), action: "flag".into() }],
         overrides: vec!["temperature".into()],
+        settings: Some(r#"{"metadata":{"language":"French"}}"#.into()),
         outcome: Outcome::Answered,
         input: Captured::Full { json: r#"[{"role":"user","content":"hi"}]"#.into() },
         output: Captured::Hashed { digest: Digest::of(b"text"), bytes: 4 },

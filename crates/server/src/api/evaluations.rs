@@ -1,9 +1,9 @@
 //! Evaluations: suites, runs of them, and what two runs say of a release.
 
 use axum::http::Method;
-use delivery::{EvaluationRecord, Evaluations, NewEvaluation};
+use delivery::{EvaluationRecord, Evaluations, FromTraces, NewEvaluation, OnlineScores};
 use evaluation::report;
-use release::{AppName, ArtifactName};
+use release::{AppName, ArtifactName, EnvironmentName};
 use security::Action;
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ use super::{Call, Problem, Route, json as to_json};
 const LISTED: usize = 50;
 /// The most that are.
 const MOST: usize = 1_000;
+/// How many cases are drawn where nothing else is said.
+const CASES: u32 = 100;
 /// How much worse a candidate may be where nothing else is said, in shares of passes.
 const MARGIN: f64 = 0.03;
 
@@ -45,6 +47,13 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .query(&["app", "suite", "release", "limit"])
         .to(list),
+        Route::new(
+            Method::GET,
+            "/api/v1/evaluations/online",
+            Action::ReadReleases,
+            "What suites have scored of production today, what that cost, and what was left out.",
+        )
+        .to(online),
         Route::new(
             Method::GET,
             "/api/v1/evaluations/{id}",
@@ -84,6 +93,14 @@ pub fn routes() -> Vec<(Route, Handler)> {
         )
         .query(&["base", "release", "margin"])
         .to(compare_releases),
+        Route::new(
+            Method::GET,
+            "/api/v1/apps/{app}/cases",
+            Action::ReadTraces,
+            "Recorded requests of an app's clients, drawn as cases of a suite.",
+        )
+        .query(&["environment", "since", "limit", "seed"])
+        .to(cases),
     ]
 }
 
@@ -121,6 +138,13 @@ async fn list(call: Call) -> Result<Value, Problem> {
     let mut found = call.delivery().evaluations(&wanted).await?;
     found.truncate(limit);
     to_json(&found)
+}
+
+async fn online(call: Call) -> Result<Value, Problem> {
+    let now = call.api.clock.now();
+    let today = |scores: OnlineScores| OnlineScores { day: scores.day.at(now), ..scores };
+    let scores = call.delivery().all_online_scores().await?.into_iter().map(today);
+    to_json(&scores.collect::<Vec<_>>())
 }
 
 async fn show(call: Call) -> Result<Value, Problem> {
@@ -190,6 +214,23 @@ async fn compare_releases(call: Call) -> Result<Value, Problem> {
         [base, candidate] => compared(&call, base, candidate).await,
         _ => Err(Problem::internal("two releases have two evaluations")),
     }
+}
+
+async fn cases(call: Call) -> Result<Value, Problem> {
+    let app: AppName = call.path("app")?;
+    let environment: Option<EnvironmentName> = call.query("environment")?;
+    let environment = call.delivery().place_of(&app, environment).await?;
+    let from = FromTraces {
+        count: call.query("limit")?.unwrap_or(CASES),
+        since: call.query("since")?,
+        seed: call.query("seed")?.unwrap_or_default(),
+    };
+    let place = (&call.tenant, &app, &environment);
+    let drawn = call.api.evaluations.draw(place, (&from, call.api.clock.now())).await?;
+    Ok(json!({
+        "app": app, "environment": environment, "since": drawn.since, "until": drawn.until,
+        "seed": drawn.seed, "left_out": drawn.left_out, "cases": drawn.cases,
+    }))
 }
 
 async fn compared(

@@ -20,7 +20,7 @@ use super::tasks::Done;
 use super::{
     Call, MAX_BODY, Problem, Route, alarms, backups, batches, diagnosis, documents, erasures,
     evaluations, experiments, freshness, gates, json as to_json, measures, openapi, pipelines,
-    quarantine, queries, retrieval, rollouts, series, spans, storage, subjects, versions,
+    quarantine, queries, replays, retrieval, rollouts, series, spans, storage, subjects, versions,
     workflows,
 };
 
@@ -315,6 +315,7 @@ pub fn routes() -> Vec<(Route, Handler)> {
     routes.extend(measures::routes());
     routes.extend(series::routes());
     routes.extend(diagnosis::routes());
+    routes.extend(replays::routes());
     routes.extend(retrieval::routes());
     routes.extend(rollouts::routes());
     routes.extend(experiments::routes());
@@ -598,7 +599,12 @@ async fn trace(call: Call) -> Result<Value, Problem> {
         None if !all.is_empty() => json!({"trace": id}),
         None => return Err(Problem::not_found(format!("there is no trace `{id}`"))),
     };
-    shown["spans"] = spans::shown(&all, shown["redacted"] == true);
+    let bare = shown["redacted"] == true;
+    shown["spans"] = spans::shown(&all, bare);
+    let scores = answers::scores(queries, &call.tenant, id).await?;
+    if !scores.is_empty() {
+        shown["scores"] = spans::scores(&scores, bare);
+    }
     Ok(shown)
 }
 

@@ -9,7 +9,10 @@ use release::Diagnostic;
 use security::{Denied, SecurityError};
 use serde::Serialize;
 use store::StoreError;
+use workflow::Fault;
 use workflow::engine::EngineError;
+
+use crate::evaluations::recorded::NotRecorded;
 
 /// An error of the API, with a stable code that `groundcrew explain` knows.
 #[derive(Debug, Serialize)]
@@ -59,6 +62,11 @@ impl Problem {
 
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "GC0409", message)
+    }
+
+    /// Something that cannot be asked again, since it was not recorded.
+    fn not_recorded(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "GC0308", message)
     }
 
     /// The failure of one of the product's tasks, by its name.
@@ -159,6 +167,23 @@ impl From<DeliveryError> for Problem {
             DeliveryError::Workflows(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
             error => Self::of_task(error.name(), message),
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::of_task(&fault.error.unwrap_or_default(), fault.cause.unwrap_or_default())
+    }
+}
+
+impl From<NotRecorded> for Problem {
+    fn from(error: NotRecorded) -> Self {
+        match error {
+            NotRecorded::Unknown(_) => Self::not_found(error.to_string()),
+            NotRecorded::Query(error) => error.into(),
+            NotRecorded::Delivery(error) => error.into(),
+            error => Self::not_recorded(error.to_string()),
         }
     }
 }

@@ -55,20 +55,25 @@ pub fn routes() -> Vec<(Route, Handler)> {
     ]
 }
 
+/// A moment (RFC 3339), or a length of time before `now`.
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse() {
+        return Some(moment);
+    }
+    now.checked_sub(Duration::from_secs(seconds(text).ok()?.into())).ok()
+}
+
 /// From when to when is asked: `since` and `until`, each a moment (RFC 3339) or how long ago.
 pub fn span_of_time(call: &Call) -> Result<(Timestamp, Timestamp), Problem> {
     let now = call.api.clock.now();
     let read = |name: &str| -> Result<Option<Timestamp>, Problem> {
         let Some(text) = call.query::<String>(name)? else { return Ok(None) };
-        if let Ok(moment) = text.parse() {
-            return Ok(Some(moment));
-        }
-        let seconds = seconds(&text).map_err(|_| {
+        let moment = moment(&text, now).ok_or_else(|| {
             Problem::bad_request(format!(
                 "`{name}` is no moment (RFC 3339) and no length of time (90m)"
             ))
         })?;
-        Ok(now.checked_sub(Duration::from_secs(seconds.into())).ok())
+        Ok(Some(moment))
     };
     let until = read("until")?.unwrap_or(now);
     let hour_before = until.checked_sub(HOUR).unwrap_or(until);

@@ -1,12 +1,36 @@
 //! Spans as the API answers them: the table's columns by their names, without what is empty.
 
-use monitoring::rows::Span;
+use monitoring::rows::{Score, Span};
 use serde_json::{Map, Value};
 
 /// All spans of a trace. `bare` leaves out the attributes, where they may quote what was erased.
 /// What was asked and answered stands with the answer, not here.
 pub fn shown(spans: &[Span], bare: bool) -> Value {
     spans.iter().map(|span| one(span, bare)).collect()
+}
+
+/// What was thought of a trace's answers. `bare` leaves out what may quote them.
+pub fn scores(scores: &[Score], bare: bool) -> Value {
+    let one = |score: &Score| {
+        let mut row = Map::new();
+        let mut put = |name: &str, value: Value| row.insert(name.to_owned(), value);
+        put("timestamp", score.at.to_string().into());
+        put("name", score.name.as_str().into());
+        if let Some(value) = score.value {
+            put("value", value.into());
+        }
+        let quoting = if bare { "" } else { score.explanation.as_str() };
+        let texts = [
+            ("label", score.label.as_str()),
+            ("explanation", quoting),
+            ("error_type", &score.error_type),
+        ];
+        for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            put(name, text.into());
+        }
+        Value::Object(row)
+    };
+    scores.iter().map(one).collect()
 }
 
 fn one(span: &Span, bare: bool) -> Value {

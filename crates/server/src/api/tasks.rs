@@ -43,11 +43,11 @@ impl Call {
 fn failed(ended: &ExecutionRecord) -> Problem {
     let fault = ended.run.outcome.as_ref().and_then(|outcome| outcome.fault.clone());
     let fault = fault.unwrap_or_default();
-    let cause = fault.cause.unwrap_or_default();
     match ended.run.status {
-        Status::Failed => Problem::of_task(&fault.error.unwrap_or_default(), cause),
+        Status::Failed => fault.into(),
         status => {
             let message = format!("the execution `{}` is {}", ended.key, status.as_str());
+            let cause = fault.cause.unwrap_or_default();
             Problem::conflict(format!("{message} {cause}").trim_end())
         }
     }

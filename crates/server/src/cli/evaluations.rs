@@ -1,20 +1,20 @@
 //! Evaluations: running suites, looking at what came of it, and comparing releases.
 
-mod tables;
+pub mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::Refused;
 use super::progress::{self, Bar};
-use super::show::{Output, text};
+use super::show::{Output, rows, text};
 use crate::client::Client;
-use tables::{every, failing, listed, said, shown, side_by_side, suites};
+use tables::{every, failing, listed, online, said, shown, side_by_side, suites};
 
 /// How many cases that do not pass are told where all are not asked for.
 const TOLD: usize = 10;
@@ -52,6 +52,26 @@ pub enum EvalCommand {
     /// Whether a release is worse than another, case by case. It ends with 0 if it is shown not to be,
     /// with 1 if it is, and with 3 if the suite is too small to tell.
     Compare(CompareArguments),
+    /// What suites have scored of production today, what that cost, and what was left out.
+    Online,
+    /// Recorded requests of an app's clients, drawn as cases of a suite: one in JSON per line, to be
+    /// looked through, completed and kept.
+    Cases {
+        /// The app.
+        app: String,
+        /// Whose requests; the app's first environment if absent.
+        #[arg(long)]
+        env: Option<String>,
+        /// Since when: a moment (RFC 3339) or how long ago, as 7d.
+        #[arg(long, default_value = "7d")]
+        since: String,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Which of all draws.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// An evaluation as a page for people, and as JUnit's XML for build servers.
     Report {
         /// Its id, as `eval list` shows it.
@@ -84,9 +104,32 @@ pub struct RunArguments {
     /// How often each case is asked; as the suite says if absent.
     #[arg(long)]
     repeats: Option<u32>,
+    #[command(flatten)]
+    drawn: DrawnArguments,
     /// Do not wait: print the execution that does it, for `workflow show` and `workflow watch`.
     #[arg(long)]
     no_wait: bool,
+}
+
+/// Recorded requests, asked instead of a suite's cases.
+#[derive(Debug, Args)]
+struct DrawnArguments {
+    /// Ask so many recorded requests of the environment's clients instead of the suite's cases.
+    #[arg(long, value_name = "N")]
+    traces: Option<u32>,
+    /// Draw them since this moment (RFC 3339) or so long ago, as 7d.
+    #[arg(long, requires = "traces", default_value = "7d")]
+    since: String,
+    /// Which of all draws; the same seed draws the same.
+    #[arg(long, requires = "traces", default_value_t = 0)]
+    seed: u64,
+}
+
+impl DrawnArguments {
+    fn wish(&self) -> Value {
+        let Self { traces, since, seed } = self;
+        traces.map_or(Value::Null, |n| json!({"count": n, "since": since, "seed": seed}))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +138,7 @@ pub struct CompareArguments {
     /// compared.
     first: String,
     /// The evaluation of the candidate.
-    #[arg(conflicts_with_all = ["app", "base", "release"], required_unless_present = "app")]
+    #[arg(conflicts_with_all = ["app", "base", "release", "traces"], required_unless_present = "app")]
     second: Option<String>,
     /// The app.
     #[arg(long, requires_all = ["base", "release"])]
@@ -109,6 +152,12 @@ pub struct CompareArguments {
     /// How much worse the candidate's share of passes may be.
     #[arg(long, default_value_t = 0.03)]
     margin: f64,
+    /// With --traces: the environment whose requests are asked, and whose providers answer; the
+    /// app's first if absent.
+    #[arg(long, requires = "traces")]
+    env: Option<String>,
+    #[command(flatten)]
+    drawn: DrawnArguments,
 }
 
 /// Nothing decides: neither passed nor failed.
@@ -124,9 +173,22 @@ pub async fn run(client: &Client, command: EvalCommand, out: &Output) -> Result<
             let query: Vec<_> = query.chain([("limit", limit.to_string())]).collect();
             out.value(&client.get("/api/v1/evaluations", &query).await?, listed)
         }
+        EvalCommand::Online => {
+            out.value(&client.get("/api/v1/evaluations/online", &[]).await?, online)
+        }
         EvalCommand::Suites => out.value(&client.get("/api/v1/suites", &[]).await?, suites),
         EvalCommand::Show { id, cases } => show(client, &id, cases, out).await,
         EvalCommand::Compare(asked) => compare(client, asked, out).await,
+        EvalCommand::Cases { app, env, since, limit, seed } => {
+            let query =
+                [("since", since), ("limit", limit.to_string()), ("seed", seed.to_string())];
+            let query: Vec<_> =
+                query.into_iter().chain(env.map(|env| ("environment", env))).collect();
+            let drawn = client.get(&format!("/api/v1/apps/{app}/cases"), &query).await?;
+            out.value(&drawn, |drawn| {
+                rows(&drawn["cases"]).map(Value::to_string).collect::<Vec<_>>().join("\n")
+            })
+        }
         EvalCommand::Report { id, out: page, junit, base } => {
             let mut written = Vec::new();
             if let Some(page) = &page {
@@ -150,19 +212,17 @@ pub async fn run(client: &Client, command: EvalCommand, out: &Output) -> Result<
 }
 
 async fn evaluate(client: &Client, asked: RunArguments, out: &Output) -> Result<()> {
-    let RunArguments { suite, app, release, env, repeats, no_wait } = asked;
+    let RunArguments { suite, app, release, env, repeats, drawn, no_wait } = asked;
     let body = json!({
         "suite": suite, "app": app, "release": release, "environment": env, "repeats": repeats,
+        "traces": drawn.wish(),
     });
     let request = client.request(Method::POST, "/api/v1/evaluations").json(&body);
     if no_wait {
         let begun = client.send(request.query(&[("wait", "false")])).await?;
         return out.value(&begun, |begun| text(&begun["execution"]));
     }
-    let record = match Bar::new(out, &format!("asking {suite}")) {
-        Some(bar) => progress::done(client, request, bar).await?,
-        None => client.send(request).await?,
-    };
+    let record = ran(client, request, (&suite, out)).await?;
     if out.json {
         out.value(&record, shown)?;
     } else {
@@ -170,6 +230,18 @@ async fn evaluate(client: &Client, asked: RunArguments, out: &Output) -> Result<
         out.text(&format!("{}{}", shown(&record), failing(&record, &run, TOLD)))?;
     }
     verdict(&record)
+}
+
+/// Has a suite run, and waits for it.
+async fn ran(
+    client: &Client,
+    request: RequestBuilder,
+    (suite, out): (&str, &Output),
+) -> Result<Value> {
+    match Bar::new(out, &format!("asking {suite}")) {
+        Some(bar) => progress::done(client, request, bar).await,
+        None => client.send(request).await,
+    }
 }
 
 /// How the command ends.
@@ -207,9 +279,25 @@ async fn write(client: &Client, id: &str, (file, query): (&Path, &[(&str, String
 }
 
 async fn compare(client: &Client, asked: CompareArguments, out: &Output) -> Result<()> {
-    let CompareArguments { first, second, app, base, release, margin } = asked;
+    let CompareArguments { first, second, app, base, release, margin, env, drawn } = asked;
     let margin = ("margin", margin.to_string());
     let compared = match (second, app) {
+        (None, app) if drawn.traces.is_some() => {
+            // Both are asked the same: what the first has drawn.
+            let (mut traces, mut cases_of, mut ids) = (drawn.wish(), Value::Null, Vec::new());
+            for release in [base, release] {
+                let body = json!({
+                    "suite": first, "app": app, "release": release, "environment": env,
+                    "traces": traces, "cases_of": cases_of,
+                });
+                let request = client.request(Method::POST, "/api/v1/evaluations").json(&body);
+                let record = ran(client, request, (&first, out)).await?;
+                (traces, cases_of) = (Value::Null, record["id"].clone());
+                ids.push(text(&record["id"]));
+            }
+            let path = format!("/api/v1/evaluations/{}/comparison", ids.pop().unwrap_or_default());
+            client.get(&path, &[("base", ids.pop().unwrap_or_default()), margin]).await?
+        }
         (Some(second), _) => {
             let path = format!("/api/v1/evaluations/{second}/comparison");
             client.get(&path, &[("base", first), margin]).await?

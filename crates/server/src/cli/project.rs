@@ -11,8 +11,9 @@ use delivery::project::files::{Files, Folder};
 use serde_json::json;
 
 use super::pipelines::checkout::Checkout;
-use super::show::Output;
+use super::show::{self, Output};
 use crate::api::ApplyBody;
+use crate::client::Client;
 
 /// What `init` writes: path and contents.
 const TEMPLATE: &[(&str, &str)] = &[
@@ -64,6 +65,17 @@ pub fn check(directory: &Path, out: &Output) -> Result<()> {
         bail!("the project has mistakes");
     }
     Ok(())
+}
+
+/// Applies a project, with the commit that its files are of.
+pub async fn apply(
+    client: &Client,
+    directory: &Path,
+    how: (Option<u64>, String, bool),
+    out: &Output,
+) -> Result<()> {
+    let body = upload(directory, Checkout::of(directory).as_ref(), how)?;
+    out.value(&client.post("/api/v1/projects", &body).await?, show::applied)
 }
 
 /// The project's files as `apply` sends them.

@@ -640,6 +640,15 @@ pub fn trace(trace: &Value) -> String {
             text(&finding["action"])
         ));
     }
+    for score in rows(&trace["scores"]) {
+        let value = if score["value"].is_null() { &score["error_type"] } else { &score["value"] };
+        let label = score["label"].as_str().unwrap_or_default();
+        out.push(
+            format!("score {}: {} {label}", text(&score["name"]), text(value))
+                .trim_end()
+                .to_owned(),
+        );
+    }
     out.push(match &trace["spans"] {
         Value::Array(_) => waterfall(&trace["spans"]),
         _ => waterfall(&spans_of_answer(trace)),

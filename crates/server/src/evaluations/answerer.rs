@@ -9,9 +9,9 @@ use evaluation::answer::{Answer, Passage, ToolCall, Usage};
 use evaluation::judge::CallError;
 use evaluation::run::Answerer;
 use evaluation::suite::Case;
-use gateway::{Gateway, GatewayError, Loaded, Loader, Trial, Tried};
+use gateway::{Asked, Gateway, GatewayError, Loaded, Loader, Trial, Tried};
 use models::{FinishReason, Part};
-use monitoring::Outcome;
+use monitoring::{AnswerRecord, Outcome};
 use release::{EnvironmentName, PrincipalId, TenantId};
 use serde_json::{Map, Value, json};
 
@@ -62,7 +62,7 @@ impl Answerer for Candidate {
             environment: self.environment.clone(),
             loaded: self.current().await?,
             evaluation: self.evaluation.clone(),
-            body: body(case),
+            asked: Asked::Body(body(case)),
         };
         let tried = self.gateway.try_release(trial).await;
         answered(tried.map_err(|error| CallError(error.to_string()))?)
@@ -81,29 +81,34 @@ fn body(case: &Case) -> Map<String, Value> {
 }
 
 /// What came of it, as scorers see it. A refusal by a guardrail is an answer.
-fn answered(tried: Tried) -> Result<Answer, CallError> {
+pub fn answered(tried: Tried) -> Result<Answer, CallError> {
     let Tried { answer, failed, record, passages } = tried;
+    match failed {
+        Some(GatewayError::Blocked { message, .. }) => {
+            Ok(Answer { text: message, ..seen(&answer, &record, &passages) })
+        }
+        // The record tells more than clients are told.
+        Some(error) => Err(CallError(match record.outcome {
+            Outcome::Failed { message, .. } => message,
+            _ => error.to_string(),
+        })),
+        None => Ok(seen(&answer, &record, &passages)),
+    }
+}
+
+/// An answer as scorers see it, with its record and the passages that it was given.
+pub fn seen(
+    answer: &models::Answer,
+    record: &AnswerRecord,
+    passages: &[models::Passage],
+) -> Answer {
     let blocked = matches!(record.outcome, Outcome::Blocked { .. });
-    let (text, refused) = match failed {
-        Some(GatewayError::Blocked { message, .. }) => (message, true),
-        Some(error) => {
-            // The record tells more than clients are told.
-            return Err(CallError(match record.outcome {
-                Outcome::Failed { message, .. } => message,
-                _ => error.to_string(),
-            }));
-        }
-        None => {
-            let refusal: String =
-                answer.content.iter().filter_map(|it| refusal(&it.part)).collect();
-            let finish = &answer.finish;
-            let declined =
-                matches!(finish, Some(FinishReason::Refusal | FinishReason::ContentFilter));
-            let text = answer.text();
-            let text = if text.is_empty() { refusal.clone() } else { text };
-            (text, blocked || declined || !refusal.is_empty())
-        }
-    };
+    let refusal: String = answer.content.iter().filter_map(|it| refusal(&it.part)).collect();
+    let declined =
+        matches!(answer.finish, Some(FinishReason::Refusal | FinishReason::ContentFilter));
+    let text = answer.text();
+    let refused = blocked || declined || !refusal.is_empty();
+    let text = if text.is_empty() { refusal } else { text };
     let chunks = record.retrieval.iter().flat_map(|retrieval| &retrieval.chunks);
     let scores: HashMap<&str, f64> = chunks.map(|chunk| (chunk.id.as_str(), chunk.score)).collect();
     let passages = passages.iter().map(|passage| Passage {
@@ -114,7 +119,7 @@ fn answered(tried: Tried) -> Result<Answer, CallError> {
     });
     let generation = record.generation.as_ref();
     let nanoseconds = record.steps.iter().map(|step| step.end_ns).max().unwrap_or_default();
-    Ok(Answer {
+    Answer {
         text,
         citations: answer.citations.iter().map(|citation| citation.id.clone()).collect(),
         passages: passages.collect(),
@@ -127,7 +132,7 @@ fn answered(tried: Tried) -> Result<Answer, CallError> {
         cost: generation.and_then(|it| it.cost),
         latency: Some(nanoseconds as f64 / 1e9),
         trace: Some(record.trace.to_string()),
-    })
+    }
 }
 
 fn refusal(part: &Part) -> Option<&str> {

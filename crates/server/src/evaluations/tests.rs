@@ -5,22 +5,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use delivery::{Refresh, TenantDelivery, Upload};
+use evaluation::online::Step;
 use evaluation::run::{Run, Verdict};
 use gateway::{Limits, LiveReleases, Parts};
 use knowledge::source::Put;
 use knowledge::{Extractor, Metadata, NoModels, NoSteps, Offered, Watch, Workshop};
 use models::{ProviderBinding, ProviderEntry, ProviderKind, Timers, TokenLimitField};
-use monitoring::{LogOptions, TelemetryLog, TraceId, receive};
+use monitoring::query::QueryLimits;
+use monitoring::tables::TablesOptions;
+use monitoring::{
+    AnswerRecord, LogOptions, Telemetry, TelemetryLog, TelemetryParts, TraceId, answers, receive,
+};
 use release::{PrincipalId, RoutingTable, Secret, TenantId};
 use security::KeyRing;
-use store::{Blobs, Store};
+use store::{Blobs, Files, Store};
 use tempfile::TempDir;
 use testkit::model_server::{ModelServer, Script};
 use workflow::definition::Resource;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::outside;
+use crate::{online, outside};
 
 const POLICY: &str = "# Returns\n\nYou have 30 days from delivery to return a helmet.\n\n\
     # Labels\n\nA return label costs 4.90 euros.\n";
@@ -50,7 +55,18 @@ impl Bed {
         let kept = (store.clone(), blobs.clone());
         let all = Delivery::new(kept, offered, workshop, Arc::clone(&clock));
         let delivery = all.tenant(&TenantId::DEFAULT, ada());
-        let log = TelemetryLog::open(&home.path().join("log"), LogOptions::default()).unwrap();
+        let telemetry = Telemetry::open(TelemetryParts {
+            directory: home.path().join("log"),
+            store: store.system(),
+            files: Files::disk(home.path().join("tables")),
+            clock: Arc::clone(&clock),
+            followers: Vec::new(),
+            drawn: 1,
+            log: LogOptions::default(),
+            tables: TablesOptions::default(),
+            limits: QueryLimits::default(),
+        });
+        let Telemetry { log, queries, .. } = telemetry.await.unwrap();
         let live =
             LiveReleases::new(blobs, tokio::sync::watch::channel(Arc::new(RoutingTable::at(0))).1);
         let providers = Arc::new(providers(&provider));
@@ -67,7 +83,7 @@ impl Bed {
             limits: Limits::default(),
         });
         let http = || outside::client().unwrap();
-        let task = EvaluateTask {
+        let task = EvaluateTask(Arc::new(Evaluations {
             delivery: all,
             gateway,
             loader: live.loader(),
@@ -76,8 +92,9 @@ impl Bed {
             models: Arc::new(NoModels),
             functions: Arc::new(Functions::new(BTreeMap::new(), http())),
             connections: Arc::new(Connections::new(BTreeMap::new(), http())),
+            queries,
             clock,
-        };
+        }));
         let bed = Self { _home: home, task, delivery, log, provider };
         bed.apply(model, suite, cases).await;
         bed
@@ -274,4 +291,85 @@ async fn whoever_is_missing_is_told_before_anything_is_paid_for() {
     assert_eq!(fault.error.as_deref(), Some("Groundcrew.BadInput"));
     assert!(fault.cause.unwrap().starts_with("the embedder: "));
     assert!(bed.answers().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn production_is_scored_and_paid_for_once_and_an_error_is_no_score() {
+    let suite = "cases = \"returns.jsonl\"\n[judge]\nmodel = \"judge\"\n\
+        [online]\napp = \"support\"\nenvironment = \"prod\"\n\
+        [scorers.polite]\n\
+        measure = { kind = \"criteria\", criteria = \"It is polite.\", steps = [\"Read it.\"] }\n\
+        [scorers.words]\nmeasure = { kind = \"length\" }\n\
+        [scorers.refused]\nmeasure = { kind = \"refusal\" }\n";
+    let bed = Bed::new(EXTRACTIVE, suite, &cases(1)).await;
+    let (evaluations, tenant) = (&bed.task.0, TenantId::DEFAULT);
+    let receiver = receive::Receiver::new(bed.log.clone(), Arc::clone(&evaluations.clock));
+    let saved = bed.delivery.suites().await.unwrap().remove("p").unwrap().remove(0);
+    let pass = async || {
+        let now = evaluations.clock.now();
+        online::tenant_pass(evaluations, &receiver, &tenant, now).await.unwrap();
+        bed.delivery.online_scores(("p", &saved), now).await.unwrap().unwrap().0
+    };
+    let asked = || {
+        let judge = |model: Option<&str>| model == Some("scripted");
+        bed.provider.requests().iter().filter(|it| judge(it.model.as_deref())).count()
+    };
+    let scores = async |trace| {
+        let scores = answers::scores(&evaluations.queries, &tenant, trace).await.unwrap();
+        scores.into_iter().map(|score| score.name).collect::<Vec<_>>()
+    };
+    // An evaluation's answer is none of production; the same by a client is.
+    bed.run("one").await;
+    let asked_by_run = asked();
+    let of_run = bed.answers()[0].trace_id.parse::<TraceId>().unwrap();
+    let record = answers::records(&evaluations.queries, &tenant, &[of_run]).await.unwrap();
+    let record = record.into_values().next().unwrap();
+    let answered = async |byte: u8| {
+        let trace = TraceId::from_bytes([byte; 16]);
+        // What is recorded is over: its steps lie in the past.
+        let started_at = evaluations.clock.now() - std::time::Duration::from_secs(1);
+        let record = AnswerRecord { trace, started_at, aside: None, ..record.clone() };
+        bed.log.append(&record).await.unwrap();
+        trace
+    };
+    assert_eq!(pass().await.day.answers, 0);
+    let first = answered(1).await;
+    let told = pass().await;
+    assert_eq!((told.day.answers, told.trouble), (1, None));
+    assert_eq!(scores(first).await, ["words"]);
+    let polite = &told.day.scorers["polite"];
+    assert_eq!((polite.scored, polite.errors), (0, 1), "{polite:?}");
+    assert_eq!(told.day.scorers["refused"].not_applicable, 1);
+    let paid = asked();
+    assert!(paid > asked_by_run);
+    assert_eq!(pass().await.day.answers, 1);
+    assert_eq!((scores(first).await.len(), asked()), (1, paid));
+
+    // Stopped while the judge was asked, and stopped before it was noted that scores are told.
+    let second = answered(2).await;
+    let words = evaluation::scorers::Outcome::scored(3.0, "");
+    let stopped = [
+        (second, BTreeMap::from([("polite".to_owned(), Step::Begun)])),
+        (first, BTreeMap::from([("words".to_owned(), Step::Found(words))])),
+    ];
+    for (trace, mut steps) in stopped {
+        let found = bed.delivery.online_scores(("p", &saved), evaluations.clock.now()).await;
+        let (kept, version) = found.unwrap().unwrap();
+        steps.entry("refused".to_owned()).or_insert(Step::OverBudget);
+        steps.entry("polite".to_owned()).or_insert(Step::OverBudget);
+        let at = evaluations.clock.now();
+        let answer = delivery::OnlineAnswer { trace: trace.to_string(), at, steps, told: false };
+        bed.delivery.keep_online((&kept, version), Some(&answer)).await.unwrap();
+    }
+    let told = pass().await;
+    assert_eq!(told.day.scorers["polite"].interrupted, 1);
+    assert_eq!(asked(), paid, "what was begun is not paid for again");
+    assert_eq!(
+        (scores(first).await, scores(second).await),
+        (vec!["words".to_owned()], vec!["words".to_owned()])
+    );
+    // Whoever held the lease before comes too late.
+    let (kept, _) =
+        bed.delivery.online_scores(("p", &saved), evaluations.clock.now()).await.unwrap().unwrap();
+    assert!(bed.delivery.keep_online((&kept, Some(1)), None).await.is_err());
 }

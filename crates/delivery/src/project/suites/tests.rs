@@ -75,10 +75,29 @@ fn cases_and_judges_that_are_not_there_are_told() {
 }
 
 #[test]
-fn what_does_nothing_yet_is_said() {
-    let online = format!("{SUITE}online = {{ sample = 0.1 }}\n");
-    let (loaded, found) = Project::load(&project(&[("evals/returns.toml", &online)]));
-    assert!(loaded.is_some());
-    assert_eq!(found.len(), 1);
-    assert!(found[0].to_string().contains("production is not scored yet"), "{}", found[0]);
+fn production_is_scored_where_an_app_and_an_environment_are() {
+    let online = |sample: &str, app: &str, environment: &str| {
+        format!(
+            "{SUITE}[online]\nsample = {sample}\napp = \"{app}\"\nenvironment = \"{environment}\"\n"
+        )
+    };
+    let with_app = |suite: &str| {
+        let app = "[slots]\nmodel = \"small\"\nprompt = \"p\"\n";
+        [
+            ("evals/returns.toml", suite.to_owned()),
+            ("apps/support.toml", app.to_owned()),
+            ("prompts/p.md", "Be kind.\n".to_owned()),
+        ]
+    };
+    let good = with_app(&online("0.1", "support", "prod"));
+    let good = good.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let (loaded, found) = Project::load(&project(&good));
+    assert_eq!(found, []);
+    let suite = loaded.unwrap().suites.into_values().next().unwrap();
+    assert_eq!(suite.online.unwrap().sample, 0.1);
+    let wrong = with_app(&online("0.1", "suport", "moon"));
+    let wrong = wrong.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let share = with_app(&online("1.5", "support", "prod"));
+    let share = share.each_ref().map(|(path, text)| (*path, text.as_str()));
+    insta::assert_snapshot!(format!("{}\n{}", findings(&wrong), findings(&share)));
 }

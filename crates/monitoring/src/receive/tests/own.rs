@@ -54,7 +54,7 @@ fn a_failed_answer_says_why() {
 #[test]
 fn what_is_not_captured_has_no_payload() {
     let input = Captured::Length { bytes: 9 };
-    let batch = decoded(&AnswerRecord { input, retrieval: None, ..record(1) });
+    let batch = decoded(&AnswerRecord { input, retrieval: None, settings: None, ..record(1) });
     assert!(batch.payloads.is_empty(), "{:?}", batch.payloads);
     assert_eq!(batch.spans[0].input_preview, "");
 }

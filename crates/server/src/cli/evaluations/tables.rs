@@ -36,6 +36,42 @@ pub fn listed(evaluations: &Value) -> String {
     table(&head, rows(evaluations).map(row).collect())
 }
 
+/// What was scored of production, suite by suite.
+pub fn online(scores: &Value) -> String {
+    let told = rows(scores).map(|scores| {
+        let day = &scores["day"];
+        let cost = &day["spend"]["cost"];
+        let cost = if cost.is_null() { "no known cost".to_owned() } else { money(cost) };
+        let head = format!(
+            "{}: {} in {}, up to {}\n  today {} answers, {} of them without content, {} calls, {cost}",
+            text(&scores["suite"]),
+            text(&scores["app"]),
+            text(&scores["environment"]),
+            moment(&scores["until"]),
+            text(&day["answers"]),
+            text(&day["unreadable"]),
+            text(&day["spend"]["calls"]),
+        );
+        let trouble = scores["trouble"].as_str();
+        let trouble = trouble.map_or_else(String::new, |why| format!("\n  nothing is scored: {why}"));
+        let row = |(name, tally): (&String, &Value)| {
+            let counts =
+                ["scored", "passed", "failed", "not_applicable", "errors", "over_budget", "interrupted"];
+            let counts = counts.into_iter().map(|count| text(&tally[count]));
+            let error = tally["last_error"].as_str().unwrap_or_default().to_owned();
+            [name.clone()].into_iter().chain(counts).chain([error]).collect()
+        };
+        let scorers = day["scorers"].as_object().into_iter().flatten();
+        let head_row = [
+            "SCORER", "SCORED", "PASS", "FAIL", "NOT APPLICABLE", "ERRORS", "OVER BUDGET",
+            "INTERRUPTED", "LAST ERROR",
+        ];
+        format!("{head}{trouble}\n\n{}", table(&head_row, scorers.map(row).collect()))
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { "no suite scores production".to_owned() } else { told.join("\n\n") }
+}
+
 pub fn suites(suites: &Value) -> String {
     let row = |suite: &Value| {
         let scorers: Vec<_> = rows(&suite["scorers"]).map(text).collect();
@@ -54,8 +90,19 @@ pub fn suites(suites: &Value) -> String {
 pub fn shown(record: &Value) -> String {
     let cost = &record["spend"]["cost"];
     let cost = if cost.is_null() { "cost unknown".to_owned() } else { money(cost) };
+    let drawn = &record["drawn"];
+    let drawn = match drawn.is_object() {
+        false => String::new(),
+        true => format!(
+            "\n  {} requests of clients since {} (seed {}, {} left out) instead of its cases",
+            text(&drawn["count"]),
+            moment(&drawn["since"]),
+            text(&drawn["seed"]),
+            text(&drawn["left_out"]),
+        ),
+    };
     let head = format!(
-        "{}: {}\n  suite {} ({}), release {} of {} in {}\n  {} of {} answers, {} calls, {cost}",
+        "{}: {}\n  suite {} ({}), release {} of {} in {}{drawn}\n  {} of {} answers, {} calls, {cost}",
         text(&record["id"]),
         said(record),
         text(&record["suite"]["name"]),
@@ -102,7 +149,7 @@ fn passes(summary: &Value) -> String {
 }
 
 /// Money as `0.0123 USD`.
-fn money(value: &Value) -> String {
+pub fn money(value: &Value) -> String {
     match serde_json::from_value::<release::Money>(value.clone()) {
         Ok(money) => money.to_string(),
         Err(_) => text(value),
@@ -110,7 +157,7 @@ fn money(value: &Value) -> String {
 }
 
 /// A number to three places; a dash for none.
-fn number(value: &Value) -> String {
+pub fn number(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
@@ -132,7 +179,7 @@ fn case(result: &Value) -> String {
 }
 
 /// A score in a few words, whether it is bad, and how it came about.
-fn outcome_of(outcome: &Value) -> (String, bool, String) {
+pub fn outcome_of(outcome: &Value) -> (String, bool, String) {
     if let Some(score) = outcome.get("scored") {
         let why = score["explanation"].as_str().unwrap_or_default();
         return (number(&score["value"]), score["pass"] == false, why.to_owned());
